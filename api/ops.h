@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+/*
+ * Operations: every action a user can ask for, once. The CLI calls them in process;
+ * the agent serves the same table. Parsing, help, completion and authorisation
+ * derive from the row: a command is a row, a handler and a printer (cli/print.c).
+ */
+struct error;
+struct js;
+struct project;
+struct spawner;
+struct strbuf;
+
+enum op_flags {
+	OP_LOCAL = 1,     /* needs the work tree */
+	OP_STREAM = 2,    /* emits events or bytes while it works */
+	OP_AUDIT = 4,     /* writes an event row */
+	OP_SPAWNS = 8,    /* the step spawner is started before anything is opened */
+	OP_NO_PROJECT = 16, /* works outside a project; ctx->project is NULL */
+	OP_PAGED = 32,    /* its text goes through the pager on a terminal */
+	OP_BYTES = 64,    /* writes raw bytes through ctx->write */
+};
+enum op_type { OP_TEXT, OP_INT, OP_BOOL };
+enum op_param_flags {
+	OPP_POSITIONAL = 1,
+	OPP_REQUIRED = 2,
+	OPP_MANY = 4, /* collects into a JSON array */
+};
+enum op_complete { COMPLETE_NONE, COMPLETE_PATH, COMPLETE_STEP, COMPLETE_RUN, COMPLETE_NAME, COMPLETE_SETTING, COMPLETE_SHELL, COMPLETE_COMMAND };
+struct op_param {
+	const char *name;  /* "jobs": --jobs, and the key of the JSON argument; '-' becomes '_' there */
+	char letter;       /* 'j', or 0 */
+	enum op_type type;
+	unsigned flags;
+	enum op_complete complete;
+	const char *value; /* shown: "N", "FILE"; NULL for bool */
+	const char *help;
+};
+enum op_role { ROLE_VIEWER, ROLE_ENGINEER, ROLE_APPROVER, ROLE_ADMIN };
+
+struct op_context {
+	struct project *project; /* NULL with OP_NO_PROJECT */
+	const char *dir;         /* where the user stands, absolute */
+	struct spawner *spawner; /* with OP_SPAWNS */
+	const char *command_line; /* as typed */
+	const char *origin;      /* "cli" */
+	/* Sends one event (lent). */
+	void (*emit)(void *ctx, const struct js *event);
+	/* OP_BYTES: sends bytes; -1 stops. */
+	int (*write)(void *ctx, const void *data, size_t len);
+	const struct progress *progress; /* for long hashing and copying; may be NULL */
+	void *ctx;
+};
+/* *ret_result is owned by the caller and may be set together with an error (a failed run has a result). */
+typedef int op_handler(struct op_context *, const struct js *args, struct js **ret_result, struct error *);
+
+struct op {
+	const char *name;    /* "run.start" */
+	const char *command; /* "run", "lock take" */
+	const char *method, *path; /* HTTP below /api/v1 */
+	enum op_role role;
+	unsigned flags;
+	const struct op_param *params; /* ends with name NULL; may be NULL */
+	const char *summary; /* one line, for the list */
+	const char *details; /* help's text: what it does, examples */
+	op_handler *handler;
+};
+extern const struct op ops[];
+extern const size_t ops_len;
+const struct op *op_find(const char *name);
+
+/* Checks args against the row (unknown, missing, wrong type), opens the project where needed, calls the
+ * handler. */
+int op_call(const struct op *, struct op_context *, const struct js *args, struct js **ret_result, struct error *);
+
+/* Handlers, by file. */
+op_handler op_init, op_doctor, op_config, op_version;               /* op_project.c */
+op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsck; /* op_data.c */
+op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c */

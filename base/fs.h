@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+/*
+ * Paths and directories. A project path is relative, '/'-separated, clean (no
+ * empty, "." or ".." component, no trailing slash) and never leaves the project;
+ * opening one goes through openat2(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).
+ */
+struct error;
+
+/* Cleans a path as a user writes it, relative to `prefix` (a project path, or "" at the root):
+ * "./a//b/" becomes "a/b"; "" or "." becomes ".". Absolute, or leaving the project, or with a
+ * control byte: ERR_USAGE. The caller frees *ret. */
+int path_clean(const char *prefix, const char *text, char **ret, struct error *);
+/* `inner` equals `outer` or lies below it. "." contains everything. */
+bool path_contains(const char *outer, const char *inner);
+char *path_join(const char *dir, const char *name);
+const char *path_base(const char *path); /* borrowed: after the last slash */
+/* Shell-like pattern of a whole path: '*' and '?' stay within a component, '**' crosses. */
+bool path_match(const char *pattern, const char *path);
+bool path_is_pattern(const char *path); /* has '*', '?' or '[' */
+
+int fs_open_beneath(int rootfd, const char *path, int flags, mode_t mode, struct error *);
+/* 1 there, 0 absent, -1 error; does not follow a final symlink. Intermediate symlinks may not leave. */
+int fs_stat_beneath(int rootfd, const char *path, struct stat *ret, struct error *);
+/* mkdir -p of the path's parents, or of the path itself. */
+int fs_make_parents(int rootfd, const char *path, mode_t mode, struct error *);
+int fs_make_dirs(int rootfd, const char *path, mode_t mode, struct error *);
+/* Deletes a file, symlink or tree; absent is no error; never follows a symlink. Read-only
+ * directories inside are made writable first. */
+int fs_remove_tree(int dirfd, const char *name, struct error *);
+/* Bytes of one open file into another, by reflink, else copy_file_range, else read and write. */
+int fs_copy_fd(int from, int to, const char *name, struct error *);
+/* Sorted names in a directory without "." and "..". */
+struct strlist;
+int fs_list_dir(int dirfd, const char *path, struct strlist *ret, struct error *);
+/* "regular file", "directory", "FIFO", ... */
+const char *fs_kind_name(mode_t);

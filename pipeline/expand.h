@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/strlist.h"
+/*
+ * Words and ${...}. A command is split once by POSIX quoting; ${} expands inside
+ * words and never splits again; there is no shell. `$$` is a dollar.
+ */
+struct error;
+struct js;
+/* Values ${...} may name: params.KEY, out (when there is one), env.NAME, step, and run.id, which is
+ * left as it is for the key and replaced when the step starts. */
+struct expand_scope {
+	const struct js *params;
+	const struct strlist *outs;
+	const struct strlist *env; /* NAME=VALUE */
+	const char *step;
+	const char *run_id;        /* NULL: ${run.id} stays literal */
+	struct strlist *used_params; /* receives each params.KEY; may be NULL */
+};
+/* Expands ${} in one text. `column` is where the text starts, for errors. */
+int expand_text(const struct expand_scope *, const char *text, char **ret, struct error *);
+/* cmd -> argv. An unquoted | & ; < > ` * ? or $NAME is ERR_USAGE with `sh -c '...'` as its fix; inside a word after
+ * `sh -c` (sh, bash, dash, with or without a path) ${params.*} and ${env.*} are refused. Error columns count from the
+ * command's first byte. */
+int expand_command(const struct expand_scope *, const char *cmd, struct strlist *ret_argv, struct error *);
+/* 16G, 512M, 1.5g, 100k, bytes: powers of 1024. 90s, 15m, 2h, 1d, 500ms to ms. */
+int parse_size(const char *text, int64_t *ret_bytes, struct error *);
+int parse_duration(const char *text, int64_t *ret_ms, struct error *);
+/* MLOPS_PARAM_LR for "lr", MLOPS_PARAM_TRAIN_LR for "train.lr". Caller frees. */
+char *param_env_name(const char *key);
+/* A scalar param as text, as ${params.x} and params of a run show it: 0.01, true, text; else compact JSON. Caller frees. */
+char *param_text(const struct js *value);

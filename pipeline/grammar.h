@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/strlist.h"
+#include "base/strmap.h"
+/*
+ * pipeline.ini: one table of sections and keys, and the structure a file becomes.
+ *
+ * grammar_keys is the single place that knows a key: the parser, its errors, the
+ * reference in docs/pipeline.md and "not supported by this version" follow from it.
+ * Every problem is found in one reading; the first is the error, and its help says how
+ * many more there are. Errors carry file, line, column, and the nearest right name.
+ */
+struct error;
+struct js;
+
+enum grammar_type {
+	G_TEXT, G_NAME, G_PATH, G_PATHS /* list */, G_LIST, G_COMMAND, G_ENV /* NAME=VALUE list */,
+	G_BOOL, G_NUMBER, G_SIZE /* 4G */, G_DURATION /* 2h, ms */, G_PLOTS, G_ANY,
+};
+struct grammar_key {
+	const char *section; /* "pipeline", "params", "step.", ... ; a trailing dot takes a NAME */
+	const char *key;     /* "cmd"; "*" any; "matrix.*" any with that prefix */
+	enum grammar_type type;
+	const char *since;   /* version that understands it; NULL: known, not supported yet */
+	const char *fallback; /* shown as default; NULL none */
+	const char *help;
+};
+extern const struct grammar_key grammar_keys[];
+extern const size_t grammar_keys_len;
+const char *grammar_type_name(enum grammar_type);
+
+/* Where a value stands, for errors after parsing. */
+struct place {
+	int line, column;
+};
+struct text_at {
+	char *text;
+	struct place at;
+};
+struct textlist {
+	struct text_at *items;
+	size_t len, cap;
+};
+
+struct step {
+	char *name;
+	struct place at;
+	struct text_at cmd;      /* one line, as written, continuation lines joined by a blank */
+	struct textlist in;      /* project paths or globs, cleaned, may hold ${...} */
+	struct textlist out;     /* project paths, cleaned, may hold ${...} */
+	struct textlist metrics; /* outputs too */
+	struct textlist plots;   /* outputs too; options after the path are in plot_options, same index */
+	struct strlist plot_options;
+	struct textlist params;  /* keys and globs like train.* */
+	struct textlist after;   /* step names */
+	struct textlist env;     /* NAME=VALUE, may hold ${...} */
+	double cpu;              /* 0: not said */
+	int64_t mem;             /* bytes, 0: not said */
+	int64_t timeout_ms;      /* 0: none */
+	bool cache;
+};
+struct pipeline {
+	char *file;              /* project path, as errors print it */
+	char *name;              /* [pipeline] name, else the file's name without .ini */
+	struct textlist env;
+	struct js *params;       /* nested object: params file, overridden by [params], overridden by -p */
+	struct strlist params_files; /* project paths read for it */
+	struct step *steps;      /* in file order */
+	size_t nsteps, cap;
+	struct strmap by_name;   /* name -> struct step * */
+};
+/* `overrides` are "K=V" from -p: V is JSON if it parses as a number, true, false, null, array or
+ * object, else a string; an unknown K is ERR_USAGE with the nearest. `rootfd` is the project. */
+int pipeline_load(int rootfd, const char *path, const struct strlist *overrides, struct pipeline **ret,
+		  struct error *);
+/* The same on text in memory, without files (tests, fuzzing); `params_text` may be NULL. */
+int pipeline_parse(const char *text, size_t len, const char *file, const char *params_text,
+		   const struct strlist *overrides, struct pipeline **ret, struct error *);
+void pipeline_free(struct pipeline *);
+/* NULL when absent; "train.lr" walks nested objects. Lent. */
+struct js *pipeline_param(const struct pipeline *, const char *key);
+/* All leaves flattened: calls with "train.lr" and the value. */
+void pipeline_each_param(const struct js *params, void (*each)(void *ctx, const char *key, const struct js *value),
+			 void *ctx);

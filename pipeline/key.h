@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stddef.h>
+#include "base/digest.h"
+#include "store/content.h"
+/*
+ * The step key: SHA-256 over a canonical form of everything that decides a step's
+ * result. The form is lines "name value\n" in a fixed order, values escaped, described in
+ * docs/format.md; its first line is the format's version. Absent values are left out.
+ */
+struct js;
+struct plan_node;
+struct strbuf;
+
+/* What argv[0] is on this machine: looked up once a program and run. */
+struct key_program {
+	char *path; /* realpath; NULL when not found */
+	struct content content;
+};
+struct key_input {
+	const char *path;
+	struct content content;
+};
+struct key_facts {
+	const struct plan_node *node;
+	const struct key_program *program;
+	const struct key_input *inputs; /* sorted by path */
+	size_t ninputs;
+};
+/* Appends the canonical form. */
+void key_form(const struct key_facts *, struct strbuf *);
+void key_of(const struct key_facts *, struct digest *ret);
+/* The same facts as JSON, for records, `why` and diff: {program, argv[], env{}, params{}, inputs{path: content}, outputs[]}. */
+struct js *key_record(const struct key_facts *);
+/* Differences of two records, one line each, old -> new: "param lr: 0.01 -> 0.1", "input data/x.csv changed",
+ * "command changed", ... in that order. Appends to `ret`. */
+struct strlist;
+void key_explain(const struct js *old, const struct js *now, struct strlist *ret);

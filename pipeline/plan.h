@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/strlist.h"
+#include "base/strmap.h"
+/*
+ * From steps to a graph: names resolved, globs matched, edges from outputs to the
+ * inputs that use them, order checked. All errors come from here, before anything
+ * runs: cycles (printed as a -> b -> a), two steps with one output, an output inside another or inside
+ * an input of its own step, an input that neither exists nor is made by a step, paths that leave the
+ * project, missing params. Nothing on the disk is hashed.
+ */
+struct error;
+struct js;
+struct pipeline;
+struct step;
+
+enum output_use { OUT_DATA, OUT_METRICS, OUT_PLOTS };
+struct plan_output {
+	char *path;
+	enum output_use use;
+};
+struct plan_node {
+	const struct step *step;
+	const char *name;         /* of the instance */
+	struct strlist argv;      /* ${run.id} still literal */
+	struct strlist env;       /* NAME=VALUE: pipeline's and step's, expanded, sorted by NAME */
+	struct strlist inputs;    /* project paths, globs resolved, sorted, unique */
+	struct strlist leftovers; /* matched a glob, but were made by an instance that is no more: ignored */
+	struct plan_output *outputs; /* out, metrics, plots, sorted by path */
+	size_t noutputs;
+	struct js *params;        /* flat object "train.lr": value, of params= and ${params.*}, sorted keys */
+	struct js *params_file;   /* nested object of params= only, for $MLOPS_PARAMS */
+	struct plan_node **needs; /* direct upstream nodes */
+	size_t nneeds, needs_cap;
+	struct plan_node **feeds; /* direct downstream nodes */
+	size_t nfeeds, feeds_cap;
+	bool selected;            /* by plan_select */
+	void *user;               /* the scheduler's */
+};
+struct plan {
+	const struct pipeline *pipeline;
+	struct plan_node *nodes;  /* topological order, file order among equals */
+	size_t len;
+	struct strmap by_name;    /* name -> struct plan_node * */
+	struct strmap by_output;  /* output path -> struct plan_node * */
+};
+/* Output paths some step once made (from the lock file and facts), so that a glob in `in` can tell a leftover from
+ * a source file. May be NULL. */
+int plan_make(int rootfd, const struct pipeline *, const struct strlist *once_made, struct plan **ret, struct error *);
+void plan_free(struct plan *);
+
+enum select_mode {
+	SELECT_UP_TO,      /* the steps and all they need */
+	SELECT_ONLY,       /* just them */
+	SELECT_DOWNSTREAM, /* the steps and all that depends on them */
+};
+/* No names: everything. A name is a step's or a glob of instance names; unknown: ERR_NOT_FOUND with the nearest. */
+int plan_select(struct plan *, const struct strlist *names, enum select_mode, struct error *);
+/* The step that makes the path or holds it inside an output directory; NULL. */
+struct plan_node *plan_maker(const struct plan *, const char *path);
+/* Appends the graph as text. */
+struct strbuf;
+enum plan_format { PLAN_TEXT, PLAN_DOT, PLAN_MERMAID };
+void plan_draw(const struct plan *, enum plan_format, struct strbuf *);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "store/content.h"
+/*
+ * Artifacts: named things whose versions are contents. The name of data is its path
+ * in the project. Versions count 1, 2, ... and are never reused; recording the
+ * content of the newest version again makes no new one.
+ */
+struct db;
+struct error;
+struct js;
+struct artifact_version {
+	int64_t number;
+	struct content content;
+	int64_t created_ms;
+	char run[33]; /* that made it, or "" when added by hand */
+};
+int artifact_record(struct db *, const char *name, const struct content *, const char *run, const char *actor,
+		    int64_t now_ms, int64_t *ret_number, bool *ret_new, struct error *);
+/* version 0: the newest. ERR_NOT_FOUND names the nearest artifact. */
+int artifact_find(struct db *, const char *name, int64_t version, struct artifact_version *ret, struct error *);
+/* [{name, versions, latest{number, content, size, files, created, run}}] */
+int artifact_list(struct db *, struct js **ret, struct error *);
+int artifact_versions(struct db *, const char *name, struct js **ret, struct error *);
+/* Each content the facts name (versions, inputs, outputs, cache), for fsck and gc. */
+int artifact_each_content(struct db *, int (*each)(void *ctx, const struct content *, const char *what), void *ctx,
+			  struct error *);

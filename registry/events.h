@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdint.h>
+/*
+ * The append-only record of who changed what. Written inside the transaction of the
+ * change. Triggers in the schema refuse updates and deletes.
+ */
+struct db;
+struct error;
+struct js;
+struct event {
+	const char *actor;
+	const char *origin;    /* "cli", later "http", "trigger" */
+	const char *operation; /* "run.start" */
+	const char *subject;   /* what it is about: a run id, a path */
+	const char *before, *after; /* may be NULL */
+	const struct js *body; /* stored in canonical form; may be NULL */
+};
+int event_append(struct db *, const struct event *, int64_t now_ms, int64_t *ret_seq, struct error *);
+/* Newest first: [{seq, time, actor, origin, operation, subject, before, after, body}] */
+int event_list(struct db *, int64_t limit, struct js **ret, struct error *);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include "base/lock.h"
+#include "base/settings.h"
+/*
+ * An open project: the directory that holds .mlops/, and what lives in there. The
+ * database, store, stat cache and ignore rules are opened on first use, so a command
+ * pays only for what it touches. One struct project a process; not for threads, except
+ * that the store and the stat cache may be shared.
+ */
+struct db;
+struct error;
+struct ignore;
+struct statcache;
+struct store;
+
+struct project {
+	char *root;     /* absolute, symlinks resolved */
+	char *prefix;   /* the start directory as a project path; "" at the root */
+	int rootfd;
+	int dirfd;      /* .mlops */
+	int locksfd;    /* .mlops/locks */
+	char *actor;    /* who acts: user@host */
+	struct settings settings;
+	/* through the functions below */
+	struct db *db;
+	struct store *store;
+	struct statcache *statcache;
+	struct ignore *ignore;
+};
+
+/* Searches upwards from `start` (NULL: the working directory) for .mlops/. None: ERR_NOT_FOUND
+ * with "mlops init" as help. */
+int project_open(const char *start, struct project **ret, struct error *);
+void project_close(struct project *); /* saves the stat cache */
+/* Makes .mlops/ with its .gitignore, database and folders; existing parts are kept.
+ * *ret_made tells whether it was new. */
+int project_create(const char *dir, bool *ret_made, struct error *);
+
+int project_db(struct project *, struct db **ret, struct error *);
+int project_store(struct project *, struct store **ret, struct error *);
+struct statcache *project_statcache(struct project *);
+int project_ignore(struct project *, const struct ignore **ret, struct error *);
+
+/* Names of the lock files, see ARCHITECTURE.md. "run-ID" is made by the caller. */
+#define LOCK_TREE  "tree"
+#define LOCK_STORE "store"
+#define LOCK_DB    "db"

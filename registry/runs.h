@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "store/content.h"
+/*
+ * Runs as MLflow means them: experiments, runs (nested by their parent), params,
+ * metrics with history and latest value, tags; and what a pipeline run adds: inputs
+ * and outputs by digest, and attempts (one execution of a step instance).
+ *
+ * Limits, key rules, "latest" and idempotence follow MLflow's server: metric and param
+ * keys up to 250 bytes of [/\w.\- :] that stay clean paths, param values up to 6,000
+ * and tag values up to 8,000 characters (cut beyond), the latest metric is the
+ * largest by (step, timestamp, value), an exact repeat of a metric is dropped, a param keeps its
+ * first value (another one is ERR_CONFLICT). NaN is stored, infinities are clamped to DBL_MAX.
+ *
+ * Writers call these inside db_begin/db_commit; each also works alone.
+ */
+struct db;
+struct error;
+struct js;
+
+enum run_status { RUN_RUNNING, RUN_SCHEDULED, RUN_FINISHED, RUN_FAILED, RUN_KILLED };
+const char *run_status_name(enum run_status); /* "RUNNING" "SCHEDULED" "FINISHED" "FAILED" "KILLED" */
+bool run_status_parse(const char *, enum run_status *ret);
+
+/* Finds or creates. Experiment 0 "Default" always exists. */
+int experiment_ensure(struct db *, const char *name, int64_t *ret_id, struct error *);
+
+struct run_new {
+	const char *id;     /* 32 hex */
+	int64_t experiment;
+	const char *name;   /* NULL: "adjective-noun-NNN" */
+	const char *user;
+	const char *parent; /* NULL at the top */
+	const char *step;   /* step instance of a nested run, else NULL */
+	int64_t start_ms;
+};
+int run_create(struct db *, const struct run_new *, struct error *);
+int run_finish(struct db *, const char *id, enum run_status, int64_t end_ms, struct error *);
+
+int run_log_param(struct db *, const char *run, const char *key, const char *value, struct error *);
+int run_log_metric(struct db *, const char *run, const char *key, double value, int64_t timestamp_ms,
+		   int64_t step, struct error *);
+int run_set_tag(struct db *, const char *run, const char *key, const char *value, struct error *);
+
+enum io_direction { RUN_INPUT, RUN_OUTPUT };
+/* kind of use: "data", "out", "metrics", "plots". Repeating replaces. */
+int run_log_content(struct db *, const char *run, enum io_direction, const char *path, const char *use,
+		    const struct content *, struct error *);
+
+/* One execution of a step instance, in the nested run `run` (or the pipeline run, when cached). */
+struct attempt {
+	const char *run;    /* the nested run; for a cached step NULL */
+	const char *parent; /* the pipeline run */
+	const char *step;
+	int number;         /* 1.. */
+	const char *state;  /* "running" "ok" "failed" "killed" "timeout" "cached" "skipped" "lost" */
+	struct digest key;
+	int exit_code;      /* -1: none */
+	int signal;
+	int64_t start_ms, end_ms;
+	int64_t user_us, system_us, max_rss;
+	const char *source; /* nested run a cached result came from, else NULL */
+	const char *reason; /* why it ran or not, one line; may be NULL */
+	const char *record; /* JSON: argv, env, host, tools, ...; may be NULL */
+};
+int attempt_store(struct db *, const struct attempt *, struct error *); /* insert or replace (parent, step, number) */
+/* Attempts of a pipeline run as a JSON array, in order of start. */
+int attempts_list(struct db *, const char *parent, struct js **ret, struct error *);
+
+/* One run as JSON: {run_id, name, experiment, status, start_time, end_time, user, parent, step, params{},
+ * metrics{}, tags{}, inputs[], outputs[]}. ERR_NOT_FOUND. */
+int run_load(struct db *, const char *id, struct js **ret, struct error *);
+/* {key: [{step, timestamp, value}...]} */
+int run_metric_history(struct db *, const char *id, const char *key, struct js **ret, struct error *);
+
+struct run_query {
+	const char *filter;   /* MLflow's grammar; NULL: all */
+	const char *order_by; /* "metrics.auc DESC, start_time"; NULL: start_time DESC */
+	int64_t limit;        /* 0: 1000 */
+	const char *parent;   /* only children of this run; NULL: only top-level runs unless all */
+	bool all;
+};
+/* Array of run_load's objects (without inputs and outputs). */
+int run_search(struct db *, const struct run_query *, struct js **ret, struct error *);
+/* Newest top-level run; ERR_NOT_FOUND when there is none. */
+int run_last(struct db *, char ret_id[33], struct error *);
+/* Runs whose status is RUNNING: for recovery. */
+int run_each_running(struct db *, int (*each)(void *ctx, const char *id), void *ctx, struct error *);

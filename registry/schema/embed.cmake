@@ -1,0 +1,13 @@
+# Writes schema.c: every migration NNNN_name.sql as one row {version, name, sql}.
+set(rows "")
+list(SORT SQL)
+foreach(file IN LISTS SQL)
+  get_filename_component(name ${file} NAME_WE)
+  string(REGEX REPLACE "^0*([0-9]+)_.*" "\\1" version ${name})
+  file(READ ${file} text)
+  string(REPLACE "\\" "\\\\" text "${text}")
+  string(REPLACE "\"" "\\\"" text "${text}")
+  string(REPLACE "\n" "\\n\"\n\"" text "${text}")
+  string(APPEND rows "\t{ ${version}, \"${name}\",\n\"${text}\" },\n")
+endforeach()
+file(WRITE ${OUT} "#include \"base/db.h\"\n#include \"registry/schema.h\"\n\nconst struct db_migration registry_schema[] = {\n${rows}\t{ 0, NULL, NULL },\n};\n")

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include "store/content.h"
+/*
+ * From the store to the disk. Only what differs is written: each file beside its
+ * place, then renamed over it, so a crash leaves old or new files, never half ones,
+ * and running again completes it. Files whose bytes the store does not hold ("unknown")
+ * are never overwritten or deleted silently.
+ */
+struct error;
+struct progress;
+struct scanner;
+struct store;
+
+enum checkout_link { CHECKOUT_COPY, CHECKOUT_HARDLINK, CHECKOUT_SYMLINK };
+enum checkout_unknown {
+	UNKNOWN_REFUSE,  /* ERR_CONFLICT, names up to three, changes nothing */
+	UNKNOWN_REPLACE, /* --force */
+	UNKNOWN_ASIDE,   /* moved below `aside`, same path */
+};
+struct checkout {
+	struct store *store;
+	const struct scanner *scanner; /* of the target's root, to see what is there; its batch is unused */
+	enum checkout_link link;       /* hard links and symlinks are read-only, into the store */
+	enum checkout_unknown unknown;
+	const char *aside;             /* project path */
+	bool verify;                   /* hash what is written */
+	const struct progress *progress;
+};
+struct checkout_result {
+	uint64_t files_written, files_removed, files_kept, files_aside;
+};
+/* Makes `path` hold `want`. CONTENT_ABSENT removes it. A missing object is ERR_NOT_FOUND before
+ * anything was changed. */
+int checkout_path(const struct checkout *, const char *path, const struct content *want,
+		  struct checkout_result *ret, struct error *);
+int checkout_link_parse(const char *word, enum checkout_link *ret, struct error *);

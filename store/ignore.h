@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+/*
+ * What is never versioned: .mlops/ .git/ __pycache__/ *.pyc .ipynb_checkpoints/
+ * .DS_Store, and the patterns of .mlopsignore at the project's root, in gitignore's
+ * syntax (comments, '!', leading and trailing '/', '*', '?', '[...]', '**').
+ */
+struct error;
+struct ignore;
+/* An absent .mlopsignore is no error. */
+int ignore_load(int rootfd, struct ignore **ret, struct error *);
+int ignore_parse(const char *text, size_t len, struct ignore **ret, struct error *);
+void ignore_free(struct ignore *);
+bool ignore_match(const struct ignore *, const char *path, bool is_dir); /* path from the project root */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "store/content.h"
+#include "store/tree.h"
+/*
+ * From the disk to content: hashes a path of the project and, with a batch, stores it.
+ *
+ * Hash what was stored, fstat before and after: a file that changes while it is read
+ * is tried three times, then refused (ERR_CONFLICT). Big sets are hashed on two or
+ * more threads; small ones on the caller's. Sockets, FIFOs and devices, unreadable files,
+ * names that are not clean, and symlinks that leave the tree are refused with their path.
+ * A path that is itself a symlink is followed when it stays inside the project.
+ */
+struct ignore;
+struct progress;
+struct statcache;
+struct store_batch;
+
+struct scanner {
+	int rootfd;                  /* the project */
+	struct statcache *cache;     /* may be NULL */
+	const struct ignore *ignore; /* may be NULL */
+	struct store_batch *batch;   /* NULL: hash only */
+	const struct progress *progress; /* may be NULL */
+	bool trust_nothing;          /* hash even what the cache knows */
+};
+/* An absent path gives CONTENT_ABSENT and 0. A directory without files is a tree of none.
+ * `ret_tree` (may be NULL) receives the entries of a directory, initialised either way. */
+int scan_path(const struct scanner *, const char *path, struct content *ret, struct tree *ret_tree,
+	      struct error *);
