@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/digest.h"
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <string.h>
+#include "base/mem.h"
+
+static EVP_MD *sha256;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* Fetching costs more than hashing a small file, so it is done once. */
+static void fetch(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (!sha256)
+		abort();
+}
+
+void hasher_init(struct hasher *h)
+{
+	pthread_once(&once, fetch);
+	h->ctx = EVP_MD_CTX_new();
+	if (!h->ctx || !EVP_DigestInit_ex2(h->ctx, sha256, NULL))
+		abort();
+}
+
+void hasher_update(struct hasher *h, const void *data, size_t len)
+{
+	if (!EVP_DigestUpdate(h->ctx, data, len))
+		abort();
+}
+
+void hasher_final(struct hasher *h, struct digest *ret)
+{
+	if (!EVP_DigestFinal_ex(h->ctx, ret->b, NULL))
+		abort();
+	hasher_release(h);
+}
+
+void hasher_release(struct hasher *h)
+{
+	EVP_MD_CTX_free(h->ctx);
+	h->ctx = NULL;
+}
+
+/* One context a thread, kept for its life: small inputs are hashed by the ten thousand. */
+static pthread_key_t ctx_key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+
+static void free_ctx(void *ctx)
+{
+	EVP_MD_CTX_free(ctx);
+}
+
+static void make_key(void)
+{
+	if (pthread_key_create(&ctx_key, free_ctx))
+		abort();
+}
+
+static EVP_MD_CTX *thread_ctx(void)
+{
+	EVP_MD_CTX *ctx;
+
+	pthread_once(&once, fetch);
+	pthread_once(&key_once, make_key);
+	ctx = pthread_getspecific(ctx_key);
+	if (!ctx) {
+		ctx = EVP_MD_CTX_new();
+		if (!ctx || pthread_setspecific(ctx_key, ctx))
+			abort();
+	}
+	return ctx;
+}
+
+void digest_of(const void *data, size_t len, struct digest *ret)
+{
+	EVP_MD_CTX *ctx = thread_ctx();
+
+	if (!EVP_DigestInit_ex2(ctx, sha256, NULL) || !EVP_DigestUpdate(ctx, data, len) ||
+	    !EVP_DigestFinal_ex(ctx, ret->b, NULL))
+		abort();
+}
+
+bool digest_equal(const struct digest *a, const struct digest *b)
+{
+	return digest_compare(a, b) == 0;
+}
+
+int digest_compare(const struct digest *a, const struct digest *b)
+{
+	return memcmp(a->b, b->b, sizeof(a->b));
+}
+
+bool digest_is_zero(const struct digest *d)
+{
+	static const struct digest zero;
+
+	return digest_equal(d, &zero);
+}
+
+char *digest_format(const struct digest *d, char hex[DIGEST_HEX + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < sizeof(d->b); i++) {
+		hex[2 * i] = digits[d->b[i] >> 4];
+		hex[2 * i + 1] = digits[d->b[i] & 15];
+	}
+	hex[DIGEST_HEX] = '\0';
+	return hex;
+}
+
+static int nibble(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+bool digest_parse(const char *hex, struct digest *ret)
+{
+	struct digest d;
+
+	for (size_t i = 0; i < sizeof(d.b); i++) {
+		int high = nibble(hex[2 * i]);
+		int low = high < 0 ? -1 : nibble(hex[2 * i + 1]);
+		if (low < 0)
+			return false;
+		d.b[i] = (uint8_t)(high << 4 | low);
+	}
+	if (hex[DIGEST_HEX])
+		return false;
+	*ret = d;
+	return true;
+}
