@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include "cli/text.h"
+/*
+ * From results to text. A printer turns what one operation returned into what a
+ * person reads; print.c maps operation names to printers. All text goes through
+ * print_put or a table, which escape what could drive a terminal, so a file name, a
+ * log line or a parameter is always harmless.
+ */
+struct error;
+struct js;
+struct op;
+
+enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_GOOD, STYLE_WARN, STYLE_BAD, STYLE_NAME, STYLES };
+
+struct print {
+	FILE *out;
+	int width;  /* columns to fit into; 0: no limit, as in a file or pipe */
+	bool color;
+	bool utf8;  /* else own symbols are ASCII */
+};
+/* Formats, escapes control bytes other than newline and tab, writes in the style. Ends no line by itself. */
+void print_put(struct print *, enum style, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A path, a log line, any text that may hold anything: also newlines and tabs are shown escaped. */
+void print_word(struct print *, enum style, const char *text);
+/* "a symbol or its ASCII form": print_symbol(p, "✓", "ok") */
+const char *print_symbol(const struct print *, const char *utf8, const char *ascii);
+
+/*
+ * A table: cells row by row, then table_print, which also releases it. Columns are as
+ * wide as their widest cell; when the whole does not fit the width, columns marked
+ * `shrink` are cut with an ellipsis, the widest first. Titles are lent until then;
+ * without any title there is no heading. Two blanks stand between columns.
+ */
+struct table_column {
+	const char *title;
+	bool right;  /* align right: numbers */
+	bool shrink; /* may be cut */
+};
+struct table_cell {
+	char *text;
+	int width;
+	enum style style;
+};
+struct table {
+	const struct table_column *columns;
+	size_t ncolumns;
+	struct table_cell *cells;
+	size_t len, cap;
+	int indent;  /* blanks before each line */
+};
+void table_init(struct table *, const struct table_column *, size_t ncolumns);
+void table_cell(struct table *, enum style, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void table_print(struct table *, struct print *);
+
+/* `result` is what the operation returned, also when it failed with a result (a failed run). Lent. */
+typedef void printer(struct print *, const struct js *result);
+/* NULL: the operation has no text of its own (it wrote bytes). */
+printer *printer_find(const char *op_name);
+
+/* The error in its parts: "error: what", "  --> where", "help: fix". */
+void print_error(struct print *, const struct error *);
+/* {code, message, where, help}; empty parts are left out. Caller frees. */
+struct js *error_to_json(const struct error *);
+/* One JSON value and a newline, safe to show on a terminal. */
+void print_json(FILE *, const struct js *, bool pretty);
+
+/* Printers, by file. */
+printer print_init, print_doctor, print_config, print_version;                      /* print_project.c */
+printer print_add, print_status, print_diff, print_checkout, print_lock_take, print_fsck; /* print_data.c */
+printer print_run, print_why, print_dag, print_runs, print_show;                    /* print_run.c */
