@@ -21,6 +21,7 @@ enum op_flags {
 	OP_NO_PROJECT = 16, /* works outside a project; ctx->project is NULL */
 	OP_PAGED = 32,    /* its text goes through the pager on a terminal */
 	OP_BYTES = 64,    /* writes raw bytes through ctx->write */
+	OP_TRY_PROJECT = 128, /* opens the project if there is one; else ctx->project is NULL */
 };
 enum op_type { OP_TEXT, OP_INT, OP_BOOL };
 enum op_param_flags {
@@ -28,7 +29,18 @@ enum op_param_flags {
 	OPP_REQUIRED = 2,
 	OPP_MANY = 4, /* collects into a JSON array */
 };
-enum op_complete { COMPLETE_NONE, COMPLETE_PATH, COMPLETE_STEP, COMPLETE_RUN, COMPLETE_NAME, COMPLETE_SETTING, COMPLETE_SHELL, COMPLETE_COMMAND };
+/* What a value is: offered by completion; a CHOICE is one of the words of `value` ("ours|theirs"), a PATH is
+ * never empty. */
+enum op_complete {
+	COMPLETE_NONE,
+	COMPLETE_PATH,
+	COMPLETE_STEP,
+	COMPLETE_RUN,
+	COMPLETE_NAME,
+	COMPLETE_SETTING,
+	COMPLETE_COMMAND,
+	COMPLETE_CHOICE,
+};
 struct op_param {
 	const char *name;  /* "jobs": --jobs, and the key of the JSON argument; '-' becomes '_' there */
 	char letter;       /* 'j', or 0 */
@@ -41,7 +53,7 @@ struct op_param {
 enum op_role { ROLE_VIEWER, ROLE_ENGINEER, ROLE_APPROVER, ROLE_ADMIN };
 
 struct op_context {
-	struct project *project; /* NULL with OP_NO_PROJECT */
+	struct project *project; /* opened by op_open; the caller closes it */
 	const char *dir;         /* where the user stands, absolute */
 	struct spawner *spawner; /* with OP_SPAWNS */
 	const char *command_line; /* as typed */
@@ -71,6 +83,11 @@ extern const struct op ops[];
 extern const size_t ops_len;
 const struct op *op_find(const char *name);
 
+/* The key of a parameter in the JSON arguments: '-' becomes '_'. */
+const char *op_param_key(const struct op_param *, char buf[64]);
+/* Opens the project above ctx->dir into ctx->project, as the row's flags ask. op_call does it when the caller has
+ * not. */
+int op_open(const struct op *, struct op_context *, struct error *);
 /* Checks args against the row (unknown, missing, wrong type), opens the project where needed, calls the
  * handler. */
 int op_call(const struct op *, struct op_context *, const struct js *args, struct js **ret_result, struct error *);

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/ops.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strlist.h"
+#include "registry/project.h"
+
+#define PARAMS(...) ((const struct op_param[]){ __VA_ARGS__, { .name = NULL } })
+#define FLAG(n, l, h) { .name = (n), .letter = (l), .type = OP_BOOL, .help = (h) }
+#define INT(n, l, v, h) { .name = (n), .letter = (l), .type = OP_INT, .value = (v), .help = (h) }
+#define TEXT(n, l, v, c, h) { .name = (n), .letter = (l), .complete = (c), .value = (v), .help = (h) }
+#define MANY(n, l, v, h)                                                                           \
+	{ .name = (n), .letter = (l), .flags = OPP_MANY, .value = (v), .help = (h) }
+#define ARG(n, f, v, c, h)                                                                         \
+	{ .name = (n), .flags = OPP_POSITIONAL | (f), .complete = (c), .value = (v), .help = (h) }
+
+const struct op ops[] = {
+	{ .name = "project.init", .command = "init", .method = "POST", .path = "/project",
+	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_NO_PROJECT, .handler = op_init,
+	  .params = PARAMS(ARG("dir", 0, "DIR", COMPLETE_PATH, "where to make it; default: here")),
+	  .summary = "make a project of a directory",
+	  .details =
+		"Examples:\n"
+		"  mlops init              here\n"
+		"  mlops init churn        in the new directory churn\n"
+		"\n"
+		"Makes .mlops/, tells git about it, and, when there is no pipeline.ini, writes\n"
+		"one with a single step from the .py and .csv files it finds. Nothing that\n"
+		"exists is changed; running it again is safe.\n" },
+	{ .name = "data.add", .command = "add", .method = "POST", .path = "/artifacts",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_add,
+	  .params = PARAMS(ARG("paths", OPP_REQUIRED | OPP_MANY, "PATH", COMPLETE_PATH,
+			       "files or directories of the project")),
+	  .summary = "keep a version of files and directories",
+	  .details =
+		"Examples:\n"
+		"  mlops add data/raw            a directory is one version\n"
+		"  mlops add train.csv test.csv\n"
+		"\n"
+		"Copies the bytes into the store, records the version in mlops.lock and keeps\n"
+		"git from tracking the path. What steps read and write is kept by mlops run\n"
+		"itself. Patterns in .mlopsignore are left out.\n" },
+	{ .name = "data.status", .command = "status", .method = "GET", .path = "/status",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL, .handler = op_status,
+	  .summary = "what changed since it was last added or run",
+	  .details =
+		"Examples:\n"
+		"  mlops status\n"
+		"  mlops status --json\n"
+		"\n"
+		"Compares data and outputs on disk with mlops.lock, and says which steps of the\n"
+		"pipeline would run and why.\n" },
+	{ .name = "data.diff", .command = "diff", .method = "GET", .path = "/diff",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_diff,
+	  .params = PARAMS(ARG("names", OPP_REQUIRED | OPP_MANY, "NAME", COMPLETE_NAME,
+			       "one: against what is here; two: against each other")),
+	  .summary = "compare runs, versions or the disk",
+	  .details =
+		"Examples:\n"
+		"  mlops diff last                  the last run and the files here\n"
+		"  mlops diff 3f2a 91bc             params, metrics, code, data of two runs\n"
+		"  mlops diff data/raw@v1 data/raw  two versions of one path\n"
+		"\n"
+		"A NAME is a run (its id from 4 characters on, or last), a path with or without\n"
+		"@vN, a git revision, or sha256:PREFIX.\n" },
+	{ .name = "data.checkout", .command = "checkout", .method = "POST", .path = "/checkout",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_checkout,
+	  .params = PARAMS(
+		ARG("paths", OPP_MANY, "PATH", COMPLETE_PATH, "what to bring; default: all"),
+		TEXT("from", 0, "NAME", COMPLETE_NAME, "a run, version or revision; default: mlops.lock"),
+		TEXT("to", 0, "DIR", COMPLETE_PATH, "write into a new directory instead of here"),
+		FLAG("force", 'f', "overwrite files the store does not hold"),
+		TEXT("link", 0, "copy|hardlink|symlink", COMPLETE_CHOICE,
+		     "how files are made; links are read-only")),
+	  .summary = "bring back data, models and code of any version",
+	  .details =
+		"Examples:\n"
+		"  mlops checkout                      what mlops.lock says, after git pull\n"
+		"  mlops checkout model.pkl --from 3f2a\n"
+		"  mlops checkout --from last --to ../as-it-was\n"
+		"\n"
+		"Files that changed and are in no version are never overwritten without\n"
+		"--force. With --to and a run, code, data and outputs come together.\n" },
+	{ .name = "data.cat", .command = "cat", .method = "GET", .path = "/cat",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_STREAM | OP_BYTES, .handler = op_cat,
+	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_NAME,
+			       "a version of a file, or DIRECTORY@vN/PATH")),
+	  .summary = "print a stored file",
+	  .details =
+		"Examples:\n"
+		"  mlops cat metrics.json@v1\n"
+		"  mlops cat data/raw@v2/train.csv > old.csv\n"
+		"  mlops cat sha256:9f86d081\n" },
+	{ .name = "run.start", .command = "run", .method = "POST", .path = "/runs",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_STREAM | OP_AUDIT | OP_SPAWNS, .handler = op_run,
+	  .params = PARAMS(
+		ARG("args", OPP_MANY, "FILE.ini|STEP", COMPLETE_STEP,
+		    "a pipeline file, then steps; default: pipeline.ini, all"),
+		MANY("param", 'p', "KEY=VALUE", "change a parameter for this run"),
+		INT("jobs", 'j', "N", "steps at a time; default: one a core"),
+		FLAG("keep-going", 'k', "after a failure, run what does not depend on it"),
+		FLAG("only", 0, "just the named steps, not what they need"),
+		FLAG("downstream", 0, "the named steps and all that depends on them"),
+		FLAG("force", 'f', "run also what is up to date"),
+		FLAG("dry", 'n', "show what would run and why; change nothing"),
+		FLAG("no-wait", 0, "fail when another run holds the project")),
+	  .summary = "run the steps that are not up to date",
+	  .details =
+		"Examples:\n"
+		"  mlops run                    the whole of pipeline.ini\n"
+		"  mlops run train              up to step train\n"
+		"  mlops run -p lr=0.1 -j 4     with a parameter changed, 4 steps at a time\n"
+		"  mlops run --dry              only say what would run and why\n"
+		"\n"
+		"A step runs again when its command, its inputs, the parameters it uses or its\n"
+		"program changed; otherwise its outputs are taken from the store. Ctrl-C stops\n"
+		"gracefully, a second one kills. Exit status 1: a step failed.\n" },
+	{ .name = "run.why", .command = "why", .method = "GET", .path = "/why",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL, .handler = op_why,
+	  .params = PARAMS(
+		ARG("step", OPP_REQUIRED, "STEP", COMPLETE_STEP, "a step of the pipeline"),
+		TEXT("file", 0, "FILE", COMPLETE_PATH, "the pipeline file; default: pipeline.ini")),
+	  .summary = "why a step ran, or would run",
+	  .details =
+		"Examples:\n"
+		"  mlops why train\n"
+		"\n"
+		"Lists each fact that differs from the last time, old -> new: command,\n"
+		"parameters, inputs, program, environment.\n" },
+	{ .name = "pipeline.dag", .command = "dag", .method = "GET", .path = "/dag",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_dag,
+	  .params = PARAMS(
+		ARG("file", 0, "FILE", COMPLETE_PATH, "the pipeline file; default: pipeline.ini"),
+		FLAG("dot", 0, "as Graphviz text"),
+		FLAG("mermaid", 0, "as Mermaid text, for Markdown pages")),
+	  .summary = "draw the pipeline",
+	  .details =
+		"Examples:\n"
+		"  mlops dag\n"
+		"  mlops dag --dot | dot -Tsvg > dag.svg\n" },
+	{ .name = "run.list", .command = "runs", .method = "GET", .path = "/runs",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_runs,
+	  .params = PARAMS(
+		TEXT("filter", 0, "TEXT", COMPLETE_NONE, "MLflow's filter; see below"),
+		TEXT("order-by", 0, "TEXT", COMPLETE_NONE, "such as 'metrics.auc DESC'"),
+		INT("limit", 'n', "N", "at most N; default: 20"),
+		FLAG("all", 'a', "also the runs of single steps")),
+	  .summary = "list runs with their params and metrics",
+	  .details =
+		"Examples:\n"
+		"  mlops runs\n"
+		"  mlops runs --filter 'metrics.auc > 0.9 AND params.lr = \"0.01\"'\n"
+		"  mlops runs --order-by 'metrics.auc DESC' -n 5\n"
+		"\n"
+		"A filter joins conditions by AND over metrics.X, params.X, tags.X and\n"
+		"attributes such as status, start_time and run_name; operators = != > >= < <=\n"
+		"LIKE ILIKE IN.\n" },
+	{ .name = "run.show", .command = "show", .method = "GET", .path = "/runs/{name}",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_show,
+	  .params = PARAMS(ARG("name", 0, "NAME", COMPLETE_NAME,
+			       "a run, version or revision; default: last")),
+	  .summary = "everything recorded about a run or a version",
+	  .details =
+		"Examples:\n"
+		"  mlops show                  the last run\n"
+		"  mlops show 3f2a             a run by the start of its id\n"
+		"  mlops show model.pkl@v2     a version of a file, and the run that made it\n" },
+	{ .name = "run.logs", .command = "logs", .method = "GET", .path = "/runs/{run}/logs",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_STREAM | OP_BYTES | OP_PAGED, .handler = op_logs,
+	  .params = PARAMS(
+		ARG("run", 0, "RUN", COMPLETE_RUN, "a run; default: last"),
+		ARG("step", 0, "STEP", COMPLETE_STEP, "one step; default: all"),
+		FLAG("follow", 'f', "go on while the run does")),
+	  .summary = "print what steps printed",
+	  .details =
+		"Examples:\n"
+		"  mlops logs                  all steps of the last run\n"
+		"  mlops logs last train\n"
+		"  mlops logs -f               follow the run that is going on\n" },
+	{ .name = "lock.take", .command = "lock take", .method = "POST", .path = "/lock/take",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_lock_take,
+	  .params = PARAMS(ARG("side", OPP_REQUIRED, "ours|theirs", COMPLETE_CHOICE,
+			       "whose values stay")),
+	  .summary = "settle mlops.lock after a merge",
+	  .details =
+		"Examples:\n"
+		"  mlops lock take ours\n"
+		"  mlops lock take theirs && mlops checkout\n"
+		"\n"
+		"Two branches that changed one name leave it twice in mlops.lock; status and run\n"
+		"name it. This keeps one side's values. Commit mlops.lock afterwards.\n" },
+	{ .name = "store.fsck", .command = "fsck", .method = "POST", .path = "/store/fsck",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_fsck,
+	  .summary = "hash every stored byte, check every record",
+	  .details =
+		"Examples:\n"
+		"  mlops fsck\n"
+		"\n"
+		"Damaged objects are moved to .mlops/quarantine, so that they count as absent\n"
+		"and are made or fetched anew. Exit status 9: damage was found.\n" },
+	{ .name = "project.config", .command = "config", .method = "POST", .path = "/config",
+	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_config,
+	  .params = PARAMS(
+		ARG("key", 0, "KEY", COMPLETE_SETTING, "a setting; default: list them all"),
+		ARG("value", 0, "VALUE", COMPLETE_NONE, "its new value"),
+		FLAG("unset", 0, "back to the default")),
+	  .summary = "show or change settings",
+	  .details =
+		"Examples:\n"
+		"  mlops config                    all, with defaults and where each is from\n"
+		"  mlops config run.jobs 4\n"
+		"  mlops config --unset run.jobs\n"
+		"\n"
+		"Settings stand in .mlops/config.ini. MLOPS_RUN_JOBS in the environment goes\n"
+		"before run.jobs in the file, and so on for each key.\n" },
+	{ .name = "project.doctor", .command = "doctor", .method = "GET", .path = "/doctor",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_doctor,
+	  .summary = "check that this machine and project are fit",
+	  .details =
+		"Examples:\n"
+		"  mlops doctor\n"
+		"\n"
+		"Each check passes, warns or fails, with the command that fixes it. Exit status\n"
+		"5: something failed.\n" },
+	{ .name = "project.version", .command = "version", .method = "GET", .path = "/version",
+	  .role = ROLE_VIEWER, .flags = OP_NO_PROJECT, .handler = op_version,
+	  .summary = "print the version",
+	  .details =
+		"Examples:\n"
+		"  mlops version\n"
+		"  mlops --version\n" },
+};
+const size_t ops_len = ARRAY_LEN(ops);
+
+const struct op *op_find(const char *name)
+{
+	for (size_t i = 0; i < ops_len; i++)
+		if (!strcmp(ops[i].name, name))
+			return &ops[i];
+	return NULL;
+}
+
+const char *op_param_key(const struct op_param *param, char buf[64])
+{
+	size_t i;
+
+	for (i = 0; param->name[i] && i < 63; i++)
+		buf[i] = param->name[i] == '-' ? '_' : param->name[i];
+	buf[i] = '\0';
+	return buf;
+}
+
+static bool is_choice(const char *choices, const char *word)
+{
+	size_t len = strlen(word);
+
+	while (*choices) {
+		size_t n = strcspn(choices, "|");
+
+		if (n == len && !memcmp(choices, word, n))
+			return true;
+		choices += n + (choices[n] == '|');
+	}
+	return false;
+}
+
+/* How a parameter is called in messages: "--jobs" or "PATH". */
+static const char *param_shown(const struct op_param *param, char buf[64])
+{
+	if (param->flags & OPP_POSITIONAL)
+		return param->value;
+	snprintf(buf, 64, "--%s", param->name);
+	return buf;
+}
+
+static int check_value(const struct op_param *param, const struct js *value, struct error *err)
+{
+	static const struct {
+		enum js_type type;
+		const char *name;
+	} kinds[] = { [OP_TEXT] = { JS_STR, "text" }, [OP_INT] = { JS_INT, "a whole number" },
+		      [OP_BOOL] = { JS_BOOL, "true or false" } };
+	char buf[64];
+	const char *shown = param_shown(param, buf);
+
+	if (js_typeof(value) != kinds[param->type].type)
+		return error_set(err, ERR_USAGE, "%s must be %s", shown, kinds[param->type].name);
+	if (param->type == OP_INT && js_int_value(value) < 0)
+		return error_set(err, ERR_USAGE, "%s must not be negative", shown);
+	if (param->type != OP_TEXT)
+		return 0;
+	if (param->complete == COMPLETE_CHOICE && !is_choice(param->value, js_text(value)))
+		return error_set(err, ERR_USAGE, "%s must be %s, not '%s'",
+				 param->flags & OPP_POSITIONAL ? param->name : shown, param->value,
+				 js_text(value));
+	if (!*js_text(value) && (param->complete == COMPLETE_PATH || param->flags & OPP_REQUIRED))
+		return error_set(err, ERR_USAGE, "%s is empty", shown);
+	return 0;
+}
+
+static int check_param(const struct op *op, const struct op_param *param, const struct js *args,
+		       struct error *err)
+{
+	char key[64], buf[64];
+	const struct js *value = js_get(args, op_param_key(param, key));
+
+	if (!value) {
+		if (!(param->flags & OPP_REQUIRED))
+			return 0;
+		error_set(err, ERR_USAGE, "%s is missing", param_shown(param, buf));
+		return error_help(err, "run: mlops help %s", op->command);
+	}
+	if (!(param->flags & OPP_MANY))
+		return check_value(param, value, err);
+	if (js_typeof(value) != JS_ARRAY)
+		return error_set(err, ERR_USAGE, "%s must be a list", param_shown(param, buf));
+	if (!js_len(value) && param->flags & OPP_REQUIRED)
+		return error_set(err, ERR_USAGE, "%s is missing", param_shown(param, buf));
+	for (size_t i = 0; i < js_len(value); i++)
+		if (check_value(param, js_at(value, i), err))
+			return -1;
+	return 0;
+}
+
+static int check_unknown(const struct op *op, const struct js *args, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist known = STRLIST_INIT;
+	char key[64];
+
+	for (const struct op_param *p = op->params; p && p->name; p++)
+		strlist_push(&known, op_param_key(p, key));
+	for (void *it = js_iter(args); it; it = js_next(args, it)) {
+		const char *nearest;
+
+		if (strlist_has(&known, js_iter_key(it)))
+			continue;
+		error_set(err, ERR_USAGE, "%s has no argument '%s'", op->name, js_iter_key(it));
+		nearest = strlist_nearest(&known, js_iter_key(it));
+		return nearest ? error_help(err, "did you mean '%s'?", nearest) : -1;
+	}
+	return 0;
+}
+
+static int check_args(const struct op *op, const struct js *args, struct error *err)
+{
+	if (args && js_typeof(args) != JS_OBJECT)
+		return error_set(err, ERR_USAGE, "arguments of %s must be a JSON object", op->name);
+	if (args && check_unknown(op, args, err))
+		return -1;
+	for (const struct op_param *p = op->params; p && p->name; p++)
+		if (check_param(op, p, args, err))
+			return -1;
+	return 0;
+}
+
+int op_open(const struct op *op, struct op_context *ctx, struct error *err)
+{
+	struct error ignored;
+
+	if (ctx->project || op->flags & OP_NO_PROJECT)
+		return 0;
+	if (op->flags & OP_TRY_PROJECT) {
+		project_open(ctx->dir, &ctx->project, &ignored);
+		return 0;
+	}
+	return project_open(ctx->dir, &ctx->project, err);
+}
+
+int op_call(const struct op *op, struct op_context *ctx, const struct js *args, struct js **ret_result,
+	    struct error *err)
+{
+	CLEANUP_JS struct js *none = args ? NULL : js_object();
+
+	if (check_args(op, args, err) || op_open(op, ctx, err))
+		return -1;
+	return op->handler(ctx, args ? args : none, ret_result, err);
+}
