@@ -1,0 +1,55 @@
+# Shared by the scripts beside it: messages, and packages on Debian. Read with `.`, not run.
+
+say() { printf '\n== %s\n' "$*"; }
+# The environment lacks something: what, and what to do. Exit statuses are those of mlops.
+die() {
+	printf '%s: %s\n  %s\n' "${0##*/}" "$1" "$2" >&2
+	exit 5
+}
+usage() {
+	printf '%s: %s\n  usage: %s\n' "${0##*/}" "$1" "$2" >&2
+	exit 2
+}
+
+# What the build needs, without the tests.
+BUILD_PACKAGES='cmake ninja-build gcc libc6-dev pkg-config libgit2-dev libssl-dev libsqlite3-dev libinih-dev libjansson-dev'
+
+# Prints those of its arguments that are not installed.
+missing_packages() {
+	for package in "$@"; do
+		state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) || state=
+		[ "$state" = installed ] || printf '%s ' "$package"
+	done
+}
+
+# Installs what is missing, as root or through sudo.
+install_packages() {
+	command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+		die 'this is not Debian: no apt-get' "install the equivalents of: $*"
+	missing=$(missing_packages "$@")
+	[ -n "$missing" ] || return 0
+	say "Installing: $missing"
+	as_root=
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null ||
+			die 'some packages are missing, and this is neither root nor is there sudo' \
+				"as root, run: apt-get install $missing"
+		as_root=sudo
+	fi
+	# $missing holds many words on purpose. The package lists may be absent, or too old to be of use.
+	# shellcheck disable=SC2086
+	{
+		if apt-get install -s --no-install-recommends $missing >/dev/null 2>&1; then
+			apt_install $missing && return
+		fi
+		$as_root apt-get update -q </dev/null ||
+			die 'apt-get update failed' 'is there a network, and does /etc/apt name a mirror?'
+		apt_install $missing ||
+			die 'apt-get could not install what is missing' "see above; Debian 12 has: $missing"
+	}
+}
+
+apt_install() {
+	$as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -q --no-install-recommends "$@" </dev/null
+}
