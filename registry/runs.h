@@ -69,6 +69,8 @@ struct attempt {
 int attempt_store(struct db *, const struct attempt *, struct error *); /* insert or replace (parent, step, number) */
 /* Attempts of a pipeline run as a JSON array, in order of start. */
 int attempts_list(struct db *, const char *parent, struct js **ret, struct error *);
+/* The record of the newest attempt in state "ok" of a step, in runs of the experiment. NULL when there is none. */
+int attempt_last_record(struct db *, const char *experiment, const char *step, struct js **ret, struct error *);
 
 /* One run as JSON: {run_id, name, experiment, status, start_time, end_time, user, parent, step, params{},
  * metrics{}, tags{}, inputs[], outputs[]}. ERR_NOT_FOUND. */
