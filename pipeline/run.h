@@ -17,49 +17,67 @@
 struct error;
 struct js;
 struct project;
+struct runner_ops;
 struct spawner;
 
 /* What a step turned out to be, by looking only. */
 enum step_state {
 	STEP_UNKNOWN,
-	STEP_FRESH,    /* key and outputs equal the lock */
-	STEP_RESTORE,  /* key equals the lock or cache has it; outputs differ: restored from the store */
-	STEP_STALE,    /* must run */
-	STEP_BLOCKED,  /* waits for an upstream step whose outputs are not known yet */
-	STEP_UNSELECTED,
+	STEP_FRESH,   /* key and outputs equal the lock */
+	STEP_RESTORE, /* the lock or the cache knows the result and the store has it */
+	STEP_STALE,   /* must run */
+	STEP_BLOCKED, /* its key is not known before an upstream step has run or was restored */
 };
+const char *step_state_name(enum step_state); /* "fresh" "restore" "stale" "blocked" */
+
 struct step_look {
 	enum step_state state;
-	struct digest key;      /* zero when BLOCKED */
-	char *reason;           /* one line: "never run here", "param lr: 0.01 -> 0.1", ... */
-	struct js *record;      /* key_record, NULL when BLOCKED */
-	char source[33];        /* run a cached result is from, or "" */
+	struct digest key;       /* zero when BLOCKED */
+	struct strlist reasons;  /* why it is not FRESH: "never run here", "param lr: 0.01 -> 0.1", ... */
+	struct content *outputs; /* by index of the node's outputs, when FRESH or RESTORE; else NULL */
+	char source[33];         /* RESTORE: nested run the result is from, or "" */
 };
-/* One object a run; ties a plan to a project. Reads lock file, stat cache, and, only when something is not
- * fresh, the database. */
+
+/*
+ * Looks at one node at a time, upstream first, at what the lock file, the stat cache, and,
+ * only when something is not fresh, the database say. Hashes, changes nothing.
+ * Belongs to one thread; it reads the database through a handle of its own.
+ */
 struct looker;
 int looker_new(struct project *, struct plan *, bool force, struct looker **ret, struct error *);
 void looker_free(struct looker *);
-/* Looks at one node; upstream nodes must have been looked at (or run) before. Lent until looker_free. */
+void cleanup_looker(struct looker **);
+/* Looks, again if it was BLOCKED before. Lent until looker_free. */
 int look_node(struct looker *, struct plan_node *, const struct step_look **ret, struct error *);
+/* Tells that the node now has these outputs (by index), and notes them for mlops.lock. */
+void look_accept(struct looker *, struct plan_node *, const struct content *outputs);
+/* key_record of a node whose key is known. Owned by the caller. */
+struct js *look_record(struct looker *, struct plan_node *);
+/* Content of an input as it was looked at; NULL when it was not. Lent. */
+const struct content *look_input(struct looker *, const char *path);
+/* Writes mlops.lock if something was accepted. */
+int look_save(struct looker *, struct error *);
 
-enum run_event_kind {
-	RUN_EVENT_RUN,      /* the run began: run id, counts */
-	RUN_EVENT_STEP,     /* a step changed state */
-	RUN_EVENT_OUTPUT,   /* a line of a step's output */
-	RUN_EVENT_NOTE,     /* a warning or remark */
-	RUN_EVENT_END,      /* result */
-};
+/*
+ * Events, each a JSON object:
+ *   {event:"run", run, name, pipeline, total, todo}     the run began; run is null before a step must run
+ *   {event:"step", step, state, reason, done, total, duration_ms, error}
+ *        state: fresh restored cached running ok failed timeout killed blocked
+ *   {event:"output", step, stream:"stdout"|"stderr", text}   whole lines, several joined by '\n'
+ *   {event:"note", text}                                a warning or remark
+ *   {event:"tick"}                                      every 100 ms while steps run
+ * What the run came to is pipeline_run's result.
+ */
 struct run_options {
 	struct strlist steps;
 	enum select_mode select;
 	bool force, dry, keep_going, no_wait;
 	int jobs;                      /* 0: the cores */
-	struct spawner *spawner;       /* of the local runner; NULL uses `runner` with `runner_config` */
-	const void *runner;            /* const struct runner_ops * */
+	struct spawner *spawner;       /* of the local runner */
+	const struct runner_ops *runner; /* NULL: the local one, on `spawner` */
 	void *runner_config;
 	const char *command;           /* as typed, for the record */
-	/* Receives every event as a JSON object {event: "run"|"step"|"output"|"note"|"end", ...}; lent. */
+	/* Receives every event; lent. */
 	void (*emit)(void *ctx, const struct js *event);
 	void *ctx;
 };

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/stepdir.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/strlist.h"
+#include "pipeline/plan.h"
+#include "registry/project.h"
+
+/* Paths below are project paths. */
+#define WORK   ".mlops/work"
+#define FAILED ".mlops/failed"
+
+static bool exists(struct project *p, const char *path)
+{
+	struct stat st;
+
+	return fs_stat_beneath(p->rootfd, path, &st, NULL) > 0;
+}
+
+/* Opens the parent so that no symlink on the way leads outside. */
+static int open_parent(struct project *p, const char *path, struct error *err)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP(cleanup_free) char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+
+	return fs_open_beneath(p->rootfd, parent, O_RDONLY | O_DIRECTORY, 0, err);
+}
+
+static int move(struct project *p, const char *from, const char *to, struct error *err)
+{
+	CLEANUP(cleanup_fd) int from_dir = -1;
+	CLEANUP(cleanup_fd) int to_dir = -1;
+
+	if (fs_make_parents(p->rootfd, to, 0777, err) < 0)
+		return -1;
+	from_dir = open_parent(p, from, err);
+	if (from_dir < 0)
+		return -1;
+	to_dir = open_parent(p, to, err);
+	if (to_dir < 0)
+		return -1;
+	if (io_rename(from_dir, path_base(from), to_dir, path_base(to), err) < 0) {
+		if (err && err->sys == EXDEV)
+			error_help(err, "keep outputs on the file system of the project, not on a mount inside it");
+		return error_wrap(err, "move %s to %s", from, to);
+	}
+	return 0;
+}
+
+/* The journal: a line an output, "1 PATH" when something stood there before, else "0 PATH". */
+static int write_journal(struct project *p, const char *dir, const struct plan_node *node, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	for (size_t i = 0; i < node->noutputs; i++)
+		strbuf_printf(&text, "%d %s\n", exists(p, node->outputs[i].path), node->outputs[i].path);
+	return io_replace_file(p->rootfd, path, text.buf, text.len, 0666, false, err);
+}
+
+int stepdir_begin(struct project *p, const char *run, const struct plan_node *node, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, node->name);
+
+	if (fs_make_dirs(p->rootfd, dir, 0777, err) < 0 || write_journal(p, dir, node, err) < 0)
+		return error_wrap(err, "step %s", node->name);
+	for (size_t i = 0; i < node->noutputs; i++) {
+		const char *path = node->outputs[i].path;
+		CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", dir, path);
+		if ((exists(p, path) && move(p, path, old, err) < 0) ||
+		    fs_make_parents(p->rootfd, path, 0777, err) < 0)
+			return error_wrap(err, "step %s: prepare output %s", node->name, path);
+	}
+	return 0;
+}
+
+int stepdir_accept(struct project *p, const char *run, const char *step, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
+
+	return fs_remove_tree(p->rootfd, dir, err);
+}
+
+/* A name below failed/ that is free: recovery may come here twice. */
+static char *failed_path(struct project *p, const char *run, const char *step, const char *path)
+{
+	char *to = xasprintf(FAILED "/%s/%s/%s", run, step, path);
+
+	for (int n = 2; exists(p, to); n++) {
+		free(to);
+		to = xasprintf(FAILED "/%s/%s/%s.%d", run, step, path, n);
+	}
+	return to;
+}
+
+/* One output: what is new goes to failed/, what was old comes back. A journal line "1 PATH" without
+ * old/PATH means that the old output still, or again, stands in its place. */
+static int put_back(struct project *p, const char *run, const char *step, const char *dir, bool had, const char *path,
+		    bool *kept, struct error *err)
+{
+	CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", dir, path);
+	bool moved = exists(p, old);
+
+	if (exists(p, path) && (moved || !had)) {
+		CLEANUP(cleanup_free) char *to = failed_path(p, run, step, path);
+		if (move(p, path, to, err) < 0)
+			return -1;
+		*kept = true;
+	}
+	return moved ? move(p, old, path, err) : 0;
+}
+
+int stepdir_reject(struct project *p, const char *run, const char *step, bool *ret_kept, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
+	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	bool kept = false;
+
+	if (exists(p, path)) {
+		if (io_read_file(p->rootfd, path, 64u << 20, &text, err) < 0)
+			return -1;
+		for (char *line = text.buf, *end; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			if (end - line > 2 &&
+			    put_back(p, run, step, dir, line[0] == '1', line + 2, &kept, err) < 0)
+				return error_wrap(err, "step %s", step);
+		}
+	}
+	if (ret_kept)
+		*ret_kept = kept;
+	return fs_remove_tree(p->rootfd, dir, err);
+}
+
+int stepdir_end_run(struct project *p, const char *run, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);
+
+	return fs_remove_tree(p->rootfd, dir, err);
+}
+
+static int recover_run(struct project *p, const char *run, int (*accepted)(void *, const char *, const char *),
+		       void *ctx, struct strlist *notes, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);
+	struct strlist steps CLEANUP(strlist_release) = STRLIST_INIT;
+
+	if (fs_list_dir(p->rootfd, dir, &steps, err) < 0)
+		return -1;
+	for (size_t i = 0; i < steps.len; i++) {
+		const char *step = steps.items[i];
+		bool kept = false;
+		int yes = accepted(ctx, run, step);
+		if (yes < 0)
+			return -1;
+		if (yes)
+			continue;
+		if (stepdir_reject(p, run, step, &kept, err) < 0)
+			return -1;
+		strlist_push_owned(notes, kept ? xasprintf("run %.8s was interrupted in step %s: its outputs "
+							   "were kept in " FAILED "/%s/%s",
+							   run, step, run, step) :
+						 xasprintf("run %.8s was interrupted in step %s", run, step));
+	}
+	return fs_remove_tree(p->rootfd, dir, err);
+}
+
+int stepdir_recover(struct project *p, int (*accepted)(void *, const char *, const char *), void *ctx,
+		    struct strlist *notes, struct error *err)
+{
+	struct strlist runs CLEANUP(strlist_release) = STRLIST_INIT;
+
+	if (!exists(p, WORK))
+		return 0;
+	if (fs_list_dir(p->rootfd, WORK, &runs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < runs.len; i++)
+		if (recover_run(p, runs.items[i], accepted, ctx, notes, err) < 0)
+			return error_wrap(err, "recover run %.8s", runs.items[i]);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+/*
+ * The outputs of a running step. A local step writes in the project itself, so what
+ * stood there is moved to .mlops/work/RUN/STEP/old first, and a journal in
+ * .mlops/work/RUN/STEP names every output and whether it existed.
+ *
+ * begin -> (the step runs) -> accept, or reject. A crash at any point leaves the
+ * journal: stepdir_recover then does what reject does, unless the facts say that the
+ * step was accepted. Rejecting twice, or half and then again, gives the same end.
+ * Only renames and small files: nothing here is copied or waits for the disk.
+ */
+struct error;
+struct plan_node;
+struct project;
+struct strlist;
+
+/* Journals, moves old outputs away, makes the parents of outputs. */
+int stepdir_begin(struct project *, const char *run, const struct plan_node *, struct error *);
+/* The new outputs are true: old ones are dropped. */
+int stepdir_accept(struct project *, const char *run, const char *step, struct error *);
+/* New outputs go to .mlops/failed/RUN/STEP, old ones come back. *ret_kept (may be NULL) tells whether
+ * there was anything to keep. */
+int stepdir_reject(struct project *, const char *run, const char *step, bool *ret_kept, struct error *);
+/* After the run: drops its work directory. */
+int stepdir_end_run(struct project *, const char *run, struct error *);
+/* Every run that left a work directory; `accepted` says whether a step's success is a recorded fact. */
+int stepdir_recover(struct project *, int (*accepted)(void *ctx, const char *run, const char *step), void *ctx,
+		    struct strlist *ret_notes, struct error *);
