@@ -5,11 +5,15 @@
  * INI text, whole: any length of line, name or value; the door to inih.
  *
  * Comments start a line with '#' or ';'; inside a value both are text. A line that
- * starts with a blank continues the value above. Blank lines and comment lines
- * between continuation lines are skipped. CRLF and a UTF-8 BOM are accepted.
+ * starts with a blank (space or tab) continues the value above; where no value stands
+ * above it may only be a comment. Blank lines and comment lines between continuation
+ * lines are skipped. A value ends at the next key or section. Only the first '=' of a
+ * line divides; ':' is text. CRLF and a UTF-8 BOM are accepted.
  * Errors (with file, line and column): NUL or invalid UTF-8, text before a section,
- * an unclosed or empty section, a line without '=', an empty key, more than
+ * an unclosed or empty section, text after a section's ']', a line without '=', an
+ * empty key, a blank in front of a line that continues nothing, more than
  * INI_MAX_BYTES. Duplicate sections and keys are the caller's to judge: it sees each.
+ * Errors come in file order, the handler's among them.
  *
  * inih (Debian's r55) has a buffer of 200 bytes and cuts names at 50: lines are handed
  * to it in pieces as continuation lines, and what it would eat is escaped; both are
@@ -19,8 +23,8 @@
 struct error;
 
 struct ini_line {
-	const char *text; /* one line of the value, blanks trimmed */
-	int line, column; /* where it stands, from 1 */
+	const char *text; /* one line of the value, blanks trimmed, not empty */
+	int line, column; /* where it stands, from 1; columns count bytes, a BOM does not count */
 };
 struct ini_entry {
 	const char *section;
