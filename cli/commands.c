@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/commands.h"
+#include <string.h>
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/strlist.h"
+
+static const struct op_param completion_params[] = {
+	{ .name = "shell", .flags = OPP_POSITIONAL | OPP_REQUIRED, .complete = COMPLETE_CHOICE,
+	  .value = "bash|zsh|fish", .help = "the shell to make it for" },
+	{ .name = NULL },
+};
+const struct op command_completion = {
+	.name = "cli.completion", .command = "completion", .flags = OP_NO_PROJECT,
+	.params = completion_params,
+	.summary = "print a completion script for a shell",
+	.details =
+		"Examples:\n"
+		"  mlops completion bash > ~/.local/share/bash-completion/completions/mlops\n"
+		"  mlops completion zsh > ~/.zsh/functions/_mlops\n"
+		"  mlops completion fish > ~/.config/fish/completions/mlops.fish\n"
+		"\n"
+		"Packages install it already. Steps, runs and artifacts are completed too.\n",
+};
+static const struct op_param help_params[] = {
+	{ .name = "command", .flags = OPP_POSITIONAL | OPP_MANY, .complete = COMPLETE_COMMAND,
+	  .value = "COMMAND", .help = "default: list all commands" },
+	{ .name = NULL },
+};
+const struct op command_help = {
+	.name = "cli.help", .command = "help", .flags = OP_NO_PROJECT,
+	.params = help_params,
+	.summary = "explain a command",
+	.details =
+		"Examples:\n"
+		"  mlops help run\n"
+		"  mlops run --help\n"
+		"  mlops help --json       every command and option, for programs\n",
+};
+
+const struct op_param global_params[] = {
+	{ .name = "directory", .letter = 'C', .complete = COMPLETE_PATH, .value = "DIR",
+	  .help = "act as if started in DIR" },
+	{ .name = "json", .type = OP_BOOL, .help = "print the result as JSON" },
+	{ .name = "color", .complete = COMPLETE_CHOICE, .value = "auto|always|never",
+	  .help = "when to use colors" },
+	{ .name = "no-pager", .type = OP_BOOL, .help = "never page long output" },
+	{ .name = "quiet", .letter = 'q', .type = OP_BOOL, .help = "print only errors and what was asked for" },
+	{ .name = "help", .letter = 'h', .type = OP_BOOL, .help = "explain the command" },
+	{ .name = "version", .type = OP_BOOL, .help = "print the version" },
+	{ .name = NULL },
+};
+
+static const struct op *const own[] = { &command_completion, &command_help };
+
+size_t command_count(void)
+{
+	return ops_len + ARRAY_LEN(own);
+}
+
+const struct op *command_at(size_t i)
+{
+	return i < ops_len ? &ops[i] : own[i - ops_len];
+}
+
+/* Words of a command that stand at the start of `words`: all of it, or fewer than it has. */
+static bool command_matches(const char *command, const char *const *words, size_t nwords, size_t *ret_used)
+{
+	size_t used = 0;
+
+	while (*command) {
+		size_t len = strcspn(command, " ");
+
+		if (used == nwords || strlen(words[used]) != len || memcmp(words[used], command, len))
+			break;
+		used++;
+		command += len + (command[len] == ' ');
+	}
+	*ret_used = used;
+	return *command == '\0';
+}
+
+static const char *nearest_command(const char *typed)
+{
+	const char *names[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < command_count() && n < ARRAY_LEN(names); i++)
+		names[n++] = command_at(i)->command;
+	return nearest_word(names, n, typed);
+}
+
+static int unknown_command(const char *const *words, size_t nwords, const struct op *begun, struct error *err)
+{
+	CLEANUP(cleanup_free) char *typed =
+		begun && nwords > 1 ? xasprintf("%s %s", words[0], words[1]) : xstrdup(words[0]);
+	const char *nearest = nearest_command(typed);
+
+	if (begun && nwords == 1)
+		error_set(err, ERR_USAGE, "'%s' is not a whole command", typed);
+	else
+		error_set(err, ERR_USAGE, "there is no command '%s'", typed);
+	if (begun && nwords == 1)
+		return error_help(err, "run: mlops help %s", begun->command);
+	if (nearest)
+		return error_help(err, "did you mean '%s'?", nearest);
+	return error_help(err, "run: mlops help");
+}
+
+int command_find(const char *const *words, size_t nwords, const struct op **ret, size_t *ret_used,
+		 struct error *err)
+{
+	const struct op *begun = NULL;
+
+	for (size_t i = 0; i < command_count(); i++) {
+		const struct op *op = command_at(i);
+
+		if (command_matches(op->command, words, nwords, ret_used)) {
+			*ret = op;
+			return 0;
+		}
+		if (*ret_used)
+			begun = op;
+	}
+	return unknown_command(words, nwords, begun, err);
+}
+
+static const struct op_param *find_in(const struct op_param *params, const char *name, size_t len, char letter)
+{
+	for (const struct op_param *p = params; p && p->name; p++) {
+		if (p->flags & OPP_POSITIONAL)
+			continue;
+		if (letter ? p->letter == letter : strlen(p->name) == len && !memcmp(p->name, name, len))
+			return p;
+	}
+	return NULL;
+}
+
+const struct op_param *option_find(const struct op *op, const char *name, size_t len)
+{
+	const struct op_param *param = op ? find_in(op->params, name, len, 0) : NULL;
+
+	return param ? param : find_in(global_params, name, len, 0);
+}
+
+const struct op_param *option_find_letter(const struct op *op, char letter)
+{
+	const struct op_param *param = op ? find_in(op->params, NULL, 0, letter) : NULL;
+
+	return param ? param : find_in(global_params, NULL, 0, letter);
+}
+
+const struct op_param *positional_at(const struct op *op, size_t i)
+{
+	for (const struct op_param *p = op->params; p && p->name; p++) {
+		if (!(p->flags & OPP_POSITIONAL))
+			continue;
+		if (i == 0 || p->flags & OPP_MANY)
+			return p;
+		i--;
+	}
+	return NULL;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/print.h"
+#include <stdarg.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+
+static const struct {
+	const char *op;
+	printer *print;
+} printers[] = {
+	{ "project.init", print_init },
+	{ "project.doctor", print_doctor },
+	{ "project.config", print_config },
+	{ "project.version", print_version },
+	{ "data.add", print_add },
+	{ "data.status", print_status },
+	{ "data.diff", print_diff },
+	{ "data.checkout", print_checkout },
+	{ "lock.take", print_lock_take },
+	{ "store.fsck", print_fsck },
+	{ "run.start", print_run },
+	{ "run.why", print_why },
+	{ "pipeline.dag", print_dag },
+	{ "run.list", print_runs },
+	{ "run.show", print_show },
+};
+
+printer *printer_find(const char *op_name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(printers); i++)
+		if (!strcmp(printers[i].op, op_name))
+			return printers[i].print;
+	return NULL;
+}
+
+static const char *const style_codes[STYLES] = {
+	[STYLE_PLAIN] = "", [STYLE_BOLD] = "\033[1m", [STYLE_DIM] = "\033[2m",
+	[STYLE_GOOD] = "\033[32m", [STYLE_WARN] = "\033[33m", [STYLE_BAD] = "\033[1;31m",
+	[STYLE_NAME] = "\033[36m",
+};
+
+static void put_styled(struct print *p, enum style style, const char *text)
+{
+	bool styled = p->color && style != STYLE_PLAIN && *text;
+
+	if (styled)
+		fputs(style_codes[style], p->out);
+	fputs(text, p->out);
+	if (styled)
+		fputs("\033[0m", p->out);
+}
+
+void print_put(struct print *p, enum style style, const char *fmt, ...)
+{
+	CLEANUP_STRBUF struct strbuf raw = STRBUF_INIT, safe = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&raw, fmt, args);
+	va_end(args);
+	text_escape(raw.buf, raw.len, TEXT_KEEP_LINES, &safe);
+	put_styled(p, style, safe.buf);
+}
+
+void print_word(struct print *p, enum style style, const char *text)
+{
+	CLEANUP_STRBUF struct strbuf safe = STRBUF_INIT;
+
+	text_escape(text, strlen(text), TEXT_ONE_LINE, &safe);
+	put_styled(p, style, safe.buf);
+}
+
+const char *print_symbol(const struct print *p, const char *utf8, const char *ascii)
+{
+	return p->utf8 ? utf8 : ascii;
+}
+
+void print_error(struct print *p, const struct error *err)
+{
+	print_put(p, STYLE_BAD, "error:");
+	print_put(p, STYLE_PLAIN, " %s\n", err->msg);
+	if (*err->where)
+		print_put(p, STYLE_PLAIN, "  --> %s\n", err->where);
+	if (*err->help) {
+		print_put(p, STYLE_GOOD, "help:");
+		print_put(p, STYLE_PLAIN, " %s\n", err->help);
+	}
+}
+
+static const char *nonempty(const char *text)
+{
+	return *text ? text : NULL;
+}
+
+struct js *error_to_json(const struct error *err)
+{
+	struct js *json = js_object();
+
+	js_set_str(json, "code", error_name(err->code));
+	js_set_str(json, "message", err->msg);
+	js_set_str(json, "where", nonempty(err->where));
+	js_set_str(json, "help", nonempty(err->help));
+	return json;
+}
+
+/* JSON leaves DEL, C1 controls and reordering characters alone; inside strings, the only place they
+ * can stand, an escape means the same and is harmless on a terminal. */
+void print_json(FILE *out, const struct js *value, bool pretty)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	js_dump(value, pretty ? JS_PRETTY : JS_COMPACT, &text);
+	strbuf_putc(&text, '\n');
+	for (size_t i = 0; i < text.len; i++) {
+		const unsigned char *s = (const unsigned char *)text.buf + i;
+
+		if (s[0] == 0x7f)
+			fputs("\\u007f", out);
+		else if (s[0] == 0xc2 && s[1] < 0xa0)
+			fprintf(out, "\\u00%02x", s[1]);
+		else if (s[0] == 0xe2 && s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae)
+			fprintf(out, "\\u20%02x", s[2] - 0x80);
+		else if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
+			fprintf(out, "\\u20%02x", s[2] - 0x40);
+		else {
+			putc(s[0], out);
+			continue;
+		}
+		i += s[0] == 0x7f ? 0 : s[0] == 0xc2 ? 1 : 2;
+	}
+}
