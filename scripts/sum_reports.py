@@ -12,11 +12,8 @@ passed, failed, skipped = [], [], []
 
 for report in sorted(reports.glob("*.xml")):
     suite = report.stem
-    cases = list(ET.parse(report).iter("testcase"))
-    if not cases:
-        failed.append((suite, "held no test"))
-    for case in cases:
-        name = f"{suite}: {case.get('classname', '')}::{case.get('name')}"
+    for case in ET.parse(report).iter("testcase"):
+        name = f"{suite}: {case.get('name')}"
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
             failed.append((name, ""))
@@ -30,8 +27,13 @@ for line in notes.read_text().splitlines() if notes.exists() else []:
     name, result = line.split("\t")
     if result == "passed":
         passed.append(name)
-    else:
+    elif result == "failed":
         failed.append((name, ""))
+    else:  # "exit N" of a test runner
+        of_suite = [case for case in passed + [f for f, _ in failed] if case.startswith(f"{name}: ")]
+        told = any(f.startswith(f"{name}: ") for f, _ in failed)
+        if not of_suite or (result != "exit 0" and not told):
+            failed.append((name, f"{result}, {len(of_suite)} tests"))
 
 print()
 for name, reason in skipped:
