@@ -13,7 +13,8 @@ passed, failed, skipped = [], [], []
 for report in sorted(reports.glob("*.xml")):
     suite = report.stem
     for case in ET.parse(report).iter("testcase"):
-        name = f"{suite}: {case.get('name')}"
+        place = case.get("classname", "")
+        name = f"{suite}: {case.get('name')}" + (f" in {place}" if place != case.get("name") else "")
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
             failed.append((name, ""))
