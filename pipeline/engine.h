@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "base/error.h"
+#include "pipeline/results.h"
+#include "pipeline/run.h"
+#include "registry/git.h"
+#include "registry/runs.h"
+#include "runners/runner.h"
+#include "store/scan.h"
+/*
+ * Inside one run, shared by run.c (before and after), schedule.c (the event loop) and
+ * facts.c (what becomes true). Only pipeline/ includes this.
+ *
+ * Threads: the loop's thread owns everything, except that a task in TASK_FINISHING or
+ * TASK_RESTORING belongs to the worker it was handed to, and the project's database
+ * belongs to the one facts_commit in flight.
+ *
+ *     WAITING -> READY -> RUNNING -> FINISHING -> DONE
+ *                      \-> RESTORING ----------/
+ *                      \-----------------------/  fresh, or blocked by a failure
+ */
+struct loop;
+struct loop_timer;
+struct steplog;
+struct store;
+struct task;
+
+enum task_phase { TASK_WAITING, TASK_READY, TASK_RESTORING, TASK_RUNNING, TASK_FINISHING, TASK_DONE };
+enum task_end {
+	END_NONE,
+	END_FRESH,    /* nothing to do */
+	END_RESTORED, /* outputs of mlops.lock brought back */
+	END_CACHED,   /* an earlier run's result */
+	END_OK,
+	END_FAILED,
+	END_TIMEOUT,
+	END_KILLED,   /* the run was interrupted */
+	END_BLOCKED,  /* not tried: something above it failed */
+};
+const char *task_end_name(enum task_end);
+
+struct task {
+	struct engine *engine;
+	struct plan_node *node;
+	enum task_phase phase;
+	enum task_end end;
+	size_t waits;             /* needed tasks that are not DONE */
+	const struct task *blocked_by; /* one of them that did not succeed */
+	const struct step_look *look;
+	char *reason;             /* why it runs, one line */
+	char run[33];             /* its nested run */
+	struct js *record;
+	struct steplog *log;
+	struct strlist tail;      /* last lines of the log */
+	int64_t start_ms, end_ms, start_mono_ms, duration_ms;
+	struct loop_timer *timer; /* the timeout, then the grace before KILL */
+	bool timed_out, interrupted;
+	struct runner_exit exit;
+	struct content *inputs;   /* by index of the node's inputs, as they were when it started */
+	struct content *outputs;  /* by index of the node's outputs */
+	struct metric_list metrics; /* of metrics= files */
+	size_t points_read;       /* bytes of $MLOPS_METRICS already recorded */
+	int points_line;
+	bool inputs_changed, kept;
+	struct strlist notes;     /* made by a worker, shown by the loop */
+	struct error err;         /* why it failed */
+};
+
+enum fact_kind { FACT_RUN, FACT_START, FACT_POINTS, FACT_CACHED, FACT_END };
+struct fact {
+	enum fact_kind kind;
+	struct task *task; /* NULL for FACT_RUN */
+	struct metric_list points;
+};
+struct fact_list {
+	struct fact *items;
+	size_t len, cap;
+};
+
+struct engine {
+	struct project *project;
+	struct plan *plan;
+	const struct run_options *opt;
+	struct looker *looker;
+	struct store *store;
+	struct db *db;
+	struct scanner scanner;   /* hash only; facts.c adds a batch */
+	struct loop *loop;
+	struct runner *runner;
+	char run[33];             /* id of the pipeline run */
+	char host[128];
+	bool recorded;            /* its row is (being) written */
+	int run_lock;             /* fd of run-ID, -1 before */
+	int64_t start_ms, start_mono_ms;
+	struct code_version code;
+	struct js *tools;         /* program path -> {version, packages, packages_digest} */
+
+	struct task *tasks;       /* by index of the node */
+	struct task **ready;      /* in order of becoming ready */
+	size_t nready;
+	size_t total, done;       /* selected tasks */
+	int jobs, running, restoring, finishing;
+	double cpu_total, cpu_used;
+	int64_t mem_total, mem_used;
+
+	struct fact_list queue;   /* not yet handed to the worker */
+	struct fact_list group;   /* in the worker's hands */
+	bool committing;
+	struct loop_timer *commit_timer;
+	struct error commit_err;
+
+	bool stopping;            /* start nothing more */
+	int interrupts;
+	int interrupt_signal;
+	struct task *failure;     /* the first */
+	struct error fatal;       /* ends the run: facts could not be recorded */
+};
+
+/* run.c: events */
+void engine_emit(struct engine *, struct js *event); /* takes it */
+void engine_note(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* schedule.c: runs every task of the engine to its end. */
+int schedule_run(struct engine *, struct error *);
+
+/*
+ * facts.c: what a group of events makes true, off the loop's thread. Ended steps are
+ * finished here: outputs hashed and stored, inputs looked at again, metrics read; then
+ * one store commit and one database transaction for the whole group. A step that cannot be
+ * finished fails alone, with its old outputs put back. An error of facts_commit itself means that nothing of
+ * the group became true.
+ */
+int facts_commit(struct engine *, struct fact_list *, struct error *);
+/* The whole run: inputs, outputs and metrics of every selected step, its end and its event. */
+int facts_finish(struct engine *, enum run_status, struct error *);
+/* Reads what is new in the task's $MLOPS_METRICS; with `all`, also an unfinished last line. */
+int facts_read_points(struct task *, bool all, struct metric_list *ret, struct error *);
+void fact_list_release(struct fact_list *);
+
+/* Project paths of the files a step reports through. Caller frees. */
+char *task_file(const struct task *, const char *name);
