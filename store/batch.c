@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A batch gathers objects in a staging directory; publish.c makes them visible.
+ *
+ * An object is staged as staging/X/HEX, or, once the batch is large, as
+ * staging/X/ab/HEX62: a fan-out directory that objects/ does not have yet is then
+ * published by one rename instead of thousands.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "store/batch_internal.h"
+
+int batch_open(struct store *store, struct store_batch **ret, struct error *err)
+{
+	struct staging staging = STAGING_INIT;
+
+	if (staging_open(store, &staging, err) < 0)
+		return -1;
+	struct store_batch *batch = xcalloc(1, sizeof(*batch));
+	batch->store = store;
+	batch->staging = staging;
+	batch->opened_ms = clock_wall_ms();
+	pthread_mutex_init(&batch->mutex, NULL);
+	pthread_cond_init(&batch->settled, NULL);
+	*ret = batch;
+	return 0;
+}
+
+void batch_forget(struct store_batch *batch)
+{
+	for (size_t i = 0; i < batch->len; i++)
+		cleanup_fd(&batch->objects[i].fd);
+	free(batch->objects);
+	free(batch->slots);
+	batch->objects = NULL;
+	batch->slots = NULL;
+	batch->len = batch->cap = batch->nslots = batch->staged = 0;
+	memset(batch->fan_reused, 0, sizeof(batch->fan_reused));
+}
+
+void batch_free(struct store_batch *batch)
+{
+	if (!batch)
+		return;
+	batch_forget(batch);
+	staging_close(&batch->staging);
+	pthread_cond_destroy(&batch->settled);
+	pthread_mutex_destroy(&batch->mutex);
+	free(batch);
+}
+
+void cleanup_batch(struct store_batch **batch)
+{
+	batch_free(*batch);
+}
+
+/* --- the table: every object this batch has seen, by digest; the mutex is held --- */
+
+/* Where `id` is or would be. Digests are uniform, so their first bytes are the hash. */
+static uint32_t *find_slot(const struct store_batch *batch, const struct digest *id)
+{
+	uint64_t hash;
+
+	memcpy(&hash, id->b, sizeof(hash));
+	for (size_t i = hash & (batch->nslots - 1);; i = (i + 1) & (batch->nslots - 1)) {
+		uint32_t *slot = &batch->slots[i];
+		if (!*slot || digest_equal(&batch->objects[*slot - 1].id, id))
+			return slot;
+	}
+}
+
+static void grow_slots(struct store_batch *batch)
+{
+	free(batch->slots);
+	batch->nslots = batch->nslots ? batch->nslots * 2 : 64;
+	batch->slots = xcalloc(batch->nslots, sizeof(*batch->slots));
+	for (size_t i = 0; i < batch->len; i++)
+		*find_slot(batch, &batch->objects[i].id) = (uint32_t)i + 1;
+}
+
+/* The settled object with this digest, or NULL. Waits while another thread writes it. */
+static struct object *find_settled(struct store_batch *batch, const struct digest *id)
+{
+	for (;;) {
+		uint32_t *slot = batch->nslots ? find_slot(batch, id) : NULL;
+
+		if (!slot || !*slot)
+			return NULL;
+		if (batch->objects[*slot - 1].state != OBJECT_WRITING)
+			return &batch->objects[*slot - 1];
+		pthread_cond_wait(&batch->settled, &batch->mutex);
+	}
+}
+
+/* True when the caller is to write the object and then call settle; false when it is there. */
+static bool claim(struct store_batch *batch, const struct digest *id, size_t *ret_index)
+{
+	struct object *object;
+	bool mine = true;
+
+	pthread_mutex_lock(&batch->mutex);
+	object = find_settled(batch, id);
+	if (object && object->state != OBJECT_FAILED) {
+		mine = false;
+	} else if (object) {
+		object->state = OBJECT_WRITING;
+		*ret_index = (size_t)(object - batch->objects);
+	} else {
+		if (2 * (batch->len + 1) > batch->nslots)
+			grow_slots(batch);
+		GROW(batch->objects, batch->len, batch->cap);
+		batch->objects[batch->len] = (struct object){ .id = *id, .fd = -1 };
+		*ret_index = batch->len++;
+		*find_slot(batch, id) = (uint32_t)batch->len;
+	}
+	pthread_mutex_unlock(&batch->mutex);
+	return mine;
+}
+
+/* Descriptors are kept only while the batch is small enough to sync file by file. */
+static void keep_fd(struct store_batch *batch, struct object *object, int fd)
+{
+	if (batch->staged < FEW) {
+		object->fd = fd;
+		return;
+	}
+	cleanup_fd(&fd);
+	if (batch->staged == FEW)
+		for (size_t i = 0; i < batch->len; i++) {
+			cleanup_fd(&batch->objects[i].fd);
+			batch->objects[i].fd = -1;
+		}
+}
+
+/* Takes `fd`. */
+static void settle(struct store_batch *batch, size_t index, enum object_state state, int fd, bool in_fan)
+{
+	struct object *object;
+
+	pthread_mutex_lock(&batch->mutex);
+	object = &batch->objects[index];
+	object->state = (uint8_t)state;
+	object->in_fan = in_fan;
+	if (state == OBJECT_STAGED) {
+		keep_fd(batch, object, fd);
+		batch->staged++;
+	}
+	if (state == OBJECT_STORED)
+		batch->fan_reused[object->id.b[0]] = true;
+	pthread_cond_broadcast(&batch->settled);
+	pthread_mutex_unlock(&batch->mutex);
+}
+
+/* --- writing --- */
+
+/* Is the object stored? One of the wrong size is damaged: it goes to quarantine and is written anew. */
+static int look_up(struct store_batch *batch, const struct digest *id, uint64_t size, struct error *err)
+{
+	struct stat st;
+
+	if (!object_stat(batch->store, id, &st))
+		return 0;
+	if ((uint64_t)st.st_size == size)
+		return 1;
+	return store_quarantine(batch->store, id, err);
+}
+
+/* The name in staging for an object of this digest; makes its directory when the batch is large. */
+static int stage_name(struct store_batch *batch, const struct digest *id, char name[OBJECT_PATH], bool *ret_in_fan,
+		      struct error *err)
+{
+	char fan[3];
+	int r = 0;
+
+	pthread_mutex_lock(&batch->mutex);
+	*ret_in_fan = batch->staged >= FEW;
+	snprintf(fan, sizeof(fan), "%02x", id->b[0]);
+	if (*ret_in_fan && !batch->fan_made[id->b[0]]) {
+		r = io_mkdir(batch->staging.fd, fan, 0755, err);
+		batch->fan_made[id->b[0]] = r == 0;
+	}
+	pthread_mutex_unlock(&batch->mutex);
+	if (*ret_in_fan)
+		object_path(id, name);
+	else
+		digest_format(id, name);
+	return r;
+}
+
+static int write_small(struct store_batch *batch, size_t index, const void *data, size_t len,
+		       const struct digest *id, struct error *err)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	char name[OBJECT_PATH];
+	bool in_fan = false;
+	int there = look_up(batch, id, len, err);
+
+	if (there < 0)
+		goto fail;
+	if (there) {
+		settle(batch, index, OBJECT_STORED, -1, false);
+		return 0;
+	}
+	if (stage_name(batch, id, name, &in_fan, err) < 0)
+		goto fail;
+	fd = io_create(batch->staging.fd, name, 0444, err);
+	if (fd < 0)
+		goto fail;
+	if (io_write_all(fd, data, len, name, err) < 0) {
+		unlinkat(batch->staging.fd, name, 0);
+		goto fail;
+	}
+	settle(batch, index, OBJECT_STAGED, steal_fd(&fd), in_fan);
+	return 0;
+fail:
+	settle(batch, index, OBJECT_FAILED, -1, false);
+	return -1;
+}
+
+int batch_add_bytes(struct store_batch *batch, const void *data, size_t len, struct digest *ret, struct error *err)
+{
+	struct digest id;
+	size_t index;
+
+	digest_of(data, len, &id);
+	if (claim(batch, &id, &index) && write_small(batch, index, data, len, &id, err) < 0)
+		return error_wrap(err, "cannot store bytes in %s", batch->store->dir);
+	*ret = id;
+	return 0;
+}
+
+/* Hashes what was cloned, by reading the clone. */
+static int hash_clone(int dirfd, const char *name, struct digest *ret, uint64_t *ret_size, struct error *err)
+{
+	CLEANUP(cleanup_fd) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int sys = fd < 0 ? errno : file_hash(fd, ret, ret_size);
+
+	return sys ? error_sys(err, sys, "cannot read %s", name) : 0;
+}
+
+/* Copies and hashes the same buffer. Writing to disk starts at once: the sync at the end has less to wait for. */
+int batch_copy_and_hash(int from, int to, const char *name, struct digest *ret, uint64_t *ret_size,
+			struct error *err)
+{
+	CLEANUP(cleanup_free) char *buf = xmalloc(COPY_CHUNK);
+	struct hasher hasher;
+	uint64_t at = 0;
+	ssize_t n;
+
+	hasher_init(&hasher);
+	for (;;) {
+		n = pread(from, buf, COPY_CHUNK, (off_t)at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		hasher_update(&hasher, buf, (size_t)n);
+		if (io_write_all(to, buf, (size_t)n, name, err) < 0)
+			break;
+		if ((at / COPY_CHUNK) % 16 == 15)
+			sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
+		at += (uint64_t)n;
+	}
+	if (n != 0) {
+		int r = n < 0 ? error_sys(err, errno, "cannot read %s", name) : -1;
+		hasher_release(&hasher);
+		return r;
+	}
+	hasher_final(&hasher, ret);
+	*ret_size = at;
+	return 0;
+}
+
+void batch_temp_name(struct store_batch *batch, char name[32])
+{
+	pthread_mutex_lock(&batch->mutex);
+	snprintf(name, 32, "t%llu", (unsigned long long)batch->temps++);
+	pthread_mutex_unlock(&batch->mutex);
+}
+
+/* Moves a complete temporary file to its place in staging, or drops it when it is there or stored. */
+static int stage_temp(struct store_batch *batch, const char *temp, const struct digest *id, uint64_t size, int fd,
+		      struct error *err)
+{
+	CLEANUP(cleanup_fd) int own = fd;
+	char name[OBJECT_PATH];
+	bool in_fan = false;
+	size_t index;
+	int there;
+
+	if (!claim(batch, id, &index))
+		return io_unlink(batch->staging.fd, temp, err);
+	there = look_up(batch, id, size, err);
+	if (there > 0) {
+		settle(batch, index, OBJECT_STORED, -1, false);
+		return io_unlink(batch->staging.fd, temp, err);
+	}
+	if (there < 0 || stage_name(batch, id, name, &in_fan, err) < 0 ||
+	    io_rename(batch->staging.fd, temp, batch->staging.fd, name, err) < 0) {
+		settle(batch, index, OBJECT_FAILED, -1, false);
+		return -1;
+	}
+	settle(batch, index, OBJECT_STAGED, steal_fd(&own), in_fan);
+	return 0;
+}
+
+static int add_big(struct store_batch *batch, int fd, const char *name, struct digest *ret, uint64_t *ret_size,
+		   struct error *err)
+{
+	CLEANUP(cleanup_fd) int to = -1;
+	struct digest id;
+	uint64_t size;
+	char temp[32];
+	int r;
+
+	batch_temp_name(batch, temp);
+	to = io_create(batch->staging.fd, temp, 0444, err);
+	if (to < 0)
+		return -1;
+	if (ioctl(to, FICLONE, fd) == 0)
+		r = hash_clone(batch->staging.fd, temp, &id, &size, err);
+	else
+		r = batch_copy_and_hash(fd, to, name, &id, &size, err);
+	if (r == 0)
+		r = stage_temp(batch, temp, &id, size, steal_fd(&to), err);
+	if (r < 0) {
+		unlinkat(batch->staging.fd, temp, 0);
+		return -1;
+	}
+	*ret = id;
+	*ret_size = size;
+	return 0;
+}
+
+int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct digest *ret, uint64_t *ret_size,
+		 struct error *err)
+{
+	char buf[SMALL_FILE];
+	ssize_t len = file_read_small(fd, buf);
+
+	if (len < 0)
+		return error_sys(err, errno, "cannot read %s", name);
+	if (len == SMALL_FILE) {
+		if (add_big(batch, fd, name, ret, ret_size, err) < 0)
+			return error_wrap(err, "cannot store %s", name);
+		return 0;
+	}
+	if (batch_add_bytes(batch, buf, (size_t)len, ret, err) < 0)
+		return error_wrap(err, "cannot store %s", name);
+	*ret_size = (uint64_t)len;
+	return 0;
+}
+
+bool batch_has(struct store_batch *batch, const struct digest *id)
+{
+	const struct object *object;
+	bool has;
+
+	pthread_mutex_lock(&batch->mutex);
+	object = find_settled(batch, id);
+	has = object && object->state != OBJECT_FAILED;
+	pthread_mutex_unlock(&batch->mutex);
+	if (has || !store_has(batch->store, id))
+		return has;
+	pthread_mutex_lock(&batch->mutex);
+	batch->fan_reused[id->b[0]] = true;
+	pthread_mutex_unlock(&batch->mutex);
+	return true;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a batch: data to disk, names into objects/, names to disk. Nothing is
+ * visible before all data is durable; nothing may be relied upon before all names are.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "store/batch_internal.h"
+
+static char *staged_name(const struct object *object, char name[OBJECT_PATH])
+{
+	return object->in_fan ? object_path(&object->id, name) : digest_format(&object->id, name);
+}
+
+static int sync_data(struct store_batch *batch, struct error *err)
+{
+	char name[OBJECT_PATH];
+
+	if (batch->staged > FEW)
+		return io_sync_fs(batch->staging.fd, batch->store->dir, err);
+	for (size_t i = 0; i < batch->len; i++) {
+		const struct object *object = &batch->objects[i];
+		if (object->state == OBJECT_STAGED &&
+		    io_sync_file(object->fd, staged_name(object, name), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Writes a staged object into a new file, which takes its place once it is on disk. */
+static int rewrite_object(struct store_batch *batch, struct object *object, struct error *err)
+{
+	CLEANUP(cleanup_fd) int from = -1;
+	CLEANUP(cleanup_fd) int to = -1;
+	char name[OBJECT_PATH], temp[32];
+	struct digest id;
+	uint64_t size;
+
+	staged_name(object, name);
+	batch_temp_name(batch, temp);
+	from = openat(batch->staging.fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (from < 0)
+		return error_sys(err, errno, "cannot open %s", name);
+	to = io_create(batch->staging.fd, temp, 0444, err);
+	if (to < 0 || batch_copy_and_hash(from, to, name, &id, &size, err) < 0)
+		return -1;
+	if (!digest_equal(&id, &object->id))
+		return error_set(err, ERR_ENV, "the disk lost bytes of object %s before they were stored", name);
+	if (io_sync_file(to, temp, err) < 0)
+		return -1;
+	return io_rename(batch->staging.fd, temp, batch->staging.fd, name, err);
+}
+
+/*
+ * After a failed sync the kernel may have dropped dirty pages and forgotten it, so
+ * syncing again would lie. Every file is written anew and synced by itself, once.
+ */
+static int rewrite_all(struct store_batch *batch, struct error *err)
+{
+	char fan[3];
+
+	for (size_t i = 0; i < batch->len; i++)
+		if (batch->objects[i].state == OBJECT_STAGED &&
+		    rewrite_object(batch, &batch->objects[i], err) < 0)
+			return -1;
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(fan, sizeof(fan), "%02x", i);
+		if (batch->fan_made[i] && io_sync_dir_at(batch->staging.fd, fan, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct publishing {
+	bool fan_there[256];  /* objects/ab is known to exist */
+	bool fan_whole[256];  /* objects/ab is our staged directory */
+	bool fan_dirty[256];  /* has new names */
+	bool objects_dirty;
+};
+
+/* Publishes staging/X/ab as objects/ab where that does not exist. */
+static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned fan, struct error *err)
+{
+	struct error why = { 0 };
+	char name[3];
+	int r;
+
+	snprintf(name, sizeof(name), "%02x", fan);
+	r = io_publish(batch->staging.fd, name, batch->store->objects, name, &why);
+	if (r > 0) {
+		batch->fan_made[fan] = false;
+		p->fan_whole[fan] = p->fan_there[fan] = p->objects_dirty = true;
+		return 0;
+	}
+	/* A file system without no-replace: directories cannot be linked, so file by file. */
+	if (r < 0 && why.sys != EPERM && why.sys != EISDIR) {
+		if (err)
+			*err = why;
+		return -1;
+	}
+	p->fan_there[fan] = r == 0;
+	return 0;
+}
+
+static int publish_object(struct store_batch *batch, struct publishing *p, const struct object *object,
+			  struct error *err)
+{
+	unsigned fan = object->id.b[0];
+	char from[OBJECT_PATH], to[OBJECT_PATH], name[3];
+	int r;
+
+	if (object->in_fan && p->fan_whole[fan])
+		return 0;
+	if (!p->fan_there[fan]) {
+		snprintf(name, sizeof(name), "%02x", fan);
+		if (io_mkdir(batch->store->objects, name, 0755, err) < 0)
+			return -1;
+		p->fan_there[fan] = p->objects_dirty = true;
+	}
+	staged_name(object, from);
+	object_path(&object->id, to);
+	r = io_publish(batch->staging.fd, from, batch->store->objects, to, err);
+	if (r < 0)
+		return -1;
+	p->fan_dirty[fan] = true;
+	return r ? 0 : io_unlink(batch->staging.fd, from, err);
+}
+
+static int publish_all(struct store_batch *batch, struct publishing *p, struct error *err)
+{
+	for (unsigned i = 0; i < 256; i++)
+		if (batch->fan_made[i] && publish_fan(batch, p, i, err) < 0)
+			return -1;
+	for (size_t i = 0; i < batch->len; i++)
+		if (batch->objects[i].state == OBJECT_STAGED &&
+		    publish_object(batch, p, &batch->objects[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/*
+ * An object that another process has published may be visible and not yet durable:
+ * that process syncs the directory after the rename. Whoever relies on such an
+ * object syncs the directory too, unless it has not changed for an hour.
+ */
+static void mark_reused(const struct store_batch *batch, struct publishing *p)
+{
+	int64_t settled_ms = batch->opened_ms - 3600 * 1000ll;
+	char fan[3];
+
+	for (unsigned i = 0; i < 256; i++) {
+		struct stat st;
+
+		snprintf(fan, sizeof(fan), "%02x", i);
+		if (!batch->fan_reused[i] || p->fan_whole[i])
+			continue;
+		if (fstatat(batch->store->objects, fan, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    (int64_t)st.st_ctim.tv_sec * 1000 < settled_ms)
+			continue;
+		p->fan_dirty[i] = p->objects_dirty = true;
+	}
+}
+
+static int sync_names(struct store_batch *batch, const struct publishing *p, struct error *err)
+{
+	unsigned dirty = 0;
+	char fan[3];
+
+	for (unsigned i = 0; i < 256; i++)
+		dirty += p->fan_dirty[i];
+	if (dirty > FEW)
+		return io_sync_fs(batch->store->objects, batch->store->dir, err);
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(fan, sizeof(fan), "%02x", i);
+		if (p->fan_dirty[i] && io_sync_dir_at(batch->store->objects, fan, err) < 0)
+			return -1;
+	}
+	return p->objects_dirty ? io_sync_dir(batch->store->objects, "objects", err) : 0;
+}
+
+static int commit(struct store_batch *batch, struct error *err)
+{
+	struct publishing publishing = { 0 };
+
+	if (batch->staged && sync_data(batch, NULL) < 0 && rewrite_all(batch, err) < 0)
+		return -1;
+	if (publish_all(batch, &publishing, err) < 0)
+		return -1;
+	mark_reused(batch, &publishing);
+	return sync_names(batch, &publishing, err);
+}
+
+int batch_commit(struct store_batch *batch, struct error *err)
+{
+	if (batch->broken)
+		return error_set(err, ERR_ENV, "%s: this batch failed before", batch->store->dir);
+	if (commit(batch, err) < 0) {
+		batch->broken = true;
+		return error_wrap(err, "cannot store in %s", batch->store->dir);
+	}
+	batch_forget(batch);
+	return 0;
+}
