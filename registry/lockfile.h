@@ -12,6 +12,7 @@
  * conflict; conflict markers of git are understood as such too. docs/format.md.
  */
 struct error;
+struct strbuf;
 enum lock_kind { LOCKED_DATA, LOCKED_IMAGE, LOCKED_OUT, LOCKED_STEP, LOCK_KINDS };
 struct lock_entry {
 	enum lock_kind kind;
@@ -28,7 +29,9 @@ struct lockfile {
 #define LOCKFILE_INIT { NULL, 0, 0, 0, false }
 #define LOCKFILE_NAME "mlops.lock"
 void lockfile_release(struct lockfile *);
-/* An absent file is an empty one. */
+const char *lock_kind_name(enum lock_kind); /* "data" "image" "out" "step" */
+/* An absent file is an empty one. A line that is none: ERR_DAMAGED with its number. The result is
+ * dirty when the text held conflict markers, so that a save takes them out. */
 int lockfile_load(int rootfd, struct lockfile *ret, struct error *);
 int lockfile_parse(const char *text, size_t len, struct lockfile *ret, struct error *);
 const struct lock_entry *lockfile_find(const struct lockfile *, enum lock_kind, const char *name);
@@ -40,5 +43,7 @@ bool lockfile_remove(struct lockfile *, enum lock_kind, const char *name);
 int lockfile_check(const struct lockfile *, struct error *);
 /* `ours` is the first value, otherwise the second; returns how many were settled. */
 size_t lockfile_take(struct lockfile *, bool ours);
+/* Appends the text of the file. */
+void lockfile_format(const struct lockfile *, struct strbuf *);
 /* Atomic and durable; nothing when not dirty. */
 int lockfile_save(struct lockfile *, int rootfd, struct error *);
