@@ -39,6 +39,8 @@ int git_read(const char *root, const char *commit, const char *path, size_t max,
 	     struct error *);
 /* Current branch into `ret`, for when= and status; "" when none. */
 void git_branch(const char *root, char *ret, size_t size);
+/* git has the path, or files below it, in its index: versioning it here too would keep it twice. */
+bool git_tracks(const char *root, const char *path);
 /* .gitignore and .gitattributes lines, added once, only inside a repository. Paths are the project's. */
 int git_ignore_paths(const char *root, const char *const *paths, size_t n, struct error *);
 int git_setup_attributes(const char *root, struct error *);
