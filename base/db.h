@@ -24,15 +24,17 @@ struct db_migration {
 
 enum db_mode { DB_READ_WRITE, DB_READ_ONLY };
 /* Opens or creates; applies missing migrations in one transaction each. A database of a newer
- * version: ERR_CONFLICT that names both versions. Not a database or damaged: ERR_DAMAGED with
- * how to recover. */
+ * version: ERR_CONFLICT that names both versions. Not a database, another program's, damaged, or gone
+ * while its log is there: ERR_DAMAGED with how to recover. Where nothing can be written, opening
+ * for writing still works for reading, and db_begin fails. DB_READ_ONLY makes nothing: ERR_NOT_FOUND. */
 int db_open(const char *path, const char *lock_path, const struct db_migration *, enum db_mode, struct db **ret,
 	    struct error *);
 void db_close(struct db *);
 void cleanup_db(struct db **);
 
 /* Write transactions nest by counting; only the outermost takes the lock and commits. Rollback undoes
- * all levels, and the outer commits then fail. Never wait for anything else while one is open. */
+ * all levels, and the outer writes and commits then fail. A commit that fails has rolled back. Never
+ * wait for anything else while one is open. Writing a row outside of one is a bug and aborts. */
 int db_begin(struct db *, struct error *);
 int db_commit(struct db *, struct error *);
 void db_rollback(struct db *);
@@ -44,7 +46,8 @@ int db_version(struct db *);
 /*
  * Statements are prepared once a text and kept by the database; a text must be a
  * string literal or outlive it. db_query borrows one, ready to bind; db_done gives
- * it back (also legal on NULL). Wrong SQL aborts: it is a bug.
+ * it back (also legal on NULL). Wrong SQL aborts: it is a bug. Borrowing one that is being read already
+ * prepares a second.
  *
  *     struct db_stmt *q = db_query(db, "SELECT name FROM t WHERE id = ?1");
  *     db_bind(q, 1, id);
@@ -61,13 +64,14 @@ void cleanup_stmt(struct db_stmt **);
 #define CLEANUP_STMT CLEANUP(cleanup_stmt)
 
 void db_bind_int(struct db_stmt *, int index, int64_t);
+void db_bind_unsigned(struct db_stmt *, int index, uint64_t); /* at most INT64_MAX */
 void db_bind_real(struct db_stmt *, int index, double);
 void db_bind_text(struct db_stmt *, int index, const char *); /* copies; NULL binds null */
 void db_bind_digest(struct db_stmt *, int index, const struct digest *); /* 32-byte blob; NULL binds null */
 void db_bind_blob(struct db_stmt *, int index, const void *, size_t);
 #define db_bind(stmt, index, value)                                                                \
 	_Generic((value), int: db_bind_int, long: db_bind_int, long long: db_bind_int,             \
-		 unsigned: db_bind_int, bool: db_bind_int, unsigned long: db_bind_int,             \
+		 unsigned: db_bind_unsigned, bool: db_bind_int, unsigned long: db_bind_unsigned,   \
 		 double: db_bind_real, char *: db_bind_text, const char *: db_bind_text,           \
 		 struct digest *: db_bind_digest, const struct digest *: db_bind_digest)(stmt, index, value)
 

@@ -143,6 +143,11 @@ void db_bind_int(struct db_stmt *s, int index, int64_t value)
 	bound(s, sqlite3_bind_int64(s->st, index, value));
 }
 
+void db_bind_unsigned(struct db_stmt *s, int index, uint64_t value)
+{
+	db_bind_int(s, index, (int64_t)value);
+}
+
 void db_bind_real(struct db_stmt *s, int index, double value)
 {
 	bound(s, sqlite3_bind_double(s->st, index, value));

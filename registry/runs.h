@@ -10,16 +10,18 @@
  * and outputs by digest, and attempts (one execution of a step instance).
  *
  * Limits, key rules, "latest" and idempotence follow MLflow's server: metric and param
- * keys up to 250 bytes of [/\w.\- :] that stay clean paths, param values up to 6,000
+ * keys up to 250 characters of [/\w.\- :] that stay clean paths, param values up to 6,000
  * and tag values up to 8,000 characters (cut beyond), the latest metric is the
  * largest by (step, timestamp, value), an exact repeat of a metric is dropped, a param keeps its
  * first value (another one is ERR_CONFLICT). NaN is stored, infinities are clamped to DBL_MAX.
  *
- * Writers call these inside db_begin/db_commit; each also works alone.
+ * Writers call these inside db_begin/db_commit; each also works alone. What they refuse
+ * (ERR_USAGE, ERR_NOT_FOUND, ERR_CONFLICT) was not written and leaves the caller's transaction usable.
  */
 struct db;
 struct error;
 struct js;
+struct strlist;
 
 enum run_status { RUN_RUNNING, RUN_SCHEDULED, RUN_FINISHED, RUN_FAILED, RUN_KILLED };
 const char *run_status_name(enum run_status); /* "RUNNING" "SCHEDULED" "FINISHED" "FAILED" "KILLED" */
@@ -87,7 +89,10 @@ struct run_query {
 };
 /* Array of run_load's objects (without inputs and outputs). */
 int run_search(struct db *, const struct run_query *, struct js **ret, struct error *);
-/* Newest top-level run; ERR_NOT_FOUND when there is none. */
+/* The top-level run made last, whatever the clock said; ERR_NOT_FOUND when there is none. */
 int run_last(struct db *, char ret_id[33], struct error *);
+/* Appends the ids, newest first, of at most `max` runs whose id starts with `text` (4 digits or more) and of
+ * top-level runs named so. */
+int run_match(struct db *, const char *text, size_t max, struct strlist *ret, struct error *);
 /* Runs whose status is RUNNING: for recovery. */
 int run_each_running(struct db *, int (*each)(void *ctx, const char *id), void *ctx, struct error *);
