@@ -277,8 +277,8 @@ static int refuse(const char *name, int line, int column, const char *why, struc
 			 column, clean);
 }
 
-/* jansson recurses 2048 deep; so would all who walk the value. */
-static int check_depth(const char *text, size_t len, const char *name, struct error *err)
+/* jansson recurses 2048 deep, and so would all who walk the value; it takes NUL for the end. */
+static int check_text(const char *text, size_t len, const char *name, struct error *err)
 {
 	size_t line_at = 0;
 	int line = 1, depth = 0;
@@ -286,6 +286,8 @@ static int check_depth(const char *text, size_t len, const char *name, struct er
 
 	for (size_t i = 0; i < len; i++) {
 		switch (text[i]) {
+		case '\0':
+			return refuse(name, line, (int)(i - line_at) + 1, "a NUL byte", err);
 		case '\n':
 			line++;
 			line_at = i + 1;
@@ -308,7 +310,8 @@ static int check_depth(const char *text, size_t len, const char *name, struct er
 			break;
 		}
 		if (depth > DEPTH_MAX)
-			return refuse(name, line, (int)(i - line_at) + 1, "nested more than 512 deep", err);
+			return refuse(name, line, (int)(i - line_at) + 1,
+				      "nested more than 512 deep", err);
 	}
 	return 0;
 }
@@ -318,7 +321,7 @@ int js_parse(const char *text, size_t len, const char *name, struct js **ret, st
 	json_error_t why;
 	json_t *value;
 
-	if (check_depth(text, len, name, err) < 0)
+	if (check_text(text, len, name, err) < 0)
 		return -1;
 	value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 	if (!value)

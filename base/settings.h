@@ -9,14 +9,17 @@
  * the environment variable MLOPS_SECTION_KEY (upper case) overrides the file.
  */
 struct error;
+/* id, key, type, default, what it may be, help */
 #define SETTINGS(X)                                                                                \
-	X(RUN_JOBS, "run.jobs", SETTING_INT, "0", "steps at a time; 0 is one a core")              \
-	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy, hardlink or symlink")       \
-	X(UI_COLOR, "ui.color", SETTING_WORD, "auto", "auto, always or never")                     \
-	X(UI_PAGER, "ui.pager", SETTING_TEXT, "less -FRX", "program long output goes through; empty: none")
+	X(RUN_JOBS, "run.jobs", SETTING_INT, "0", "0..1024", "steps at a time; 0 is one a core")   \
+	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \
+	  "how checkout places files: a link saves the space, and is read-only")                   \
+	X(UI_COLOR, "ui.color", SETTING_WORD, "auto", "auto|always|never", "color in the terminal") \
+	X(UI_PAGER, "ui.pager", SETTING_TEXT, "less -FRX", NULL,                                   \
+	  "program long output goes through; empty: none")
 
 enum setting {
-#define X(id, key, type, fallback, help) SETTING_##id,
+#define X(id, key, type, fallback, allowed, help) SETTING_##id,
 	SETTINGS(X)
 #undef X
 	SETTING_COUNT
@@ -25,7 +28,9 @@ enum setting_type { SETTING_INT, SETTING_WORD, SETTING_TEXT };
 struct setting_def {
 	const char *key;
 	enum setting_type type;
-	const char *fallback, *help;
+	const char *fallback;
+	const char *allowed; /* a number's range "0..9"; words "a|b"; NULL: any one line */
+	const char *help;
 };
 extern const struct setting_def setting_defs[SETTING_COUNT];
 
@@ -33,10 +38,13 @@ struct settings {
 	char *values[SETTING_COUNT]; /* NULL: the default */
 };
 void settings_release(struct settings *);
-/* An absent file is no error; an unknown key is, with the nearest right one. */
+/* The file, then the environment. An absent file is no error; an unknown key is, with the nearest
+ * right one, and so is a key that stands twice. On error the settings are as before. */
 int settings_load(struct settings *, const char *path, struct error *);
-/* Replaces one value in the file, keeping comments and order; NULL removes it. */
+/* Replaces one value in the file, keeping comments and order; NULL removes it. The file is made when
+ * absent. Blanks around the value are not kept. Two writers at once: the later one wins. */
 int settings_store(const char *path, enum setting, const char *value, struct error *);
+/* ERR_USAGE with the nearest key when there is none. */
 int settings_find(const char *key, enum setting *ret, struct error *);
 /* ERR_USAGE when the text does not fit the type. */
 int settings_check(enum setting, const char *value, struct error *);
