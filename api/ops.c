@@ -344,7 +344,7 @@ static int check_unknown(const struct op *op, const struct js *args, struct erro
 	return 0;
 }
 
-static int check_args(const struct op *op, const struct js *args, struct error *err)
+int op_check(const struct op *op, const struct js *args, struct error *err)
 {
 	if (args && js_typeof(args) != JS_OBJECT)
 		return error_set(err, ERR_USAGE, "arguments of %s must be a JSON object", op->name);
@@ -374,7 +374,7 @@ int op_call(const struct op *op, struct op_context *ctx, const struct js *args, 
 {
 	CLEANUP_JS struct js *none = args ? NULL : js_object();
 
-	if (check_args(op, args, err) || op_open(op, ctx, err))
+	if (op_check(op, args, err) || op_open(op, ctx, err))
 		return -1;
 	return op->handler(ctx, args ? args : none, ret_result, err);
 }

@@ -85,11 +85,12 @@ const struct op *op_find(const char *name);
 
 /* The key of a parameter in the JSON arguments: '-' becomes '_'. */
 const char *op_param_key(const struct op_param *, char buf[64]);
-/* Opens the project above ctx->dir into ctx->project, as the row's flags ask. op_call does it when the caller has
- * not. */
+/* Opens the project above ctx->dir into ctx->project, as the row's flags ask. op_call does it when the
+ * caller has not. */
 int op_open(const struct op *, struct op_context *, struct error *);
-/* Checks args against the row (unknown, missing, wrong type), opens the project where needed, calls the
- * handler. */
+/* Checks args against the row: unknown, missing, wrong type, not one of the choices. */
+int op_check(const struct op *, const struct js *args, struct error *);
+/* op_check, op_open, then the handler. */
 int op_call(const struct op *, struct op_context *, const struct js *args, struct js **ret_result, struct error *);
 
 /* Handlers, by file. */

@@ -186,8 +186,8 @@ static int parse_positional(struct parser *ps, const char *word, struct error *e
 	const struct op_param *param = positional_at(ps->args->op, ps->npositionals);
 
 	if (!param) {
-		error_set(err, ERR_USAGE, "mlops %s takes no argument '%s'%s", ps->args->op->command, word,
-			  ps->npositionals ? " more" : "");
+		error_set(err, ERR_USAGE, "mlops %s takes no %sargument: '%s'", ps->args->op->command,
+			  ps->npositionals ? "further " : "", word);
 		return error_help(err, "run: mlops help %s", ps->args->op->command);
 	}
 	ps->npositionals++;

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/settings.h"
+#include "cli/commands.h"
+#include "pipeline/grammar.h"
+#include "registry/artifacts.h"
+#include "registry/project.h"
+#include "registry/runs.h"
+
+/*
+ * The scripts only ask `mlops __complete WORDS...`, so they follow the table by
+ * themselves. Answers may come from file names and databases: bash gets them quoted,
+ * zsh and fish quote on their own.
+ */
+static const char bash_script[] =
+	"_mlops()\n"
+	"{\n"
+	"\tlocal line word\n"
+	"\tCOMPREPLY=()\n"
+	"\twhile IFS= read -r line; do\n"
+	"\t\tif [[ $line == :files ]]; then\n"
+	"\t\t\tcompopt -o filenames 2>/dev/null\n"
+	"\t\t\twhile IFS= read -r word; do COMPREPLY+=(\"$word\"); done \\\n"
+	"\t\t\t\t< <(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")\n"
+	"\t\t\tcontinue\n"
+	"\t\tfi\n"
+	"\t\tprintf -v word %q \"${line%%$'\\t'*}\"\n"
+	"\t\tCOMPREPLY+=(\"$word\")\n"
+	"\tdone < <(mlops __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+	"}\n"
+	"complete -F _mlops mlops\n";
+static const char zsh_script[] =
+	"#compdef mlops\n"
+	"_mlops()\n"
+	"{\n"
+	"\tlocal line files=0\n"
+	"\tlocal -a words_found shown\n"
+	"\tfor line in \"${(@f)$(mlops __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)}\"; do\n"
+	"\t\tif [[ $line == :files ]]; then\n"
+	"\t\t\tfiles=1\n"
+	"\t\telif [[ -n $line ]]; then\n"
+	"\t\t\twords_found+=(\"${line%%$'\\t'*}\")\n"
+	"\t\t\tshown+=(\"${line//$'\\t'/  -- }\")\n"
+	"\t\tfi\n"
+	"\tdone\n"
+	"\t(( $#words_found )) && compadd -l -d shown -a words_found\n"
+	"\t(( files )) && _files\n"
+	"}\n"
+	"if [[ $funcstack[1] == _mlops ]]; then\n"
+	"\t_mlops \"$@\"\n"
+	"else\n"
+	"\tcompdef _mlops mlops\n"
+	"fi\n";
+static const char fish_script[] =
+	"function __mlops_complete\n"
+	"\tset -l words (commandline -opc)[2..-1] (commandline -ct)\n"
+	"\tfor line in (mlops __complete $words 2>/dev/null)\n"
+	"\t\tif test \"$line\" = :files\n"
+	"\t\t\t__fish_complete_path (commandline -ct)\n"
+	"\t\telse\n"
+	"\t\t\techo $line\n"
+	"\t\tend\n"
+	"\tend\n"
+	"end\n"
+	"complete -c mlops -f -a '(__mlops_complete)'\n";
+
+int completion_script(const char *shell, struct error *err)
+{
+	static const struct {
+		const char *shell, *text;
+	} scripts[] = { { "bash", bash_script }, { "zsh", zsh_script }, { "fish", fish_script } };
+
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		if (strcmp(scripts[i].shell, shell))
+			continue;
+		fputs(scripts[i].text, stdout);
+		return 0;
+	}
+	return error_set(err, ERR_USAGE, "there is no completion for '%s'", shell);
+}
+
+/* What has been typed of the word that is being completed, and what stands before it ("--from="). */
+struct asked {
+	const char *word;
+	const char *before;
+};
+
+static void offer(const struct asked *asked, const char *word, const char *help)
+{
+	if (strncmp(word, asked->word, strlen(asked->word)))
+		return;
+	for (const unsigned char *c = (const unsigned char *)word; *c; c++)
+		if (*c < 0x20 || *c == 0x7f)
+			return;
+	printf("%s%s%s%s\n", asked->before, word, help ? "\t" : "", help ? help : "");
+}
+
+static void offer_commands(const struct asked *asked, const char *begun)
+{
+	size_t len = begun ? strlen(begun) : 0;
+	const char *last = NULL;
+
+	for (size_t i = 0; i < command_count(); i++) {
+		const char *command = command_at(i)->command, *rest = command;
+		CLEANUP(cleanup_free) char *word = NULL;
+
+		if (begun) {
+			if (strncmp(command, begun, len) || command[len] != ' ')
+				continue;
+			rest = command + len + 1;
+		}
+		word = xstrndup(rest, strcspn(rest, " "));
+		if (last && !strncmp(last, word, strlen(word) + 1))
+			continue;
+		offer(asked, word, command_at(i)->summary);
+	}
+}
+
+static void offer_options(const struct asked *asked, const struct op_param *params)
+{
+	for (const struct op_param *p = params; p && p->name; p++) {
+		CLEANUP(cleanup_free) char *word = NULL;
+
+		if (p->flags & OPP_POSITIONAL)
+			continue;
+		word = xasprintf("--%s", p->name);
+		offer(asked, word, p->help);
+	}
+}
+
+static void offer_choices(const struct asked *asked, const char *choices)
+{
+	while (*choices) {
+		size_t n = strcspn(choices, "|");
+		CLEANUP(cleanup_free) char *word = xstrndup(choices, n);
+
+		offer(asked, word, NULL);
+		choices += n + (choices[n] == '|');
+	}
+}
+
+static void offer_steps(const struct asked *asked, struct project *project)
+{
+	struct pipeline *pipeline = NULL;
+	struct error ignored;
+
+	if (pipeline_load(project->rootfd, "pipeline.ini", NULL, &pipeline, &ignored))
+		return;
+	for (size_t i = 0; i < pipeline->nsteps; i++)
+		offer(asked, pipeline->steps[i].name, NULL);
+	pipeline_free(pipeline);
+}
+
+static void offer_runs(const struct asked *asked, struct db *db)
+{
+	CLEANUP_JS struct js *runs = NULL;
+	struct run_query query = { .limit = 20 };
+	struct error ignored;
+
+	offer(asked, "last", "the newest run");
+	if (run_search(db, &query, &runs, &ignored))
+		return;
+	for (size_t i = 0; i < js_len(runs); i++) {
+		const char *id = js_get_str(js_at(runs, i), "run_id");
+		CLEANUP(cleanup_free) char *brief = id ? xstrndup(id, 8) : NULL;
+
+		if (brief)
+			offer(asked, strlen(asked->word) > 8 ? id : brief,
+			      js_get_str(js_at(runs, i), "name"));
+	}
+}
+
+static void offer_artifacts(const struct asked *asked, struct db *db)
+{
+	CLEANUP_JS struct js *list = NULL;
+	struct error ignored;
+
+	if (artifact_list(db, &list, &ignored))
+		return;
+	for (size_t i = 0; i < js_len(list); i++) {
+		const char *name = js_get_str(js_at(list, i), "name");
+
+		if (name)
+			offer(asked, name, NULL);
+	}
+}
+
+/* Whatever a project knows. Any trouble means no offers, never a message. */
+static void offer_from_project(const struct asked *asked, enum op_complete what)
+{
+	struct project *project = NULL;
+	struct db *db = NULL;
+	struct error ignored;
+
+	if (project_open(NULL, &project, &ignored))
+		return;
+	if (what == COMPLETE_STEP)
+		offer_steps(asked, project);
+	else if (!project_db(project, &db, &ignored)) {
+		offer_runs(asked, db);
+		if (what == COMPLETE_NAME)
+			offer_artifacts(asked, db);
+	}
+	project_close(project);
+}
+
+static void offer_value(const struct asked *asked, const struct op_param *param)
+{
+	switch (param->complete) {
+	case COMPLETE_NONE:
+		return;
+	case COMPLETE_CHOICE:
+		offer_choices(asked, param->value);
+		return;
+	case COMPLETE_COMMAND:
+		offer_commands(asked, NULL);
+		return;
+	case COMPLETE_SETTING:
+		for (size_t i = 0; i < SETTING_COUNT; i++)
+			offer(asked, setting_defs[i].key, setting_defs[i].help);
+		return;
+	case COMPLETE_PATH:
+		puts(":files");
+		return;
+	case COMPLETE_STEP:
+		puts(":files");
+		offer_from_project(asked, COMPLETE_STEP);
+		return;
+	case COMPLETE_RUN:
+	case COMPLETE_NAME:
+		offer_from_project(asked, param->complete);
+		return;
+	}
+}
+
+/* How far the words before the unfinished one have come. */
+struct typed {
+	const struct op *op;
+	const char *begun;             /* first word of a command of two */
+	const struct op_param *wanted; /* an option that waits for its value */
+	size_t npositionals;
+	bool words_only;
+};
+
+static const struct op_param *option_waiting(const struct op *op, const char *word)
+{
+	const struct op_param *param;
+
+	if (word[1] == '-')
+		param = strchr(word, '=') ? NULL : option_find(op, word + 2, strlen(word + 2));
+	else
+		param = option_find_letter(op, word[strlen(word) - 1]);
+	return param && param->type != OP_BOOL ? param : NULL;
+}
+
+static void take_word(struct typed *at, const char *word)
+{
+	const char *pair[2] = { at->begun ? at->begun : word, word };
+	struct error ignored;
+	size_t used;
+
+	if (at->wanted) {
+		if (strcmp(word, "=")) /* bash makes three words of --opt=value */
+			at->wanted = NULL;
+	} else if (!at->words_only && !strcmp(word, "--")) {
+		at->words_only = true;
+	} else if (!at->words_only && word[0] == '-' && word[1]) {
+		at->wanted = option_waiting(at->op, word);
+	} else if (at->op) {
+		at->npositionals++;
+	} else if (command_find(pair, at->begun ? 2 : 1, &at->op, &used, &ignored) && !at->begun) {
+		at->begun = word;
+	}
+}
+
+void completion_answer(const char *const *words, size_t nwords)
+{
+	struct typed at = { 0 };
+	const char *last = nwords ? words[nwords - 1] : "", *equals = strchr(last, '=');
+	CLEANUP(cleanup_free) char *before = NULL;
+	struct asked asked = { last, "" };
+	const struct op_param *param;
+
+	for (size_t i = 0; i + 1 < nwords; i++)
+		take_word(&at, words[i]);
+	if (at.wanted) {
+		asked.word = strcmp(last, "=") ? last : "";
+		offer_value(&asked, at.wanted);
+		return;
+	}
+	if (!at.words_only && last[0] == '-') {
+		if (!equals) {
+			offer_options(&asked, at.op ? at.op->params : NULL);
+			offer_options(&asked, global_params);
+			return;
+		}
+		param = last[1] == '-' ? option_find(at.op, last + 2, (size_t)(equals - last - 2)) : NULL;
+		before = xstrndup(last, (size_t)(equals - last) + 1);
+		asked = (struct asked){ equals + 1, before };
+		if (param)
+			offer_value(&asked, param);
+		return;
+	}
+	if (!at.op) {
+		offer_commands(&asked, at.begun);
+		return;
+	}
+	param = positional_at(at.op, at.npositionals);
+	if (param)
+		offer_value(&asked, param);
+}
