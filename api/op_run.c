@@ -115,10 +115,9 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 }
 
 /* The attempt of a step in the newest run, or NULL. Lent by *run. */
-static const struct js *last_attempt(struct project *p, const char *step, struct js **attempts)
+static const struct js *last_attempt(struct project *p, const char *step, char run[33], struct js **attempts)
 {
 	struct db *db;
-	char run[33];
 
 	if (project_db(p, &db, NULL) < 0 || run_last(db, run, NULL) < 0 || attempts_list(db, run, attempts, NULL) < 0)
 		return NULL;
@@ -147,8 +146,8 @@ static int look_up_to(struct looker *looker, struct plan *plan, const struct pla
 static struct js *why_result(struct project *p, const char *step, const struct step_look *look)
 {
 	struct js *result = js_object(), *reasons = js_array(), *attempts = NULL;
-	const struct js *attempt = last_attempt(p, step, &attempts);
-	char hex[DIGEST_HEX + 1];
+	char hex[DIGEST_HEX + 1], run[33];
+	const struct js *attempt = last_attempt(p, step, run, &attempts);
 
 	for (size_t i = 0; i < look->reasons.len; i++)
 		js_push_str(reasons, look->reasons.items[i]);
@@ -160,7 +159,7 @@ static struct js *why_result(struct project *p, const char *step, const struct s
 	js_set_str(result, "source", look->source[0] ? look->source : NULL);
 	if (attempt) {
 		struct js *last = js_object();
-		js_set_str(last, "run_id", js_get_str(attempt, "parent"));
+		js_set_str(last, "run_id", run);
 		js_set_str(last, "state", js_get_str(attempt, "state"));
 		js_set_str(last, "reason", js_get_str(attempt, "reason"));
 		js_set(result, "last", last);
