@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 /*
@@ -10,9 +10,14 @@
  *
  * The spawner is a child forked before libraries, database and locks are opened. It
  * starts steps, each in its own process group, reaps them, and reports over a socket.
- * It is a subreaper: what a step left behind is killed when the step ends. When the
- * parent dies, however it dies, the socket closes and the spawner kills every group
- * (TERM, 2 s, KILL) and exits. It holds no lock and no database.
+ * It is a subreaper: what a step left behind, in whatever session, gets 0.1 s to end
+ * by itself, then TERM, 1 s, KILL; only then the step has EXITED. When the owner sent
+ * TERM, the owner's grace and KILL count instead (30 s at most). A left-over process
+ * is told by the environment variable MLOPS_SPAWN_ID that the spawner adds, or by its
+ * group; one that shed both is killed when no other step runs. When the parent dies,
+ * however it dies, the socket closes and the spawner kills every group (TERM, 2 s,
+ * KILL) and exits. When the spawner is killed, its steps (not their children) die.
+ * It holds no lock and no database, and has a session without a terminal.
  *
  * Threads: the spawner's functions belong to the thread that runs the loop.
  */
@@ -49,14 +54,16 @@ int spawner_fd(const struct spawner *); /* readable when an event waits */
 int spawner_spawn(struct spawner *, uint32_t id, const struct process_spec *, struct error *);
 /* Signals the step's whole process group; an unknown or ended id is ignored. */
 int spawner_kill(struct spawner *, uint32_t id, int signo, struct error *);
-/* 1 an event, 0 none waits, -1 the spawner is gone. */
+/* 1 an event, 0 none waits, -1 the spawner is gone. Call it until it returns 0: some may wait in memory. */
 int spawner_next(struct spawner *, struct spawn_event *ret, struct error *);
 
-/* Runs argv in cwd with this process's environment (stderr dropped), collects stdout up to max bytes,
- * at most timeout_ms. Returns the exit status, or -1 with *err. */
+/* Runs argv in cwd (NULL: here) with this process's environment (stderr dropped) and appends its stdout;
+ * more than max bytes, or longer than timeout_ms (negative: no limit), kills it and is an error.
+ * Returns the exit status, or -1 with *err. Any thread. */
 int process_capture(const char *const *argv, const char *cwd, int timeout_ms, size_t max, struct strbuf *out,
 		    struct error *);
-/* Absolute path of a program as execvp would find it, symlinks resolved; NULL when absent. Caller frees. */
+/* Absolute path of a program as execvp would find it from cwd, symlinks resolved; NULL when absent.
+ * A NULL path_env is a usual default. Caller frees. */
 char *process_find(const char *name, const char *path_env, const char *cwd);
 /* "SIGKILL", "SIGSEGV", ... */
 const char *process_signal_name(int signo);
