@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Outputs of a running step: old ones come back, new ones are kept, however often it is interrupted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/strbuf.h"
+#include "base/strlist.h"
+#include "pipeline/plan.h"
+#include "pipeline/stepdir.h"
+#include "registry/project.h"
+
+#define RUN "0123456789abcdef0123456789abcdef"
+
+struct fixture {
+	char dir[64];
+	struct project *p;
+	struct plan_output outputs[2];
+	struct plan_node node;
+};
+
+static void put(struct fixture *f, const char *path, const char *text)
+{
+	assert_int_equal(fs_make_parents(f->p->rootfd, path, 0777, NULL), 0);
+	assert_int_equal(io_replace_file(f->p->rootfd, path, text, strlen(text), 0644, false, NULL), 0);
+}
+
+static void expect(struct fixture *f, const char *path, const char *text)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct stat st;
+
+	if (!text) {
+		assert_int_equal(fs_stat_beneath(f->p->rootfd, path, &st, NULL), 0);
+		return;
+	}
+	assert_int_equal(io_read_file(f->p->rootfd, path, 1 << 20, &got, NULL), 0);
+	assert_string_equal(got.buf, text);
+	strbuf_release(&got);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+	struct error err;
+	bool made;
+
+	memset(&f, 0, sizeof(f));
+	snprintf(f.dir, sizeof(f.dir), "/tmp/mlops-stepdir-XXXXXX");
+	assert_non_null(mkdtemp(f.dir));
+	assert_int_equal(project_create(f.dir, &made, &err), 0);
+	assert_int_equal(project_open(f.dir, &f.p, &err), 0);
+	f.outputs[0] = (struct plan_output){ (char *)"models/a", OUT_DATA };
+	f.outputs[1] = (struct plan_output){ (char *)"new/dir/b", OUT_DATA };
+	f.node.name = "train";
+	f.node.outputs = f.outputs;
+	f.node.noutputs = 2;
+	put(&f, "models/a", "old");
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	project_close(f->p);
+	return fs_remove_tree(AT_FDCWD, f->dir, NULL);
+}
+
+static void begin_moves_old_outputs_away_and_makes_parents(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	expect(f, "models/a", NULL);
+	expect(f, ".mlops/work/" RUN "/train/old/models/a", "old");
+	put(f, "new/dir/b", "made in a parent that begin made");
+}
+
+static void accept_drops_the_old(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	put(f, "models/a", "new");
+	assert_int_equal(stepdir_accept(f->p, RUN, "train", NULL), 0);
+	expect(f, "models/a", "new");
+	expect(f, ".mlops/work/" RUN "/train", NULL);
+}
+
+static void reject_brings_the_old_back_and_keeps_the_new(void **state)
+{
+	struct fixture *f = *state;
+	bool kept;
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	put(f, "models/a", "half");
+	put(f, "new/dir/b", "half too");
+	assert_int_equal(stepdir_reject(f->p, RUN, "train", &kept, NULL), 0);
+	assert_true(kept);
+	expect(f, "models/a", "old");
+	expect(f, "new/dir/b", NULL);
+	expect(f, ".mlops/failed/" RUN "/train/models/a", "half");
+	expect(f, ".mlops/failed/" RUN "/train/new/dir/b", "half too");
+	assert_int_equal(stepdir_reject(f->p, RUN, "train", &kept, NULL), 0);
+	assert_false(kept);
+	expect(f, "models/a", "old");
+}
+
+static int never(void *ctx, const char *run, const char *step)
+{
+	(void)ctx, (void)run, (void)step;
+	return 0;
+}
+
+static int always(void *ctx, const char *run, const char *step)
+{
+	(void)ctx, (void)run, (void)step;
+	return 1;
+}
+
+static void recover(struct fixture *f, int (*accepted)(void *, const char *, const char *), size_t notes)
+{
+	struct strlist list = STRLIST_INIT;
+
+	assert_int_equal(stepdir_recover(f->p, accepted, NULL, &list, NULL), 0);
+	assert_int_equal(list.len, notes);
+	strlist_release(&list);
+	expect(f, ".mlops/work/" RUN, NULL);
+}
+
+static void a_crash_before_anything_moved_leaves_the_old(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, ".mlops/work/" RUN "/train/journal", "1 models/a\n0 new/dir/b\n");
+	recover(f, never, 1);
+	expect(f, "models/a", "old");
+}
+
+static void a_crash_between_the_moves_of_a_reject_is_completed(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	put(f, "new/dir/b", "half");
+	/* models/a is back already, new/dir/b not yet dealt with. */
+	assert_int_equal(renameat(f->p->rootfd, ".mlops/work/" RUN "/train/old/models/a", f->p->rootfd, "models/a"), 0);
+	recover(f, never, 1);
+	expect(f, "models/a", "old");
+	expect(f, "new/dir/b", NULL);
+	expect(f, ".mlops/failed/" RUN "/train/new/dir/b", "half");
+}
+
+static void a_crash_after_the_facts_were_recorded_keeps_the_new(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	put(f, "models/a", "new");
+	put(f, "new/dir/b", "new");
+	recover(f, always, 0);
+	expect(f, "models/a", "new");
+	expect(f, "new/dir/b", "new");
+}
+
+static void a_torn_journal_is_read_to_its_last_whole_line(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, ".mlops/work/" RUN "/train/journal", "1 models/a\n0 new/d");
+	put(f, "new/d", "not ours");
+	recover(f, never, 1);
+	expect(f, "new/d", "not ours");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(begin_moves_old_outputs_away_and_makes_parents, setup, teardown),
+		cmocka_unit_test_setup_teardown(accept_drops_the_old, setup, teardown),
+		cmocka_unit_test_setup_teardown(reject_brings_the_old_back_and_keeps_the_new, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_crash_before_anything_moved_leaves_the_old, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_crash_between_the_moves_of_a_reject_is_completed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_crash_after_the_facts_were_recorded_keeps_the_new, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_torn_journal_is_read_to_its_last_whole_line, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
