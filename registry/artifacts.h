@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "store/content.h"
 /*
@@ -24,6 +25,9 @@ int artifact_find(struct db *, const char *name, int64_t version, struct artifac
 /* [{name, versions, latest{number, content, size, files, created, run}}] */
 int artifact_list(struct db *, struct js **ret, struct error *);
 int artifact_versions(struct db *, const char *name, struct js **ret, struct error *);
-/* Each content the facts name (versions, inputs, outputs, cache), for fsck and gc. */
+/* Each content that facts name (versions, inputs, outputs, cache), once, for fsck and gc; `what` is one of the
+ * facts: "data/raw@v3", "output model.pkl of run 0123abcd". `each` returns 0, or -1 with *err set to stop. */
 int artifact_each_content(struct db *, int (*each)(void *ctx, const struct content *, const char *what), void *ctx,
 			  struct error *);
+/* At most `max` contents whose digest starts with these lower-case hex digits. */
+int content_match(struct db *, const char *hex, size_t max, struct content *ret, size_t *ret_found, struct error *);

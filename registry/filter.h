@@ -19,7 +19,7 @@ struct filter_sql {
 	struct strbuf joins;  /* JOIN clauses against `runs r` */
 	struct strbuf where;  /* "" or conditions joined by AND */
 	struct strbuf order;  /* full ORDER BY list with the tie-break */
-	struct filter_value *values; /* bind 1.. in order of appearance: joins, where, order */
+	struct filter_value *values; /* of ?1, ?2, ... */
 	size_t nvalues, cap;
 };
 int filter_compile(const char *filter, const char *order_by, struct filter_sql *ret, struct error *);

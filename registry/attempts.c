@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include "base/db.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "registry/rows.h"
+#include "registry/runs.h"
+
+static int store_attempt(struct db *db, const struct attempt *a, struct error *err)
+{
+	struct db_stmt *q;
+	int64_t parent, run = 0;
+	int r = run_row(db, a->parent, &parent, err);
+
+	if (r == 0 && a->run)
+		r = run_row(db, a->run, &run, err);
+	if (r < 0)
+		return r;
+	q = db_query(db, "INSERT INTO attempts (parent, step, number, run, state, key, exit_code, signal, start_time,"
+			 " end_time, user_us, system_us, max_rss, source, reason, record)"
+			 " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, nullif(?7, -1), nullif(?8, 0), ?9, nullif(?10, 0),"
+			 " ?11, ?12, ?13, ?14, ?15, ?16)"
+			 " ON CONFLICT (parent, step, number) DO UPDATE SET run = excluded.run,"
+			 " state = excluded.state, key = excluded.key, exit_code = excluded.exit_code,"
+			 " signal = excluded.signal, start_time = excluded.start_time, end_time = excluded.end_time,"
+			 " user_us = excluded.user_us, system_us = excluded.system_us, max_rss = excluded.max_rss,"
+			 " source = excluded.source, reason = excluded.reason, record = excluded.record");
+	db_bind(q, 1, parent);
+	db_bind(q, 2, a->step);
+	db_bind(q, 3, a->number);
+	db_bind(q, 4, run);
+	db_bind(q, 5, a->state);
+	db_bind(q, 6, digest_is_zero(&a->key) ? NULL : &a->key);
+	db_bind(q, 7, a->exit_code);
+	db_bind(q, 8, a->signal);
+	db_bind(q, 9, a->start_ms);
+	db_bind(q, 10, a->end_ms);
+	db_bind(q, 11, a->user_us);
+	db_bind(q, 12, a->system_us);
+	db_bind(q, 13, a->max_rss);
+	db_bind(q, 14, a->source);
+	db_bind(q, 15, a->reason);
+	db_bind(q, 16, a->record);
+	return db_run(q, err);
+}
+
+int attempt_store(struct db *db, const struct attempt *attempt, struct error *err)
+{
+	if (db_begin(db, err) < 0)
+		return -1;
+	return write_end(db, store_attempt(db, attempt, err), err);
+}
+
+/* A record is stored as the text it came as; what does not parse any more is damage. */
+static int read_record(struct db_stmt *q, int column, struct js **ret, struct error *err)
+{
+	const char *text = db_text(q, column);
+
+	*ret = NULL;
+	if (!text || js_parse(text, strlen(text), "the record of an attempt", ret, err) == 0)
+		return 0;
+	if (err)
+		err->code = ERR_DAMAGED;
+	return -1;
+}
+
+static void set_int(struct js *object, const char *key, struct db_stmt *q, int column)
+{
+	if (!db_is_null(q, column))
+		js_set_int(object, key, db_int(q, column));
+}
+
+static int attempt_json(struct db_stmt *q, struct js **ret, struct error *err)
+{
+	static const char *const texts[] = { "run", "step", "state", "source", "reason" };
+	static const char *const numbers[] = {
+		"number",  "exit_code", "signal",  "start_time", "end_time",
+		"user_us", "system_us", "max_rss",
+	};
+	char hex[DIGEST_HEX + 1];
+	struct digest key;
+	struct js *record, *a;
+	int column = 0;
+
+	if (read_record(q, ARRAY_LEN(texts) + ARRAY_LEN(numbers) + 1, &record, err) < 0)
+		return -1;
+	a = js_object();
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		js_set_str(a, texts[i], db_text(q, column++));
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		set_int(a, numbers[i], q, column++);
+	if (db_digest(q, column, &key))
+		js_set_str(a, "key", digest_format(&key, hex));
+	if (record)
+		js_set(a, "record", record);
+	*ret = a;
+	return 0;
+}
+
+int attempts_list(struct db *db, const char *parent, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = NULL;
+	CLEANUP_JS struct js *list = js_array();
+	struct js *attempt;
+	int64_t row;
+	int r;
+
+	if (run_row(db, parent, &row, err) < 0)
+		return -1;
+	q = db_query(db, "SELECT n.run_id, a.step, a.state, a.source, a.reason, a.number, a.exit_code, a.signal,"
+			 " a.start_time, a.end_time, a.user_us, a.system_us, a.max_rss, a.key, a.record"
+			 " FROM attempts a LEFT JOIN runs n ON n.id = a.run"
+			 " WHERE a.parent = ?1 ORDER BY a.start_time, a.id");
+	db_bind(q, 1, row);
+	while ((r = db_step(q, err)) > 0) {
+		if (attempt_json(q, &attempt, err) < 0)
+			return -1;
+		js_push(list, attempt);
+	}
+	if (r < 0)
+		return -1;
+	*ret = steal(&list);
+	return 0;
+}
+
+int attempt_last_record(struct db *db, const char *experiment, const char *step, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT a.record FROM attempts a"
+			     " CROSS JOIN runs p ON p.id = a.parent"
+			     " CROSS JOIN experiments e ON e.experiment_id = p.experiment"
+			     " WHERE a.step = ?2 AND a.state = 'ok' AND e.name = ?1 AND a.record IS NOT NULL"
+			     " ORDER BY a.id DESC LIMIT 1");
+	int r;
+
+	db_bind(q, 1, experiment);
+	db_bind(q, 2, step);
+	r = db_step(q, err);
+	if (r < 0)
+		return -1;
+	if (r == 0) {
+		*ret = NULL;
+		return 0;
+	}
+	return read_record(q, 0, ret, err);
+}
