@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/strlist.h"
 /*
  * Words and ${...}. A command is split once by POSIX quoting; ${} expands inside
@@ -13,18 +14,21 @@ struct js;
  * left as it is for the key and replaced when the step starts. */
 struct expand_scope {
 	const struct js *params;
-	const struct strlist *outs;
+	const struct strlist *outs; /* NULL: ${out} is not known here */
 	const struct strlist *env; /* NAME=VALUE */
 	const char *step;
 	const char *run_id;        /* NULL: ${run.id} stays literal */
 	struct strlist *used_params; /* receives each params.KEY; may be NULL */
+	size_t *ret_offset;        /* receives where in the text an error is, in bytes; may be NULL */
 };
-/* Expands ${} in one text. `column` is where the text starts, for errors. */
+/* Expands ${} in one text. */
 int expand_text(const struct expand_scope *, const char *text, char **ret, struct error *);
 /* cmd -> argv. An unquoted | & ; < > ` * ? or $NAME is ERR_USAGE with `sh -c '...'` as its fix; inside a word after
- * `sh -c` (sh, bash, dash, with or without a path) ${params.*} and ${env.*} are refused. Error columns count from the
- * command's first byte. */
+ * `sh -c` (sh, bash, dash and their kin, with or without a path) ${params.*} and ${env.*} are refused, and so is an ${out}
+ * that the shell would read as more than a word. Words after that text are the shell's arguments and may hold anything. */
 int expand_command(const struct expand_scope *, const char *cmd, struct strlist *ret_argv, struct error *);
+/* A word of an expanded argv or env as the step starts with it: each ${run.id} replaced. Caller frees. */
+char *expand_run_id(const char *word, const char *run_id);
 /* 16G, 512M, 1.5g, 100k, bytes: powers of 1024. 90s, 15m, 2h, 1d, 500ms to ms. */
 int parse_size(const char *text, int64_t *ret_bytes, struct error *);
 int parse_duration(const char *text, int64_t *ret_ms, struct error *);

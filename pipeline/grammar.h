@@ -27,6 +27,7 @@ struct grammar_key {
 	const char *since;   /* version that understands it; NULL: known, not supported yet */
 	const char *fallback; /* shown as default; NULL none */
 	const char *help;
+	size_t field;        /* where the parser puts it: offsetof in struct step or struct pipeline */
 };
 extern const struct grammar_key grammar_keys[];
 extern const size_t grammar_keys_len;
@@ -45,12 +46,22 @@ struct textlist {
 	size_t len, cap;
 };
 
+/* A continuation line of a command: where its first byte stands in the joined text and in the file. */
+struct command_line {
+	size_t offset;
+	struct place at;
+};
+
 struct step {
 	char *name;
 	struct place at;
-	struct text_at cmd;      /* one line, as written, continuation lines joined by a blank */
-	struct textlist in;      /* project paths or globs, cleaned, may hold ${...} */
-	struct textlist out;     /* project paths, cleaned, may hold ${...} */
+	/* One line, as written: continuation lines are joined by a blank, and a backslash that ends
+	 * one of them is dropped, as a shell drops it. */
+	struct text_at cmd;
+	struct command_line *cmd_lines; /* of the second line and on; NULL when there is one */
+	size_t ncmd_lines;
+	struct textlist in;      /* project paths or globs, as written, may hold ${...}; plan_make cleans */
+	struct textlist out;     /* project paths, as written, may hold ${...} */
 	struct textlist metrics; /* outputs too */
 	struct textlist plots;   /* outputs too; options after the path are in plot_options, same index */
 	struct strlist plot_options;
@@ -66,22 +77,24 @@ struct pipeline {
 	char *file;              /* project path, as errors print it */
 	char *name;              /* [pipeline] name, else the file's name without .ini */
 	struct textlist env;
+	struct text_at params_file; /* [pipeline] params; text is NULL when absent */
 	struct js *params;       /* nested object: params file, overridden by [params], overridden by -p */
 	struct strlist params_files; /* project paths read for it */
 	struct step *steps;      /* in file order */
 	size_t nsteps, cap;
 	struct strmap by_name;   /* name -> struct step * */
 };
-/* `overrides` are "K=V" from -p: V is JSON if it parses as a number, true, false, null, array or
- * object, else a string; an unknown K is ERR_USAGE with the nearest. `rootfd` is the project. */
+/* `overrides` are "K=V" from -p and may be NULL: V is JSON if it parses, else a string, as in [params];
+ * an unknown K is ERR_USAGE with the nearest. `rootfd` is the project. */
 int pipeline_load(int rootfd, const char *path, const struct strlist *overrides, struct pipeline **ret,
 		  struct error *);
 /* The same on text in memory, without files (tests, fuzzing); `params_text` may be NULL. */
 int pipeline_parse(const char *text, size_t len, const char *file, const char *params_text,
 		   const struct strlist *overrides, struct pipeline **ret, struct error *);
 void pipeline_free(struct pipeline *);
+void cleanup_pipeline(struct pipeline **);
 /* NULL when absent; "train.lr" walks nested objects. Lent. */
 struct js *pipeline_param(const struct pipeline *, const char *key);
-/* All leaves flattened: calls with "train.lr" and the value. */
+/* All leaves flattened: calls with "train.lr" and the value. An array and an empty object are leaves. */
 void pipeline_each_param(const struct js *params, void (*each)(void *ctx, const char *key, const struct js *value),
 			 void *ctx);

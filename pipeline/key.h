@@ -7,6 +7,7 @@
  * The step key: SHA-256 over a canonical form of everything that decides a step's
  * result. The form is lines "name value\n" in a fixed order, values escaped, described in
  * docs/format.md; its first line is the format's version. Absent values are left out.
+ * Every value enters it through key_form; key_explain speaks about the same facts.
  */
 struct js;
 struct plan_node;
@@ -14,7 +15,7 @@ struct strbuf;
 
 /* What argv[0] is on this machine: looked up once a program and run. */
 struct key_program {
-	char *path; /* realpath; NULL when not found */
+	char *path; /* realpath, or the project path of a program inside the project; NULL when not found */
 	struct content content;
 };
 struct key_input {
@@ -24,15 +25,17 @@ struct key_input {
 struct key_facts {
 	const struct plan_node *node;
 	const struct key_program *program;
+	const char *platform;          /* "linux/x86_64"; NULL: this machine's */
 	const struct key_input *inputs; /* sorted by path */
 	size_t ninputs;
 };
 /* Appends the canonical form. */
 void key_form(const struct key_facts *, struct strbuf *);
 void key_of(const struct key_facts *, struct digest *ret);
-/* The same facts as JSON, for records, `why` and diff: {program, argv[], env{}, params{}, inputs{path: content}, outputs[]}. */
+/* The same facts as JSON, for records, `why` and diff: {platform, program{path, content}, argv[], env{}, params{},
+ * inputs{path: content}, outputs[]}. */
 struct js *key_record(const struct key_facts *);
-/* Differences of two records, one line each, old -> new: "param lr: 0.01 -> 0.1", "input data/x.csv changed",
- * "command changed", ... in that order. Appends to `ret`. */
+/* Differences of two records, one line each, old -> new: "param lr: 0.01 -> 0.1", "input data/x.csv changed: ...",
+ * "command changed: ...", then program, environment, outputs and platform. Appends to `ret`; nothing when they are equal. */
 struct strlist;
 void key_explain(const struct js *old, const struct js *now, struct strlist *ret);

@@ -50,6 +50,7 @@ struct plan {
  * a source file. May be NULL. */
 int plan_make(int rootfd, const struct pipeline *, const struct strlist *once_made, struct plan **ret, struct error *);
 void plan_free(struct plan *);
+void cleanup_plan(struct plan **);
 
 enum select_mode {
 	SELECT_UP_TO,      /* the steps and all they need */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ${...} in a text, and amounts with units. How a command becomes words is in words.c.
+ */
+#include "pipeline/expand.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "pipeline/expand_internal.h"
+#include "pipeline/params.h"
+#include "pipeline/show.h"
+
+#define RUN_ID "${run.id}"
+
+int expand_fault(const struct expand_scope *scope, size_t offset)
+{
+	if (scope->ret_offset)
+		*scope->ret_offset = offset;
+	return -1;
+}
+
+static int unknown_param(const struct expand_scope *scope, const char *key, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist keys = STRLIST_INIT;
+	const char *near;
+
+	params_keys(scope->params, &keys);
+	near = strlist_nearest(&keys, key);
+	error_set(err, ERR_USAGE, "unknown param '%s' in ${params.%s}", SHOW(key), SHOW(key));
+	if (near)
+		return error_help(err, "did you mean ${params.%s}?", SHOW(near));
+	return error_help(err, "declare it in [params]: %s = VALUE", SHOW(key));
+}
+
+static int add_param(const struct expand_scope *scope, const char *key, struct strbuf *out, struct error *err)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+	const struct js *value = param_find(scope->params, key);
+
+	if (!value)
+		return unknown_param(scope, key, err);
+	text = param_text(value);
+	strbuf_puts(out, text);
+	if (scope->used_params)
+		strlist_push(scope->used_params, key);
+	return 0;
+}
+
+static int add_env(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; scope->env && i < scope->env->len; i++) {
+		const char *item = scope->env->items[i];
+		if (!strncmp(item, name, len) && item[len] == '=') {
+			strbuf_puts(out, item + len + 1);
+			return 0;
+		}
+	}
+	error_set(err, ERR_USAGE, "${env.%s} is not declared", SHOW(name));
+	return error_help(err, "declare it above its use: env = %s=VALUE", SHOW(name));
+}
+
+static int add_out(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	(void)name;
+	if (!scope->outs)
+		return error_set(err, ERR_USAGE, "${out} is known in 'cmd' only");
+	if (scope->outs->len != 1) {
+		error_set(err, ERR_USAGE, "${out} needs a step with one output; this one has %zu in 'out'",
+			  scope->outs->len);
+		return error_help(err, "write the path in the command");
+	}
+	strbuf_puts(out, scope->outs->items[0]);
+	return 0;
+}
+
+static int add_step(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	(void)name;
+	(void)err;
+	strbuf_puts(out, scope->step);
+	return 0;
+}
+
+static int add_run_id(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	(void)name;
+	(void)err;
+	strbuf_puts(out, scope->run_id ? scope->run_id : RUN_ID);
+	return 0;
+}
+
+static int add_later(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	(void)scope;
+	(void)name;
+	(void)out;
+	return error_set(err, ERR_USAGE, "matrix, image and secret values are not supported by this version of mlops (%s)",
+			 MLOPS_VERSION);
+}
+
+/* What ${...} may name. A trailing dot takes a name behind it. */
+static const struct variable {
+	const char *name;
+	int (*add)(const struct expand_scope *, const char *name, struct strbuf *, struct error *);
+	bool user_text; /* text of anybody, which no shell may read */
+} variables[] = {
+	{ "params.", add_param, true }, { "env.", add_env, true },     { "out", add_out, false },
+	{ "step", add_step, false },    { "run.id", add_run_id, false }, { "matrix.", add_later, false },
+	{ "image.", add_later, false }, { "secret.", add_later, false },
+};
+
+static const struct variable *find_variable(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+		size_t len = strlen(variables[i].name);
+		bool open = variables[i].name[len - 1] == '.';
+		if (open ? !strncmp(name, variables[i].name, len) && name[len] : !strcmp(name, variables[i].name))
+			return &variables[i];
+	}
+	return NULL;
+}
+
+static int unknown_variable(const char *name, struct error *err)
+{
+	static const char *const words[] = { "out", "step", "run.id", "params", "env" };
+	CLEANUP(cleanup_free) char *head = xstrndup(name, strcmp(name, "run.id") ? strcspn(name, ".") : 6);
+	const char *near = nearest_word(words, ARRAY_LEN(words), head);
+
+	error_set(err, ERR_USAGE, "unknown ${%s}", SHOW(name));
+	if (near)
+		return error_help(err, "did you mean ${%s%s}?", near,
+				  !strcmp(near, "params") || !strcmp(near, "env") ? ".NAME" : "");
+	return error_help(err, "known are ${params.KEY} ${env.NAME} ${out} ${step} ${run.id}; a variable of a shell "
+			       "inside sh -c is written $NAME or $${NAME}");
+}
+
+static bool plain_for_shell(const char *text)
+{
+	return !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./@%+=:,-")];
+}
+
+/* Refuses what a shell would take for code. */
+static int check_for_shell(const struct variable *variable, const char *name, const char *text, struct error *err)
+{
+	CLEANUP(cleanup_free) char *env = NULL;
+
+	if (!variable->user_text && (variable->add != add_out || plain_for_shell(text)))
+		return 0;
+	error_set(err, ERR_USAGE, "${%s} inside the text of sh -c would be read as shell code", SHOW(name));
+	if (variable->add == add_param) {
+		env = param_env_name(name + strlen(variable->name));
+		return error_help(err, "write \"$%s\" there and name the param in 'params'", SHOW(env));
+	}
+	if (variable->add == add_env)
+		return error_help(err, "write \"$%s\" there", SHOW(name + strlen(variable->name)));
+	return error_help(err, "give it behind the text and write \"$1\" there: sh -c '... \"$1\"' sh ${out}");
+}
+
+int expand_variable(const struct expand_scope *scope, const char *text, size_t *pos, bool in_shell,
+		    struct strbuf *out, struct error *err)
+{
+	const char *start = text + *pos + 2;
+	const char *end = strchr(start, '}');
+	CLEANUP(cleanup_free) char *name = NULL;
+	const struct variable *variable;
+	size_t before = out->len;
+
+	if (!end) {
+		error_set(err, ERR_USAGE, "${ is not closed by }");
+		error_help(err, "$$ is a dollar");
+		return expand_fault(scope, *pos);
+	}
+	name = xstrndup(start, (size_t)(end - start));
+	variable = find_variable(name);
+	if (!variable) {
+		unknown_variable(name, err);
+		return expand_fault(scope, *pos);
+	}
+	if (variable->add(scope, strchr(variable->name, '.') ? name + strlen(variable->name) : name, out, err) < 0)
+		return expand_fault(scope, *pos);
+	if (in_shell && check_for_shell(variable, name, out->buf + before, err) < 0)
+		return expand_fault(scope, *pos);
+	*pos = (size_t)(end - text) + 1;
+	return 0;
+}
+
+int expand_text(const struct expand_scope *scope, const char *text, char **ret, struct error *err)
+{
+	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+
+	for (size_t i = 0; text[i];) {
+		size_t plain = strcspn(text + i, "$");
+		strbuf_add(&out, text + i, plain);
+		i += plain;
+		if (!text[i])
+			break;
+		if (text[i + 1] == '{') {
+			if (expand_variable(scope, text, &i, false, &out, err) < 0)
+				return -1;
+			continue;
+		}
+		if (isalpha((unsigned char)text[i + 1]) || text[i + 1] == '_') {
+			error_set(err, ERR_USAGE, "%s: a $ without braces stands for nothing here", SHOW(text + i));
+			error_help(err, "write ${env.NAME} or ${params.KEY}; $$ is a dollar");
+			return expand_fault(scope, i);
+		}
+		strbuf_putc(&out, '$');
+		i += text[i + 1] == '$' ? 2 : 1;
+	}
+	*ret = strbuf_detach(&out);
+	return 0;
+}
+
+char *expand_run_id(const char *word, const char *run_id)
+{
+	struct strbuf out = STRBUF_INIT;
+	const char *at;
+
+	while ((at = strstr(word, RUN_ID))) {
+		strbuf_add(&out, word, (size_t)(at - word));
+		strbuf_puts(&out, run_id);
+		word = at + strlen(RUN_ID);
+	}
+	strbuf_puts(&out, word);
+	return strbuf_detach(&out);
+}
+
+struct unit {
+	const char *name;
+	double factor;
+};
+
+/* A decimal number and a unit without a blank between them. */
+static int parse_amount(const char *text, const struct unit *units, size_t nunits, int64_t *ret)
+{
+	size_t digits = strspn(text, "0123456789");
+	size_t number = digits;
+	double value;
+
+	if (text[number] == '.')
+		number += 1 + strspn(text + number + 1, "0123456789");
+	if (!digits || text[number - 1] == '.')
+		return -1;
+	for (size_t i = 0; i < nunits; i++) {
+		if (strcmp(text + number, units[i].name) != 0)
+			continue;
+		value = strtod(text, NULL) * units[i].factor;
+		if (value >= 9e18)
+			return -1;
+		*ret = (int64_t)value;
+		return 0;
+	}
+	return -1;
+}
+
+int parse_size(const char *text, int64_t *ret_bytes, struct error *err)
+{
+	static const struct unit units[] = {
+		{ "", 1 },		 { "k", 1024 },		  { "K", 1024 },
+		{ "m", 1048576 },	 { "M", 1048576 },	  { "g", 1073741824 },
+		{ "G", 1073741824 },	 { "t", 1099511627776.0 }, { "T", 1099511627776.0 },
+	};
+
+	if (!parse_amount(text, units, ARRAY_LEN(units), ret_bytes))
+		return 0;
+	error_set(err, ERR_USAGE, "'%s' is not a size", SHOW(text));
+	return error_help(err, "write bytes, or a number with k, M, G or T: 512M, 1.5G");
+}
+
+int parse_duration(const char *text, int64_t *ret_ms, struct error *err)
+{
+	static const struct unit units[] = {
+		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 },
+	};
+
+	if (!parse_amount(text, units, ARRAY_LEN(units), ret_ms))
+		return 0;
+	error_set(err, ERR_USAGE, "'%s' is not a duration", SHOW(text));
+	return error_help(err, "write a number with ms, s, m, h or d: 90s, 15m, 2h");
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From text to struct pipeline: sections and keys are looked up in grammar_keys, and
+ * problems are collected, so that one reading tells of them all.
+ */
+#include "pipeline/grammar.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "pipeline/params.h"
+#include "pipeline/parse_internal.h"
+#include "pipeline/show.h"
+
+#define PARAMS_MAX_BYTES (16u << 20)
+
+struct error *problem(struct parser *p, int line, int column, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (p->problems++)
+		return NULL;
+	error_clear(&p->first);
+	p->first.code = ERR_USAGE;
+	va_start(ap, fmt);
+	vsnprintf(p->first.msg, sizeof(p->first.msg), fmt, ap);
+	va_end(ap);
+	error_where(&p->first, p->pipeline->file, line, column);
+	return &p->first;
+}
+
+/* Whether the table's section takes this one: "params" itself, or "step." and any name. */
+static bool section_takes(const char *table, const char *section)
+{
+	size_t len = strlen(table);
+
+	if (table[len - 1] == '.')
+		return !strncmp(table, section, len);
+	return !strcmp(table, section);
+}
+
+/* Sets rows and nrows; false when the table has no such section. */
+static bool find_rows(struct parser *p, const char *section)
+{
+	size_t i = 0, end;
+
+	while (i < grammar_keys_len && !section_takes(grammar_keys[i].section, section))
+		i++;
+	if (i == grammar_keys_len)
+		return false;
+	for (end = i; end < grammar_keys_len && !strcmp(grammar_keys[end].section, grammar_keys[i].section);)
+		end++;
+	p->rows = i;
+	p->nrows = end - i;
+	return true;
+}
+
+static bool rows_supported(const struct parser *p)
+{
+	for (size_t i = 0; i < p->nrows; i++)
+		if (grammar_keys[p->rows + i].since)
+			return true;
+	return false;
+}
+
+/* "step." and a name that is missing or follows no dot: [step], [step train]. */
+static void unknown_section(struct parser *p, const struct ini_entry *entry)
+{
+	CLEANUP(cleanup_free) char *head = xstrndup(entry->section, strcspn(entry->section, ". "));
+	const char *words[16];
+	size_t n = 0;
+	const char *near;
+	struct error *err = problem(p, entry->line, entry->column, "unknown section [%s]", SHOW(entry->section));
+
+	for (size_t i = 0; i < grammar_keys_len && n < ARRAY_LEN(words); i++)
+		if (!i || strcmp(grammar_keys[i].section, grammar_keys[i - 1].section) != 0)
+			words[n++] = grammar_keys[i].section;
+	for (size_t i = 0; err && i < n; i++) {
+		size_t len = strcspn(words[i], ".");
+		if (words[i][len] && !strncmp(words[i], head, len) && !head[len]) {
+			error_help(err, "it needs a name: [%sNAME]", words[i]);
+			return;
+		}
+	}
+	near = nearest_word(words, n, head);
+	if (near)
+		error_help(err, "did you mean [%s%s]?", near, strchr(near, '.') ? "NAME" : "");
+	else
+		error_help(err, "sections are [pipeline], [params] and [step.NAME]");
+}
+
+static void add_step(struct parser *p, const struct ini_entry *entry)
+{
+	struct pipeline *pipeline = p->pipeline;
+	const char *name = strchr(entry->section, '.') + 1;
+	const char *fault = name_fault(name);
+
+	if (fault) {
+		problem(p, entry->line, entry->column, "step name '%s' %s", SHOW(name), fault);
+		p->nrows = 0;
+		return;
+	}
+	GROW(pipeline->steps, pipeline->nsteps, pipeline->cap);
+	pipeline->steps[pipeline->nsteps++] = (struct step){
+		.name = xstrdup(name),
+		.at = { entry->line, entry->column },
+		.cache = true,
+	};
+}
+
+static void open_section(struct parser *p, const struct ini_entry *entry)
+{
+	void *line = (void *)(uintptr_t)entry->line;
+	int first;
+
+	p->nrows = 0;
+	memset(p->key_lines, 0, sizeof(p->key_lines));
+	first = (int)(uintptr_t)strmap_get(&p->sections, entry->section);
+	if (first) {
+		problem(p, entry->line, entry->column, "section [%s] stands twice, first in line %d",
+			SHOW(entry->section), first);
+		return;
+	}
+	strmap_set(&p->sections, entry->section, line);
+	if (!find_rows(p, entry->section)) {
+		unknown_section(p, entry);
+		return;
+	}
+	if (!rows_supported(p)) {
+		problem(p, entry->line, entry->column, "section [%s] is not supported by this version of mlops (%s)",
+			SHOW(entry->section), MLOPS_VERSION);
+		p->nrows = 0;
+		return;
+	}
+	if (!strcmp(grammar_keys[p->rows].section, "step."))
+		add_step(p, entry);
+}
+
+/* "cmd" itself, "*", or "matrix.*" and more behind the dot. */
+static bool key_takes(const char *table, const char *key)
+{
+	size_t len = strcspn(table, "*");
+
+	return table[len] ? !strncmp(table, key, len) : !strcmp(table, key);
+}
+
+static const struct grammar_key *find_key(const struct parser *p, const char *key)
+{
+	for (size_t i = 0; i < p->nrows; i++)
+		if (key_takes(grammar_keys[p->rows + i].key, key))
+			return &grammar_keys[p->rows + i];
+	return NULL;
+}
+
+static void unknown_key(struct parser *p, const struct ini_entry *entry)
+{
+	struct error *err = problem(p, entry->line, entry->column, "unknown key '%s' in [%s]", SHOW(entry->key),
+				    SHOW(entry->section));
+	const char *words[ARRAY_LEN(p->key_lines)];
+	const char *near;
+	size_t n = 0;
+	CLEANUP_STRBUF struct strbuf all = STRBUF_INIT;
+
+	for (size_t i = 0; i < p->nrows; i++) {
+		const struct grammar_key *row = &grammar_keys[p->rows + i];
+		if (!row->since)
+			continue;
+		words[n++] = row->key;
+		strbuf_printf(&all, "%s%s", all.len ? ", " : "", row->key);
+	}
+	near = nearest_word(words, n, entry->key);
+	if (near)
+		error_help(err, "did you mean '%s'?", near);
+	else
+		error_help(err, "its keys are: %s", all.buf);
+}
+
+/* The line where the key stood before in this section, or 0; remembers this one. */
+static int seen_before(struct parser *p, const struct grammar_key *row, const struct ini_entry *entry)
+{
+	int *line = &p->key_lines[row - &grammar_keys[p->rows]];
+	int first = *line;
+
+	if (strchr(row->key, '*')) {
+		first = (int)(uintptr_t)strmap_get(&p->open_keys, entry->key);
+		strmap_set(&p->open_keys, entry->key, (void *)(uintptr_t)entry->line);
+	}
+	*line = entry->line;
+	return first;
+}
+
+static void take_key(struct parser *p, const struct ini_entry *entry)
+{
+	const struct grammar_key *row = find_key(p, entry->key);
+	int first;
+
+	if (!row) {
+		unknown_key(p, entry);
+		return;
+	}
+	if (!row->since) {
+		problem(p, entry->line, entry->column, "key '%s' of [%s] is not supported by this version of mlops (%s)",
+			SHOW(entry->key), SHOW(entry->section), MLOPS_VERSION);
+		return;
+	}
+	first = seen_before(p, row, entry);
+	if (first)
+		problem(p, entry->line, entry->column, "key '%s' stands twice in [%s], first in line %d",
+			SHOW(entry->key), SHOW(entry->section), first);
+	else
+		value_store(p, row, entry);
+}
+
+static int take_entry(void *ctx, const struct ini_entry *entry, struct error *err)
+{
+	struct parser *p = ctx;
+
+	(void)err;
+	if (!entry->key)
+		open_section(p, entry);
+	else if (p->nrows)
+		take_key(p, entry);
+	return 0;
+}
+
+static void parser_release(struct parser *p)
+{
+	for (size_t i = 0; i < p->nparams; i++) {
+		free(p->params[i].key);
+		js_free(p->params[i].value);
+	}
+	free(p->params);
+	strmap_release(&p->sections);
+	strmap_release(&p->open_keys);
+	pipeline_free(p->pipeline);
+}
+
+static char *default_name(const char *file)
+{
+	const char *base = path_base(file);
+	size_t len = strlen(base);
+
+	if (len > 4 && !strcmp(base + len - 4, ".ini"))
+		len -= 4;
+	return xstrndup(base, len);
+}
+
+static void finish_steps(struct parser *p)
+{
+	struct pipeline *pipeline = p->pipeline;
+
+	for (size_t i = 0; i < pipeline->nsteps; i++) {
+		struct step *step = &pipeline->steps[i];
+		strmap_set(&pipeline->by_name, step->name, step);
+		if (!step->cmd.text) {
+			struct error *err = problem(p, step->at.line, step->at.column, "[step.%s] has no 'cmd'",
+						    step->name);
+			error_help(err, "add the command that makes its outputs: cmd = python3 train.py");
+		}
+	}
+	if (!pipeline->nsteps && !p->problems) {
+		struct error *err = problem(p, 0, 0, "%s has no steps", pipeline->file);
+		error_help(err, "add a section [step.train] with cmd = python3 train.py");
+	}
+	if (!pipeline->name)
+		pipeline->name = default_name(pipeline->file);
+}
+
+/* Reads the text; on success *p holds a pipeline whose params are still to be put together. */
+static int parse_text(struct parser *p, const char *text, size_t len, const char *file, struct error *err)
+{
+	struct error syntax = { 0 };
+
+	*p = (struct parser){ .pipeline = xcalloc(1, sizeof(*p->pipeline)) };
+	p->pipeline->file = xstrdup(file);
+	if (ini_parse_text(text, len, file, take_entry, p, &syntax) < 0) {
+		if (!p->problems++)
+			p->first = syntax;
+	} else {
+		finish_steps(p);
+	}
+	if (!p->problems)
+		return 0;
+	if (p->problems > 1) {
+		size_t used = strlen(p->first.help);
+		snprintf(p->first.help + used, sizeof(p->first.help) - used, "%s%zu more problem%s in this file",
+			 used ? "; " : "", p->problems - 1, p->problems > 2 ? "s" : "");
+	}
+	if (err)
+		*err = p->first;
+	return -1;
+}
+
+static int apply_override(struct js *params, const char *override, struct error *err)
+{
+	const char *equals = strchr(override, '=');
+	CLEANUP(cleanup_free) char *key = NULL;
+	CLEANUP(strlist_release) struct strlist keys = STRLIST_INIT;
+	const char *near;
+
+	if (!equals || equals == override) {
+		error_set(err, ERR_USAGE, "-p takes KEY=VALUE, not '%s'", SHOW(override));
+		return error_help(err, "for example: -p lr=0.1");
+	}
+	key = xstrndup(override, (size_t)(equals - override));
+	if (param_find(params, key))
+		return param_set(params, key, param_value(equals + 1), err);
+	error_set(err, ERR_USAGE, "unknown param '%s'", SHOW(key));
+	params_keys(params, &keys);
+	near = strlist_nearest(&keys, key);
+	if (near)
+		error_help(err, "did you mean '%s'?", SHOW(near));
+	else
+		error_help(err, "params are declared in [params] or in the file that [pipeline] params names");
+	return -1;
+}
+
+/* File, then [params], then -p. */
+static int merge_params(struct parser *p, const char *text, size_t len, const char *name,
+			const struct strlist *overrides, struct error *err)
+{
+	CLEANUP_JS struct js *params = NULL;
+
+	if (!text)
+		params = js_object();
+	else if (params_parse(text, len, name, &params, err) < 0)
+		return -1;
+	for (size_t i = 0; i < p->nparams; i++) {
+		struct inline_param *param = &p->params[i];
+		if (param_set(params, param->key, steal(&param->value), err) < 0)
+			return error_where(err, p->pipeline->file, param->at.line, param->at.column);
+	}
+	for (size_t i = 0; overrides && i < overrides->len; i++)
+		if (apply_override(params, overrides->items[i], err) < 0)
+			return -1;
+	p->pipeline->params = steal(&params);
+	return 0;
+}
+
+int pipeline_parse(const char *text, size_t len, const char *file, const char *params_text,
+		   const struct strlist *overrides, struct pipeline **ret, struct error *err)
+{
+	CLEANUP(parser_release) struct parser p;
+	const char *name;
+
+	if (parse_text(&p, text, len, file, err) < 0)
+		return -1;
+	name = p.pipeline->params_file.text ? p.pipeline->params_file.text : "params";
+	if (merge_params(&p, params_text, params_text ? strlen(params_text) : 0, name, overrides, err) < 0)
+		return -1;
+	*ret = steal(&p.pipeline);
+	return 0;
+}
+
+/* Opened without waiting, so that a FIFO is named instead of hung on. */
+static int read_whole(int rootfd, const char *path, size_t max, struct strbuf *ret, struct error *err)
+{
+	CLEANUP(cleanup_fd) int fd = fs_open_beneath(rootfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return error_sys(err, errno, "cannot stat %s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, ERR_USAGE, "%s is a %s, not a file", path, fs_kind_name(st.st_mode));
+	if ((uintmax_t)st.st_size > max)
+		return error_set(err, ERR_USAGE, "%s has %jd bytes; at most %zu are read", path, (intmax_t)st.st_size,
+				 max);
+	return io_read_fd(fd, path, max, ret, err);
+}
+
+static int read_params(int rootfd, struct pipeline *pipeline, struct strbuf *ret, struct error *err)
+{
+	const struct text_at *file = &pipeline->params_file;
+	CLEANUP(cleanup_free) char *path = NULL;
+
+	if (path_clean("", file->text, &path, err) < 0 || read_whole(rootfd, path, PARAMS_MAX_BYTES, ret, err) < 0) {
+		error_wrap(err, "params file");
+		return error_where(err, pipeline->file, file->at.line, file->at.column);
+	}
+	strlist_push(&pipeline->params_files, path);
+	return 0;
+}
+
+int pipeline_load(int rootfd, const char *path, const struct strlist *overrides, struct pipeline **ret,
+		  struct error *err)
+{
+	CLEANUP(parser_release) struct parser p = { 0 };
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP_STRBUF struct strbuf params = STRBUF_INIT;
+	bool has_file;
+
+	if (read_whole(rootfd, path, INI_MAX_BYTES, &text, err) < 0) {
+		if (err && err->code == ERR_NOT_FOUND)
+			error_help(err, "run: mlops init");
+		return -1;
+	}
+	if (parse_text(&p, text.buf, text.len, path, err) < 0)
+		return -1;
+	has_file = p.pipeline->params_file.text != NULL;
+	if (has_file && read_params(rootfd, p.pipeline, &params, err) < 0)
+		return -1;
+	if (merge_params(&p, has_file ? params.buf : NULL, params.len,
+			 has_file ? p.pipeline->params_file.text : NULL, overrides, err) < 0)
+		return -1;
+	*ret = steal(&p.pipeline);
+	return 0;
+}
+
+static void step_release(struct step *step)
+{
+	struct textlist *const lists[] = { &step->in,     &step->out,   &step->metrics, &step->plots,
+					   &step->params, &step->after, &step->env };
+
+	free(step->name);
+	free(step->cmd.text);
+	free(step->cmd_lines);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		textlist_release(lists[i]);
+	strlist_release(&step->plot_options);
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	for (size_t i = 0; i < pipeline->nsteps; i++)
+		step_release(&pipeline->steps[i]);
+	free(pipeline->steps);
+	free(pipeline->file);
+	free(pipeline->name);
+	textlist_release(&pipeline->env);
+	free(pipeline->params_file.text);
+	js_free(pipeline->params);
+	strlist_release(&pipeline->params_files);
+	strmap_release(&pipeline->by_name);
+	free(pipeline);
+}
+
+void cleanup_pipeline(struct pipeline **pipeline)
+{
+	pipeline_free(*pipeline);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pipeline/key.h"
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/strlist.h"
+#include "pipeline/params.h"
+#include "pipeline/plan.h"
+#include "pipeline/show.h"
+
+#define PLATFORM_MAX (2 * sizeof(((struct utsname *)0)->sysname) + 2)
+
+/* "linux/x86_64" */
+static const char *platform_of(const struct key_facts *facts, char buf[PLATFORM_MAX])
+{
+	struct strbuf text = STRBUF_INIT;
+	struct utsname machine;
+
+	if (facts->platform)
+		return facts->platform;
+	if (uname(&machine) < 0)
+		return "unknown";
+	strbuf_printf(&text, "%s/%s", machine.sysname, machine.machine);
+	for (size_t i = 0; i <= text.len; i++)
+		buf[i] = (char)(text.buf[i] >= 'A' && text.buf[i] <= 'Z' ? text.buf[i] - 'A' + 'a' : text.buf[i]);
+	strbuf_release(&text);
+	return buf;
+}
+
+static void add_line(struct strbuf *form, const char *name, const char *value)
+{
+	strbuf_puts(form, name);
+	strbuf_putc(form, ' ');
+	show_escape(form, value);
+	strbuf_putc(form, '\n');
+}
+
+/* "input file:HEX data/x.csv": the content has no blank, so the path may. */
+static void add_content(struct strbuf *form, const char *name, const struct content *content, const char *path)
+{
+	char text[CONTENT_TEXT];
+
+	strbuf_printf(form, "%s %s ", name, content_format(content, text));
+	show_escape(form, path);
+	strbuf_putc(form, '\n');
+}
+
+/* "param KEY JSON"; a blank in the key is escaped too. */
+static void add_params(struct strbuf *form, const struct js *params)
+{
+	CLEANUP(strlist_release) struct strlist keys = STRLIST_INIT;
+	CLEANUP_STRBUF struct strbuf json = STRBUF_INIT;
+
+	for (void *it = js_iter(params); it; it = js_next(params, it))
+		strlist_push(&keys, js_iter_key(it));
+	strlist_sort(&keys);
+	for (size_t i = 0; i < keys.len; i++) {
+		const char *key = keys.items[i];
+		size_t len;
+		strbuf_puts(form, "param ");
+		for (; *key; key += len) {
+			CLEANUP(cleanup_free) char *part = NULL;
+			len = strcspn(key, " ");
+			part = xstrndup(key, len);
+			show_escape(form, part);
+			if (key[len] == ' ') {
+				strbuf_puts(form, "\\x20");
+				len++;
+			}
+		}
+		strbuf_clear(&json);
+		js_dump(js_get(params, keys.items[i]), JS_CANONICAL, &json);
+		strbuf_putc(form, ' ');
+		show_escape(form, json.buf);
+		strbuf_putc(form, '\n');
+	}
+}
+
+void key_form(const struct key_facts *facts, struct strbuf *form)
+{
+	const struct plan_node *node = facts->node;
+	const struct key_program *program = facts->program;
+	char buf[PLATFORM_MAX];
+
+	strbuf_puts(form, "mlops step key 1\n");
+	strbuf_puts(form, "runner local\n");
+	add_line(form, "platform", platform_of(facts, buf));
+	if (program && program->path)
+		add_content(form, "program", &program->content, program->path);
+	for (size_t i = 0; i < node->argv.len; i++)
+		add_line(form, "arg", node->argv.items[i]);
+	for (size_t i = 0; i < node->env.len; i++)
+		add_line(form, "env", node->env.items[i]);
+	add_params(form, node->params);
+	for (size_t i = 0; i < facts->ninputs; i++)
+		add_content(form, "input", &facts->inputs[i].content, facts->inputs[i].path);
+	for (size_t i = 0; i < node->noutputs; i++)
+		add_line(form, "output", node->outputs[i].path);
+}
+
+void key_of(const struct key_facts *facts, struct digest *ret)
+{
+	CLEANUP_STRBUF struct strbuf form = STRBUF_INIT;
+
+	key_form(facts, &form);
+	digest_of(form.buf, form.len, ret);
+}
+
+static void set_content(struct js *object, const char *key, const struct content *content)
+{
+	char text[CONTENT_TEXT];
+
+	js_set_str(object, key, content_format(content, text));
+}
+
+struct js *key_record(const struct key_facts *facts)
+{
+	const struct plan_node *node = facts->node;
+	struct js *record = js_object(), *argv = js_array(), *env = js_object();
+	struct js *inputs = js_object(), *outputs = js_array();
+	char buf[PLATFORM_MAX];
+
+	js_set_str(record, "platform", platform_of(facts, buf));
+	if (facts->program && facts->program->path) {
+		struct js *program = js_object();
+		js_set_str(program, "path", facts->program->path);
+		set_content(program, "content", &facts->program->content);
+		js_set(record, "program", program);
+	}
+	for (size_t i = 0; i < node->argv.len; i++)
+		js_push_str(argv, node->argv.items[i]);
+	for (size_t i = 0; i < node->env.len; i++) {
+		const char *item = node->env.items[i];
+		size_t name = strcspn(item, "=");
+		CLEANUP(cleanup_free) char *key = xstrndup(item, name);
+		js_set_str(env, key, item[name] ? item + name + 1 : "");
+	}
+	for (size_t i = 0; i < facts->ninputs; i++)
+		set_content(inputs, facts->inputs[i].path, &facts->inputs[i].content);
+	for (size_t i = 0; i < node->noutputs; i++)
+		js_push_str(outputs, node->outputs[i].path);
+	js_set(record, "argv", argv);
+	js_set(record, "env", env);
+	js_set(record, "params", node->params ? js_ref(node->params) : js_object());
+	js_set(record, "inputs", inputs);
+	js_set(record, "outputs", outputs);
+	return record;
+}

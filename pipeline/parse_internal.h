@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/error.h"
+#include "base/ini.h"
+#include "base/strmap.h"
+#include "pipeline/grammar.h"
+/* What the reading of one pipeline file shares between its sections and keys (grammar.c) and its values (values.c). */
+struct js;
+
+struct inline_param {
+	char *key;
+	struct js *value;
+	struct place at;
+};
+struct parser {
+	struct pipeline *pipeline;
+	struct strmap sections;   /* as written -> line */
+	size_t rows, nrows;       /* of the current section in grammar_keys; none: its keys are skipped */
+	int key_lines[64];        /* of the current section, by row; 0: not seen */
+	struct strmap open_keys;  /* the same for keys that a "*" row takes */
+	struct inline_param *params;
+	size_t nparams, params_cap;
+	struct error first;
+	size_t problems;
+};
+
+/* Counts a problem and keeps the first. Returns it for error_help, or NULL when an earlier one is kept. */
+struct error *problem(struct parser *, int line, int column, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Puts the entry's value where its row says; what does not fit is a problem. */
+void value_store(struct parser *, const struct grammar_key *, const struct ini_entry *);
+/* NULL when the text can name a step, else what is wrong with it. */
+const char *name_fault(const char *name);
+void textlist_release(struct textlist *);
