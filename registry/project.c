@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/project.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/db.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "registry/schema.h"
+#include "store/ignore.h"
+#include "store/statcache.h"
+#include "store/store.h"
+
+#define HOME     ".mlops"
+#define DATABASE "registry.db"
+
+static const char config_text[] =
+	"# Settings of this project for this machine; `mlops config` lists them all.\n"
+	"# For example:\n"
+	"#\n"
+	"# [run]\n"
+	"# jobs = 4\n";
+
+static const char *const folders[] = {
+	"objects", "staging", "quarantine", "work", "failed", "aside", "logs", "locks",
+};
+
+/* user@host from the user id, so that neither $USER nor $HOME is needed or believed. */
+static char *find_actor(void)
+{
+	char buf[4096], host[HOST_NAME_MAX + 1] = "";
+	struct passwd pw, *found = NULL;
+
+	if (gethostname(host, sizeof(host) - 1) < 0 || !*host)
+		snprintf(host, sizeof(host), "localhost");
+	if (getpwuid_r(getuid(), &pw, buf, sizeof(buf), &found) == 0 && found && *found->pw_name)
+		return xasprintf("%s@%s", found->pw_name, host);
+	return xasprintf("uid-%lu@%s", (unsigned long)getuid(), host);
+}
+
+static void user_name(uid_t uid, char *ret, size_t size)
+{
+	char buf[4096];
+	struct passwd pw, *found = NULL;
+
+	if (getpwuid_r(uid, &pw, buf, sizeof(buf), &found) == 0 && found)
+		snprintf(ret, size, "%s", found->pw_name);
+	else
+		snprintf(ret, size, "user %lu", (unsigned long)uid);
+}
+
+/* Finding. */
+
+static int foreign_home(const char *home, uid_t owner, struct error *err)
+{
+	char name[64];
+
+	user_name(owner, name, sizeof(name));
+	error_set(err, ERR_DENIED, "%s belongs to %s, not to you", home, name);
+	return error_help(err, "work in a clone of your own, or run mlops as %s", name);
+}
+
+/* Opens DIR/.mlops. 1 opened, 0 there is none, -1. */
+static int open_home(const char *dir, int *ret_fd, struct error *err)
+{
+	CLEANUP(cleanup_free) char *home = path_join(dir, HOME);
+	CLEANUP(cleanup_fd) int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int sys = errno;
+	struct stat st;
+
+	if (fd < 0 && sys == ENOENT)
+		return 0;
+	if (stat(home, &st) < 0)
+		return error_sys(err, errno, "cannot open %s", home);
+	if (!S_ISDIR(st.st_mode)) {
+		error_set(err, ERR_CONFLICT, "%s is a %s, not a directory", home, fs_kind_name(st.st_mode));
+		return error_help(err, "move it away, then run: mlops init");
+	}
+	/* Another user's settings name programs that would run as us. Root may act on anybody's project. */
+	if (st.st_uid != geteuid() && st.st_uid != 0 && geteuid() != 0)
+		return foreign_home(home, st.st_uid, err);
+	if (fd < 0) {
+		char name[64];
+
+		error_sys(err, sys, "cannot open %s", home);
+		user_name(st.st_uid, name, sizeof(name));
+		return error_help(err, "it belongs to %s; check with: ls -ld %s", name, home);
+	}
+	*ret_fd = steal_fd(&fd);
+	return 1;
+}
+
+/* Walks up from the absolute path `root`, which becomes the project's. */
+static int search_upwards(char *root, int *ret_fd, struct error *err)
+{
+	CLEANUP(cleanup_free) char *start = xstrdup(root);
+	char *slash;
+	int r;
+
+	while ((r = open_home(root, ret_fd, err)) == 0 && strcmp(root, "/") != 0) {
+		slash = strrchr(root, '/');
+		slash[slash == root] = '\0';
+	}
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	error_set(err, ERR_NOT_FOUND, "no project (" HOME ") in %s or above", start);
+	return error_help(err, "run: mlops init");
+}
+
+static int resolve_dir(const char *dir, char **ret, struct error *err)
+{
+	*ret = realpath(dir ? dir : ".", NULL);
+	return *ret ? 0 : error_sys(err, errno, "cannot enter %s", dir ? dir : "the working directory");
+}
+
+static char *prefix_of(const char *root, const char *start)
+{
+	const char *rest = start + strlen(root);
+
+	return xstrdup(*rest == '/' ? rest + 1 : rest);
+}
+
+static int open_parts(struct project *p, struct error *err)
+{
+	CLEANUP(cleanup_free) char *config = path_join(p->root, HOME "/config.ini");
+
+	p->rootfd = open(p->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->rootfd < 0)
+		return error_sys(err, errno, "cannot open %s", p->root);
+	p->locksfd = openat(p->dirfd, "locks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->locksfd < 0) {
+		error_sys(err, errno, "cannot open %s/" HOME "/locks", p->root);
+		return error_help(err, "run: mlops init   (it adds what is missing and keeps the rest)");
+	}
+	return settings_load(&p->settings, config, err);
+}
+
+int project_open(const char *start, struct project **ret, struct error *err)
+{
+	struct project *p = xcalloc(1, sizeof(*p));
+	CLEANUP(cleanup_free) char *from = NULL;
+
+	p->rootfd = p->dirfd = p->locksfd = -1;
+	if (resolve_dir(start, &from, err) < 0)
+		goto fail;
+	p->root = xstrdup(from);
+	if (search_upwards(p->root, &p->dirfd, err) < 0)
+		goto fail;
+	p->prefix = prefix_of(p->root, from);
+	p->actor = find_actor();
+	if (open_parts(p, err) < 0)
+		goto fail;
+	*ret = p;
+	return 0;
+fail:
+	project_close(p);
+	return -1;
+}
+
+void project_close(struct project *p)
+{
+	if (!p)
+		return;
+	/* The stat cache only saves time: a full disk is no reason to fail here. */
+	if (p->statcache)
+		statcache_save(p->statcache, p->dirfd, NULL);
+	statcache_free(p->statcache);
+	ignore_free(p->ignore);
+	store_close(p->store);
+	db_close(p->db);
+	settings_release(&p->settings);
+	cleanup_fd(&p->locksfd);
+	cleanup_fd(&p->dirfd);
+	cleanup_fd(&p->rootfd);
+	free(p->actor);
+	free(p->prefix);
+	free(p->root);
+	free(p);
+}
+
+/* Making. */
+
+static int make_file(int dirfd, const char *name, const char *text, struct error *err)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return io_replace_file(dirfd, name, text, strlen(text), 0666, true, err);
+}
+
+static int make_database(const char *home, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = path_join(home, DATABASE);
+	CLEANUP(cleanup_free) char *lock = path_join(home, "locks/" LOCK_DB);
+	struct db *db;
+
+	if (db_open(path, lock, registry_schema, DB_READ_WRITE, &db, err) < 0)
+		return -1;
+	db_close(db);
+	return 0;
+}
+
+static int make_parts(const char *home, int dirfd, struct error *err)
+{
+	struct store *store;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		if (io_mkdir(dirfd, folders[i], 0777, err) < 0)
+			return -1;
+	if (make_file(dirfd, ".gitignore", "*\n", err) < 0 || make_file(dirfd, "config.ini", config_text, err) < 0 ||
+	    make_database(home, err) < 0 || store_open(home, true, &store, err) < 0)
+		return -1;
+	store_close(store);
+	return io_sync_dir(dirfd, home, err);
+}
+
+/* Makes DIR/.mlops itself. */
+static int make_home(const char *root, int *ret_fd, struct error *err)
+{
+	CLEANUP(cleanup_fd) int rootfd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (rootfd < 0)
+		return error_sys(err, errno, "cannot open %s", root);
+	if (io_mkdir(rootfd, HOME, 0700, err) < 0 || io_sync_dir(rootfd, root, err) < 0)
+		return error_wrap(err, "in %s", root);
+	r = open_home(root, ret_fd, err);
+	return r != 0 ? r : error_set(err, ERR_CONFLICT, "%s/" HOME " is a dangling symlink", root);
+}
+
+int project_create(const char *dir, bool *ret_made, struct error *err)
+{
+	CLEANUP(cleanup_free) char *root = NULL;
+	CLEANUP(cleanup_free) char *home = NULL;
+	CLEANUP(cleanup_fd) int dirfd = -1;
+	int there;
+
+	if (resolve_dir(dir, &root, err) < 0)
+		return -1;
+	home = path_join(root, HOME);
+	there = open_home(root, &dirfd, err);
+	if (there < 0 || (!there && make_home(root, &dirfd, err) < 0) || make_parts(home, dirfd, err) < 0)
+		return -1;
+	*ret_made = !there;
+	return 0;
+}
+
+/* Parts that are opened when first needed. */
+
+/* An absent or empty database is never made here: it would look like a project without a past. */
+static int check_database(const struct project *p, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (fstatat(p->dirfd, DATABASE, &st, 0) == 0 ? st.st_size > 0 : errno != ENOENT)
+		return 0;
+	error_set(err, ERR_DAMAGED, "%s is missing or empty", path);
+	return error_help(err, "put a backup in its place; or make an empty one with: mlops init   "
+			       "(runs recorded before are then unknown, files stay in the store)");
+}
+
+int project_db(struct project *p, struct db **ret, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = path_join(p->root, HOME "/" DATABASE);
+	CLEANUP(cleanup_free) char *lock = path_join(p->root, HOME "/locks/" LOCK_DB);
+
+	if (!p->db && (check_database(p, path, err) < 0 ||
+		       db_open(path, lock, registry_schema, DB_READ_WRITE, &p->db, err) < 0))
+		return -1;
+	*ret = p->db;
+	return 0;
+}
+
+int project_store(struct project *p, struct store **ret, struct error *err)
+{
+	CLEANUP(cleanup_free) char *home = path_join(p->root, HOME);
+
+	if (!p->store && store_open(home, false, &p->store, err) < 0)
+		return -1;
+	*ret = p->store;
+	return 0;
+}
+
+struct statcache *project_statcache(struct project *p)
+{
+	if (!p->statcache)
+		p->statcache = statcache_load(p->dirfd);
+	return p->statcache;
+}
+
+int project_ignore(struct project *p, const struct ignore **ret, struct error *err)
+{
+	if (!p->ignore && ignore_load(p->rootfd, &p->ignore, err) < 0)
+		return -1;
+	*ret = p->ignore;
+	return 0;
+}
