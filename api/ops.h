@@ -94,6 +94,7 @@ int op_check(const struct op *, const struct js *args, struct error *);
 int op_call(const struct op *, struct op_context *, const struct js *args, struct js **ret_result, struct error *);
 
 /* Handlers, by file. */
-op_handler op_init, op_doctor, op_config, op_version;               /* op_project.c */
+op_handler op_init, op_config, op_version;                          /* op_project.c */
+op_handler op_doctor;                                               /* op_doctor.c */
 op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsck; /* op_data.c */
 op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c */
