@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -93,11 +94,30 @@ static char *repo_top(const char *root)
 	}
 }
 
+/* libgit2 1.5 says "not found" also when it refused the owner and no safe.directory is configured. */
+static bool repo_exists(const char *root)
+{
+	git_buf found = GIT_BUF_INIT;
+	int rc = git_repository_discover(&found, root, 0, NULL);
+
+	git_buf_dispose(&found);
+	return rc == 0;
+}
+
+static bool owned_by_another(const char *top)
+{
+	CLEANUP(cleanup_free) char *git = path_join(top, ".git");
+	struct stat st;
+
+	return (lstat(git, &st) == 0 && st.st_uid != geteuid()) ||
+	       (stat(top, &st) == 0 && st.st_uid != geteuid());
+}
+
 static int repo_refused(const char *root, int rc, struct error *err)
 {
 	CLEANUP(cleanup_free) char *top = repo_top(root);
 
-	if (rc == GIT_EOWNER) {
+	if (rc == GIT_EOWNER || (rc == GIT_ENOTFOUND && owned_by_another(top))) {
 		error_set(err, ERR_DENIED, "git repository %s belongs to another user", top);
 		return error_help(err, "run: git config --global --add safe.directory '%s'", top);
 	}
@@ -117,7 +137,9 @@ int repo_open(const char *root, git_repository **ret, struct error *err)
 	if (rc == 0)
 		return 1;
 	*ret = NULL;
-	return rc == GIT_ENOTFOUND ? 0 : repo_refused(root, rc, err);
+	if (rc == GIT_ENOTFOUND && !repo_exists(root))
+		return 0;
+	return repo_refused(root, rc, err);
 }
 
 void code_version_release(struct code_version *cv)
@@ -267,6 +289,28 @@ int git_code_version(const struct scanner *scan, const char *root, struct store_
 	return 0;
 }
 
+/*
+ * A name without operators is looked up here: a reference, else the start of an id. libgit2 would
+ * also try it as the output of git describe, which leaks 20 kB each time it is none.
+ */
+static int lookup_revision(git_repository *repo, const char *revision, git_object **ret)
+{
+	CLEANUP(cleanup_reference) git_reference *ref = NULL;
+	size_t len = strlen(revision);
+	git_oid id;
+
+	if (!len)
+		return GIT_ENOTFOUND;
+	if (strpbrk(revision, "^~:") || strstr(revision, "@{") || !strcmp(revision, "@"))
+		return git_revparse_single(ret, repo, revision);
+	if (git_reference_dwim(&ref, repo, revision) == 0)
+		return git_reference_peel(ret, ref, GIT_OBJECT_COMMIT);
+	if (len < GIT_OID_MINPREFIXLEN || len > GIT_OID_HEXSZ ||
+	    git_oid_fromstrn(&id, revision, len) < 0)
+		return GIT_ENOTFOUND;
+	return git_object_lookup_prefix(ret, repo, &id, len, GIT_OBJECT_ANY);
+}
+
 int git_resolve(const char *root, const char *revision, char ret_commit[65], struct error *err)
 {
 	CLEANUP(cleanup_repo) git_repository *repo = NULL;
@@ -276,7 +320,7 @@ int git_resolve(const char *root, const char *revision, char ret_commit[65], str
 
 	if (rc <= 0)
 		return rc;
-	if (git_revparse_single(&object, repo, revision) < 0 ||
+	if (lookup_revision(repo, revision, &object) < 0 ||
 	    git_object_peel(&commit, object, GIT_OBJECT_COMMIT) < 0)
 		return 0;
 	git_oid_tostr(ret_commit, 65, git_object_id(commit));

@@ -72,8 +72,13 @@ static void note_add(struct strbuf *note, const char *text)
 
 static void skip(struct change_set *set, const char *path, const char *why)
 {
-	if (set->nskipped++ < NAMED_MAX)
-		strbuf_printf(&set->skipped, "%s%s (%s)", set->skipped.len ? ", " : "", path, why);
+	if (set->nskipped++ >= NAMED_MAX)
+		return;
+	if (set->skipped.len)
+		strbuf_puts(&set->skipped, ", ");
+	for (; *path; path++) /* the note is one line */
+		strbuf_putc(&set->skipped, (unsigned char)*path < 0x20 ? '?' : *path);
+	strbuf_printf(&set->skipped, " (%s)", why);
 }
 
 /* A symlink that is read from the tree must not leave it. */
@@ -111,7 +116,7 @@ static void collect_path(struct change_set *set, const char *path, bool gone)
 		return;
 	}
 	if (path_clean("", path, &clean, NULL) < 0 || strcmp(clean, path)) {
-		skip(set, path_base(path), "its name holds a control byte");
+		skip(set, path, "its name holds a control byte");
 		return;
 	}
 	if (gone || fs_stat_beneath(set->workfd, path, &st, NULL) <= 0 || S_ISDIR(st.st_mode)) {
