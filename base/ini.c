@@ -194,7 +194,7 @@ static char *give_key(struct reader *r, char *buf, const char *from, const char 
 			      "start with a section: [name]");
 	if (!equals)
 		return refuse(r, from, "line without '='",
-			      "write: key = value; a line that continues a value starts with a blank");
+			      "write: key = value; a line that goes on with a value starts with a blank");
 	while (name_end > from && is_blank(name_end[-1]))
 		name_end--;
 	if (name_end == from)
@@ -215,6 +215,10 @@ static char *give_key(struct reader *r, char *buf, const char *from, const char 
 
 static char *give_continuation(struct reader *r, char *buf, const char *from, const char *to)
 {
+	if (!r->has_value)
+		return refuse(r, r->start,
+			      "the line starts with a blank, but no value stands above it",
+			      "remove the blanks in front");
 	r->text_column = (int)(from - r->start) + 1;
 	r->rest = from;
 	r->rest_end = to;
@@ -274,10 +278,7 @@ static char *give_line(char *buf, int size, void *user)
 		return NULL;
 	}
 	if (from > r->start)
-		return r->has_value ? give_continuation(r, buf, from, to)
-				    : refuse(r, r->start,
-					     "the line starts with a blank, but no value stands above it",
-					     "remove the blanks in front");
+		return give_continuation(r, buf, from, to);
 	return *from == '[' ? give_section(r, buf, from, to) : give_key(r, buf, from, to);
 }
 

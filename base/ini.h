@@ -37,4 +37,5 @@ struct ini_entry {
 /* Called in file order; everything is lent for the call. Returns 0, or -1 to stop with *err set. */
 typedef int ini_handler(void *ctx, const struct ini_entry *, struct error *);
 
-int ini_parse_text(const char *text, size_t len, const char *file, ini_handler *, void *ctx, struct error *);
+int ini_parse_text(const char *text, size_t len, const char *file, ini_handler *, void *ctx,
+		   struct error *);

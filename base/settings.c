@@ -93,6 +93,8 @@ int settings_check(enum setting id, const char *value, struct error *err)
 {
 	const struct setting_def *def = &setting_defs[id];
 
+	if (!is_one_line(value))
+		return error_set(err, ERR_USAGE, "%s must be one line of UTF-8 text", def->key);
 	switch (def->type) {
 	case SETTING_INT:
 		if (in_range(value, def->allowed))
@@ -107,9 +109,7 @@ int settings_check(enum setting id, const char *value, struct error *err)
 	case SETTING_TEXT:
 		break;
 	}
-	if (is_one_line(value))
-		return 0;
-	return error_set(err, ERR_USAGE, "%s must be one line of UTF-8 text", def->key);
+	return 0;
 }
 
 static void set_value(struct settings *settings, enum setting id, const char *value)
@@ -222,7 +222,8 @@ static int find_lines(void *ctx, const struct ini_entry *e, struct error *err)
 	return 0;
 }
 
-static void put_setting(struct strbuf *ret, const struct edit *edit, const char *value, const char *eol)
+static void put_setting(struct strbuf *ret, const struct edit *edit, const char *value,
+			const char *eol)
 {
 	if (ret->len && ret->buf[ret->len - 1] != '\n')
 		strbuf_puts(ret, eol);
@@ -257,7 +258,8 @@ static int insertion_line(const char *text, const struct edit *edit)
 	return last;
 }
 
-static void rewrite(const struct strbuf *old, const struct edit *edit, const char *value, struct strbuf *ret)
+static void rewrite(const struct strbuf *old, const struct edit *edit, const char *value,
+		    struct strbuf *ret)
 {
 	const char *first = strchr(old->buf, '\n');
 	const char *eol = first && first > old->buf && first[-1] == '\r' ? "\r\n" : "\n";
@@ -273,7 +275,8 @@ static void rewrite(const struct strbuf *old, const struct edit *edit, const cha
 		return;
 	if (ret->len && ret->buf[ret->len - 1] != '\n')
 		strbuf_puts(ret, eol);
-	strbuf_printf(ret, "%s[%.*s]%s", ret->len ? eol : "", (int)edit->section_len, edit->section, eol);
+	strbuf_printf(ret, "%s[%.*s]%s", ret->len ? eol : "", (int)edit->section_len, edit->section,
+		      eol);
 	put_setting(ret, edit, value, eol);
 }
 

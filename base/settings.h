@@ -14,7 +14,8 @@ struct error;
 	X(RUN_JOBS, "run.jobs", SETTING_INT, "0", "0..1024", "steps at a time; 0 is one a core")   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \
 	  "how checkout places files: a link saves the space, and is read-only")                   \
-	X(UI_COLOR, "ui.color", SETTING_WORD, "auto", "auto|always|never", "color in the terminal") \
+	X(UI_COLOR, "ui.color", SETTING_WORD, "auto", "auto|always|never",                         \
+	  "color in the terminal")                                                                 \
 	X(UI_PAGER, "ui.pager", SETTING_TEXT, "less -FRX", NULL,                                   \
 	  "program long output goes through; empty: none")
 
@@ -41,8 +42,8 @@ void settings_release(struct settings *);
 /* The file, then the environment. An absent file is no error; an unknown key is, with the nearest
  * right one, and so is a key that stands twice. On error the settings are as before. */
 int settings_load(struct settings *, const char *path, struct error *);
-/* Replaces one value in the file, keeping comments and order; NULL removes it. The file is made when
- * absent. Blanks around the value are not kept. Two writers at once: the later one wins. */
+/* Replaces one value in the file, keeping comments and order; NULL removes it. The file is made
+ * when absent. Blanks around the value are not kept. Two writers at once: the later one wins. */
 int settings_store(const char *path, enum setting, const char *value, struct error *);
 /* ERR_USAGE with the nearest key when there is none. */
 int settings_find(const char *key, enum setting *ret, struct error *);

@@ -21,7 +21,8 @@ static int write_down(void *ctx, const struct ini_entry *e, struct error *err)
 	const char *value = e->value;
 
 	(void)err;
-	strbuf_printf(seen, "\x01%s %s %d %d", e->section, e->key ? e->key : "\x02", e->line, e->column);
+	strbuf_printf(seen, "\x01%s %s %d %d", e->section, e->key ? e->key : "\x02", e->line,
+		      e->column);
 	for (size_t i = 0; i < e->nlines; i++) {
 		size_t n = strlen(e->lines[i].text);
 
@@ -132,7 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	error_clear(&err);
 	rc = ini_parse_text(text, size, "f", write_down, &got, &err);
-	if (size > INI_MAX_BYTES || memchr(text, '\0', size) || utf8_span(text + bom, size - bom) < size - bom) {
+	if (size > INI_MAX_BYTES || memchr(text, '\0', size) ||
+	    utf8_span(text + bom, size - bom) < size - bom) {
 		if (rc == 0 || err.code != ERR_USAGE || got.len)
 			abort();
 		return 0;

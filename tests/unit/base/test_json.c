@@ -69,15 +69,18 @@ static void pretty_text_is_indented_by_two(void **state)
 
 	(void)state;
 	expect_dump(o, JS_PRETTY,
-		    "{\n  \"a\": [\n    1,\n    {\n      \"b\": null\n    }\n  ],\n  \"c\": [],\n  \"d\": {}\n}");
+		    "{\n  \"a\": [\n    1,\n    {\n      \"b\": null\n    }\n  ],\n  \"c\": [],\n  "
+		    "\"d\": {}\n}");
 }
 
 static void canonical_keys_sort_by_bytes(void **state)
 {
-	CLEANUP_JS struct js *o = parse("{\"b\":1,\"\xc3\xa4\":2,\"B\":3,\"\":4,\"ba\":{\"y\":1,\"x\":2}}");
+	CLEANUP_JS struct js *o =
+	    parse("{\"b\":1,\"\xc3\xa4\":2,\"B\":3,\"\":4,\"ba\":{\"y\":1,\"x\":2}}");
 
 	(void)state;
-	expect_dump(o, JS_CANONICAL, "{\"\":4,\"B\":3,\"b\":1,\"ba\":{\"x\":2,\"y\":1},\"\xc3\xa4\":2}");
+	expect_dump(o, JS_CANONICAL,
+		    "{\"\":4,\"B\":3,\"b\":1,\"ba\":{\"x\":2,\"y\":1},\"\xc3\xa4\":2}");
 }
 
 static void reals_are_short_and_exact(void **state)
@@ -135,7 +138,8 @@ static void bytes_that_are_no_text_become_replacement_characters(void **state)
 
 static void getters_fall_back(void **state)
 {
-	CLEANUP_JS struct js *o = parse("{\"i\":7,\"r\":0.5,\"s\":\"t\",\"b\":true,\"n\":null,\"a\":[1,2]}");
+	CLEANUP_JS struct js *o =
+	    parse("{\"i\":7,\"r\":0.5,\"s\":\"t\",\"b\":true,\"n\":null,\"a\":[1,2]}");
 
 	(void)state;
 	assert_int_equal(js_get_int(o, "i", 1), 7);
@@ -189,8 +193,9 @@ static void a_second_reference_outlives_the_first(void **state)
 
 static void any_single_value_is_a_text(void **state)
 {
-	static const char *const texts[] = { "null", "true", "false", "0", "-1", "9223372036854775807",
-					     "-9223372036854775808", "\"\"", "[]", "{}" };
+	static const char *const texts[] = {
+	    "null", "true", "false", "0", "-1", "9223372036854775807", "-9223372036854775808",
+	    "\"\"", "[]",   "{}"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {

@@ -52,7 +52,8 @@ static void expect_text(const char *text)
 	assert_string_equal(sb.buf, text);
 }
 
-static void expect_load_error(const char *text, const char *where, const char *message, const char *help)
+static void expect_load_error(const char *text, const char *where, const char *message,
+			      const char *help)
 {
 	struct settings settings = { 0 };
 	char expected[128];
@@ -88,7 +89,8 @@ static void every_default_fits_its_own_type(void **state)
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
 		enum setting found;
 
-		assert_int_equal(settings_check((enum setting)i, setting_defs[i].fallback, NULL), 0);
+		assert_int_equal(settings_check((enum setting)i, setting_defs[i].fallback, NULL),
+				 0);
 		assert_int_equal(settings_find(setting_defs[i].key, &found, NULL), 0);
 		assert_int_equal(found, i);
 	}
@@ -110,7 +112,8 @@ static void file_overrides_default_and_environment_overrides_file(void **state)
 
 	setenv("MLOPS_UI_COLOR", "pink", 1);
 	assert_int_equal(settings_load(&settings, path, &err), -1);
-	assert_string_equal(err.msg, "environment variable MLOPS_UI_COLOR: ui.color cannot be 'pink'");
+	assert_string_equal(err.msg,
+			    "environment variable MLOPS_UI_COLOR: ui.color cannot be 'pink'");
 	assert_string_equal(settings_get(&settings, SETTING_UI_COLOR), "always");
 	unsetenv("MLOPS_UI_COLOR");
 	assert_int_equal(settings_load(&settings, path, NULL), 0);
@@ -122,18 +125,21 @@ static void wrong_files_are_refused_with_place_and_fix(void **state)
 {
 	(void)state;
 	expect_load_error("[run]\njbs = 4\n", "2:1", "unknown setting run.jbs", "run.jobs");
-	expect_load_error("[nothing]\nlike = it\n", "2:1", "unknown setting nothing.like", "mlops config");
+	expect_load_error("[nothing]\nlike = it\n", "2:1", "unknown setting nothing.like",
+			  "mlops config");
 	expect_load_error("[run]\njobs = 4\n[ui]\n[run]\njobs = 4\n", "5:1", "stands twice", "");
 	expect_load_error("[run]\njobs = many\n", "2:1", "run.jobs cannot be 'many'", "0..1024");
-	expect_load_error("[checkout]\nlink = hard\n", "2:1", "cannot be 'hard'", "copy|hardlink|symlink");
+	expect_load_error("[checkout]\nlink = hard\n", "2:1", "cannot be 'hard'",
+			  "copy|hardlink|symlink");
 	expect_load_error("[ui]\npager = a\n  b\n", "2:1", "one line", "");
+	expect_load_error("[run]\njobs = 1\n  2\n", "2:1", "one line", "");
 	expect_load_error("jobs = 4\n", "1:1", "before the first section", "");
 }
 
 static void values_are_checked_by_type(void **state)
 {
-	static const char *const numbers[] = { "", "-1", "+1", " 1", "1 ", "1.5", "0x1", "1025", "-",
-					       "99999999999999999999" };
+	static const char *const numbers[] = {"",    "-1",  "+1",   " 1", "1 ",
+					      "1.5", "0x1", "1025", "-",  "99999999999999999999"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -164,14 +170,16 @@ static void store_keeps_comments_and_order(void **state)
 	struct stat st;
 
 	(void)state;
-	write_text("; top\n[ui]\n# color of it\ncolor = never\n\n# about run\n[run]\njobs = 2\n# end\n");
+	write_text(
+	    "; top\n[ui]\n# color of it\ncolor = never\n\n# about run\n[run]\njobs = 2\n# end\n");
 	assert_int_equal(settings_store(path, SETTING_UI_COLOR, "auto", NULL), 0);
 	assert_int_equal(settings_store(path, SETTING_UI_PAGER, "more ; # x", NULL), 0);
 	expect_text("; top\n[ui]\n# color of it\ncolor = auto\npager = more ; # x\n\n"
 		    "# about run\n[run]\njobs = 2\n# end\n");
 	assert_int_equal(settings_store(path, SETTING_UI_COLOR, NULL, NULL), 0);
 	assert_int_equal(settings_store(path, SETTING_RUN_JOBS, NULL, NULL), 0);
-	expect_text("; top\n[ui]\n# color of it\npager = more ; # x\n\n# about run\n[run]\n# end\n");
+	expect_text(
+	    "; top\n[ui]\n# color of it\npager = more ; # x\n\n# about run\n[run]\n# end\n");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
