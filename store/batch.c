@@ -242,41 +242,56 @@ int batch_add_bytes(struct store_batch *batch, const void *data, size_t len, str
 }
 
 /* Hashes what was cloned, by reading the clone. */
-static int hash_clone(int dirfd, const char *name, struct digest *ret, uint64_t *ret_size, struct error *err)
+static int hash_clone(int dirfd, const char *name, const struct watch *watch, struct digest *ret,
+		      uint64_t *ret_size, struct error *err)
 {
 	CLEANUP(cleanup_fd) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	int sys = fd < 0 ? errno : file_hash(fd, ret, ret_size);
+	int sys = fd < 0 ? errno : file_hash(fd, watch, ret, ret_size);
 
+	if (sys == ECANCELED)
+		return error_set(err, ERR_INTERRUPTED, "interrupted");
 	return sys ? error_sys(err, sys, "cannot read %s", name) : 0;
 }
 
+/* One buffer: read, hashed, written. Bytes, 0 at the end, -1 error. */
+static int copy_chunk(int from, int to, const char *name, char *buf, uint64_t at, struct hasher *hasher,
+		      struct error *err)
+{
+	ssize_t n;
+
+	do {
+		n = pread(from, buf, COPY_CHUNK, (off_t)at);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return error_sys(err, errno, "cannot read %s", name);
+	hasher_update(hasher, buf, (size_t)n);
+	if (n && io_write_all(to, buf, (size_t)n, name, err) < 0)
+		return -1;
+	return (int)n;
+}
+
 /* Copies and hashes the same buffer. Writing to disk starts at once: the sync at the end has less to wait for. */
-int batch_copy_and_hash(int from, int to, const char *name, struct digest *ret, uint64_t *ret_size,
-			struct error *err)
+int batch_copy_and_hash(int from, int to, const char *name, const struct watch *watch, struct digest *ret,
+			uint64_t *ret_size, struct error *err)
 {
 	CLEANUP(cleanup_free) char *buf = xmalloc(COPY_CHUNK);
 	struct hasher hasher;
 	uint64_t at = 0;
-	ssize_t n;
+	int r;
 
 	hasher_init(&hasher);
-	for (;;) {
-		n = pread(from, buf, COPY_CHUNK, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		hasher_update(&hasher, buf, (size_t)n);
-		if (io_write_all(to, buf, (size_t)n, name, err) < 0)
-			break;
-		if ((at / COPY_CHUNK) % 16 == 15)
+	while ((r = copy_chunk(from, to, name, buf, at, &hasher, err)) > 0) {
+		at += (uint64_t)r;
+		if (at % (16 * COPY_CHUNK) == 0)
 			sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
-		at += (uint64_t)n;
+		if (watch_tick(watch, (uint64_t)r)) {
+			r = error_set(err, ERR_INTERRUPTED, "interrupted");
+			break;
+		}
 	}
-	if (n != 0) {
-		int r = n < 0 ? error_sys(err, errno, "cannot read %s", name) : -1;
+	if (r < 0) {
 		hasher_release(&hasher);
-		return r;
+		return -1;
 	}
 	hasher_final(&hasher, ret);
 	*ret_size = at;
@@ -316,8 +331,8 @@ static int stage_temp(struct store_batch *batch, const char *temp, const struct 
 	return 0;
 }
 
-static int add_big(struct store_batch *batch, int fd, const char *name, struct digest *ret, uint64_t *ret_size,
-		   struct error *err)
+static int add_big(struct store_batch *batch, int fd, const char *name, const struct watch *watch,
+		   struct digest *ret, uint64_t *ret_size, struct error *err)
 {
 	CLEANUP(cleanup_fd) int to = -1;
 	struct digest id;
@@ -330,9 +345,9 @@ static int add_big(struct store_batch *batch, int fd, const char *name, struct d
 	if (to < 0)
 		return -1;
 	if (ioctl(to, FICLONE, fd) == 0)
-		r = hash_clone(batch->staging.fd, temp, &id, &size, err);
+		r = hash_clone(batch->staging.fd, temp, watch, &id, &size, err);
 	else
-		r = batch_copy_and_hash(fd, to, name, &id, &size, err);
+		r = batch_copy_and_hash(fd, to, name, watch, &id, &size, err);
 	if (r == 0)
 		r = stage_temp(batch, temp, &id, size, steal_fd(&to), err);
 	if (r < 0) {
@@ -344,8 +359,8 @@ static int add_big(struct store_batch *batch, int fd, const char *name, struct d
 	return 0;
 }
 
-int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct digest *ret, uint64_t *ret_size,
-		 struct error *err)
+int batch_add_watched(struct store_batch *batch, int fd, const char *name, const struct watch *watch,
+		      struct digest *ret, uint64_t *ret_size, struct error *err)
 {
 	char buf[SMALL_FILE];
 	ssize_t len = file_read_small(fd, buf);
@@ -353,7 +368,7 @@ int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct dig
 	if (len < 0)
 		return error_sys(err, errno, "cannot read %s", name);
 	if (len == SMALL_FILE) {
-		if (add_big(batch, fd, name, ret, ret_size, err) < 0)
+		if (add_big(batch, fd, name, watch, ret, ret_size, err) < 0)
 			return error_wrap(err, "cannot store %s", name);
 		return 0;
 	}
@@ -361,6 +376,17 @@ int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct dig
 		return error_wrap(err, "cannot store %s", name);
 	*ret_size = (uint64_t)len;
 	return 0;
+}
+
+int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct digest *ret, uint64_t *ret_size,
+		 struct error *err)
+{
+	return batch_add_watched(batch, fd, name, NULL, ret, ret_size, err);
+}
+
+struct store *batch_store(struct store_batch *batch)
+{
+	return batch->store;
 }
 
 bool batch_has(struct store_batch *batch, const struct digest *id)

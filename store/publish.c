@@ -48,7 +48,7 @@ static int rewrite_object(struct store_batch *batch, struct object *object, stru
 	if (from < 0)
 		return error_sys(err, errno, "cannot open %s", name);
 	to = io_create(batch->staging.fd, temp, 0444, err);
-	if (to < 0 || batch_copy_and_hash(from, to, name, &id, &size, err) < 0)
+	if (to < 0 || batch_copy_and_hash(from, to, name, NULL, &id, &size, err) < 0)
 		return -1;
 	if (!digest_equal(&id, &object->id))
 		return error_set(err, ERR_ENV, "the disk lost bytes of object %s before they were stored", name);

@@ -146,21 +146,32 @@ static ssize_t read_at(int fd, void *buf, size_t size, uint64_t at)
 	return n;
 }
 
-static int hash_rest(int fd, const void *head, size_t head_len, struct digest *ret, uint64_t *ret_size)
+bool watch_tick(const struct watch *watch, uint64_t bytes)
+{
+	return watch && watch->tick(watch->ctx, bytes);
+}
+
+static int hash_rest(int fd, const void *head, size_t head_len, const struct watch *watch, struct digest *ret,
+		     uint64_t *ret_size)
 {
 	CLEANUP(cleanup_free) char *buf = xmalloc(COPY_CHUNK);
 	uint64_t at = head_len;
 	struct hasher hasher;
+	int sys = 0;
 	ssize_t n;
 
 	hasher_init(&hasher);
 	hasher_update(&hasher, head, head_len);
-	while ((n = read_at(fd, buf, COPY_CHUNK, at)) > 0) {
+	while (!sys && (n = read_at(fd, buf, COPY_CHUNK, at)) != 0) {
+		if (n < 0) {
+			sys = errno;
+			break;
+		}
 		hasher_update(&hasher, buf, (size_t)n);
 		at += (uint64_t)n;
+		sys = watch_tick(watch, (uint64_t)n) ? ECANCELED : 0;
 	}
-	if (n < 0) {
-		int sys = errno;
+	if (sys) {
 		hasher_release(&hasher);
 		return sys;
 	}
@@ -184,7 +195,7 @@ ssize_t file_read_small(int fd, char buf[SMALL_FILE])
 	return (ssize_t)len;
 }
 
-int file_hash(int fd, struct digest *ret, uint64_t *ret_size)
+int file_hash(int fd, const struct watch *watch, struct digest *ret, uint64_t *ret_size)
 {
 	char head[SMALL_FILE];
 	ssize_t len = file_read_small(fd, head);
@@ -192,7 +203,7 @@ int file_hash(int fd, struct digest *ret, uint64_t *ret_size)
 	if (len < 0)
 		return errno;
 	if (len == SMALL_FILE)
-		return hash_rest(fd, head, SMALL_FILE, ret, ret_size);
+		return hash_rest(fd, head, SMALL_FILE, watch, ret, ret_size);
 	digest_of(head, (size_t)len, ret);
 	*ret_size = (uint64_t)len;
 	return 0;
@@ -208,7 +219,7 @@ int store_verify(struct store *store, const struct digest *id, struct error *err
 
 	if (fd < 0)
 		return -1;
-	sys = file_hash(fd, &found, &size);
+	sys = file_hash(fd, NULL, &found, &size);
 	if (sys)
 		return error_set(err, ERR_DAMAGED, "cannot read object %s: %s", digest_format(id, hex),
 				 strerror(sys));

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include "base/digest.h"
 #include "store/store.h"
 /* What the files of the store share: where objects stand, and private directories to write in. */
@@ -35,5 +36,15 @@ void staging_close(struct staging *); /* removes it with all that is left inside
 #define COPY_CHUNK (1u << 20)
 /* Reads from offset 0 until the end or until the buffer is full; -1 with errno. */
 ssize_t file_read_small(int fd, char buf[SMALL_FILE]);
-/* Digest of a file from offset 0 to its end. Returns 0 or an errno. */
-int file_hash(int fd, struct digest *ret, uint64_t *ret_size);
+/* Told of bytes as a big file is read; true asks to stop. May be NULL. */
+struct watch {
+	bool (*tick)(void *ctx, uint64_t bytes);
+	void *ctx;
+};
+bool watch_tick(const struct watch *, uint64_t bytes);
+/* Digest of a file from offset 0 to its end. Returns 0 or an errno; ECANCELED when the watch stopped it. */
+int file_hash(int fd, const struct watch *, struct digest *ret, uint64_t *ret_size);
+/* batch_add_fd that can be watched. */
+int batch_add_watched(struct store_batch *, int fd, const char *name, const struct watch *, struct digest *ret,
+		      uint64_t *ret_size, struct error *);
+struct store *batch_store(struct store_batch *);
