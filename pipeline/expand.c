@@ -217,20 +217,6 @@ int expand_text(const struct expand_scope *scope, const char *text, char **ret, 
 	return 0;
 }
 
-char *expand_run_id(const char *word, const char *run_id)
-{
-	struct strbuf out = STRBUF_INIT;
-	const char *at;
-
-	while ((at = strstr(word, RUN_ID))) {
-		strbuf_add(&out, word, (size_t)(at - word));
-		strbuf_puts(&out, run_id);
-		word = at + strlen(RUN_ID);
-	}
-	strbuf_puts(&out, word);
-	return strbuf_detach(&out);
-}
-
 struct unit {
 	const char *name;
 	double factor;

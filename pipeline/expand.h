@@ -27,8 +27,6 @@ int expand_text(const struct expand_scope *, const char *text, char **ret, struc
  * `sh -c` (sh, bash, dash and their kin, with or without a path) ${params.*} and ${env.*} are refused, and so is an ${out}
  * that the shell would read as more than a word. Words after that text are the shell's arguments and may hold anything. */
 int expand_command(const struct expand_scope *, const char *cmd, struct strlist *ret_argv, struct error *);
-/* A word of an expanded argv or env as the step starts with it: each ${run.id} replaced. Caller frees. */
-char *expand_run_id(const char *word, const char *run_id);
 /* 16G, 512M, 1.5g, 100k, bytes: powers of 1024. 90s, 15m, 2h, 1d, 500ms to ms. */
 int parse_size(const char *text, int64_t *ret_bytes, struct error *);
 int parse_duration(const char *text, int64_t *ret_ms, struct error *);

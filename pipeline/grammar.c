@@ -71,30 +71,29 @@ static bool rows_supported(const struct parser *p)
 	return false;
 }
 
-/* "step." and a name that is missing or follows no dot: [step], [step train]. */
+/* Names the nearest section; "step" without a name, as in [step] or [step train], is told so. */
 static void unknown_section(struct parser *p, const struct ini_entry *entry)
 {
-	CLEANUP(cleanup_free) char *head = xstrndup(entry->section, strcspn(entry->section, ". "));
-	const char *words[16];
-	size_t n = 0;
-	const char *near;
 	struct error *err = problem(p, entry->line, entry->column, "unknown section [%s]", SHOW(entry->section));
+	CLEANUP(cleanup_free) char *head = xstrndup(entry->section, strcspn(entry->section, ". "));
+	CLEANUP(strlist_release) struct strlist words = STRLIST_INIT;
+	const char *near;
+	size_t i;
 
-	for (size_t i = 0; i < grammar_keys_len && n < ARRAY_LEN(words); i++)
-		if (!i || strcmp(grammar_keys[i].section, grammar_keys[i - 1].section) != 0)
-			words[n++] = grammar_keys[i].section;
-	for (size_t i = 0; err && i < n; i++) {
-		size_t len = strcspn(words[i], ".");
-		if (words[i][len] && !strncmp(words[i], head, len) && !head[len]) {
-			error_help(err, "it needs a name: [%sNAME]", words[i]);
-			return;
-		}
+	for (i = 0; i < grammar_keys_len; i++) {
+		const char *section = grammar_keys[i].section;
+		if (!i || strcmp(section, grammar_keys[i - 1].section) != 0)
+			strlist_push_owned(&words, xstrndup(section, strcspn(section, ".")));
 	}
-	near = nearest_word(words, n, head);
-	if (near)
-		error_help(err, "did you mean [%s%s]?", near, strchr(near, '.') ? "NAME" : "");
-	else
+	near = strlist_nearest(&words, head);
+	if (!near) {
 		error_help(err, "sections are [pipeline], [params] and [step.NAME]");
+		return;
+	}
+	for (i = 0; strncmp(grammar_keys[i].section, near, strlen(near)) != 0;)
+		i++;
+	error_help(err, "%s [%s%s]%s", strcmp(near, head) ? "did you mean" : "write", grammar_keys[i].section,
+		   strchr(grammar_keys[i].section, '.') ? "NAME" : "", strcmp(near, head) ? "?" : "");
 }
 
 static void add_step(struct parser *p, const struct ini_entry *entry)

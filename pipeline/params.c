@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/params.h"
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include "base/error.h"
 #include "base/json.h"
@@ -206,27 +204,12 @@ char *param_env_name(const char *key)
 	return name;
 }
 
-/* The shortest decimal that reads back as the same double, with a point or exponent, as Python writes floats. */
-static char *real_text(double value)
-{
-	char text[40];
-
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, value);
-		if (strtod(text, NULL) == value)
-			break;
-	}
-	return xasprintf("%s%s", text, strpbrk(text, ".en") ? "" : ".0");
-}
-
 char *param_text(const struct js *value)
 {
 	struct strbuf sb = STRBUF_INIT;
 
 	if (js_typeof(value) == JS_STR)
 		return xstrdup(js_text(value));
-	if (js_typeof(value) == JS_REAL && isfinite(js_number(value)))
-		return real_text(js_number(value));
 	js_dump(value, JS_COMPACT, &sb);
 	return strbuf_detach(&sb);
 }

@@ -78,7 +78,7 @@ static int walk_take(struct walk *w, unsigned char kind)
 		return 0;
 	if (kind == DT_FIFO || kind == DT_SOCK || kind == DT_CHR || kind == DT_BLK)
 		return error_set(w->err, ERR_USAGE, "pattern '%s' matches '%s', a %s", SHOW(w->pattern),
-				 SHOW(w->path.buf), fs_kind_name(DTTOIF(kind)));
+				 SHOW(w->path.buf), fs_kind_name((mode_t)DTTOIF(kind)));
 	strlist_push(w->found, w->path.buf);
 	return 0;
 }

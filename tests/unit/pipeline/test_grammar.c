@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "pipeline/grammar.h"
+
+static struct error error;
+
+static struct pipeline *parse_with(const char *text, const char *params, const struct strlist *overrides)
+{
+	struct pipeline *pipeline = NULL;
+
+	error_clear(&error);
+	if (pipeline_parse(text, strlen(text), "p.ini", params, overrides, &pipeline, &error) < 0)
+		return NULL;
+	return pipeline;
+}
+
+static struct pipeline *parse(const char *text)
+{
+	return parse_with(text, NULL, NULL);
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is not in '%s'", part, text);
+}
+
+/* The text is refused with this message, place and help, all parts of what is said. */
+static void assert_refused(const char *text, const char *where, const char *message, const char *help)
+{
+	struct pipeline *pipeline = parse(text);
+
+	if (pipeline) {
+		pipeline_free(pipeline);
+		fail_msg("accepted: %s", text);
+	}
+	assert_int_equal(error.code, ERR_USAGE);
+	assert_string_equal(error.where, where);
+	assert_contains(error.msg, message);
+	assert_contains(error.help, help);
+}
+
+static void read_golden(const char *name, struct strbuf *text)
+{
+	CLEANUP(cleanup_free) char *path = path_join(GOLDEN_DIR, name);
+
+	assert_return_code(io_read_file(AT_FDCWD, path, 1 << 20, text, NULL), 0);
+}
+
+static void dump_list(struct strbuf *out, const char *name, const struct textlist *list,
+		      const struct strlist *options)
+{
+	for (size_t i = 0; i < list->len; i++) {
+		strbuf_printf(out, "%s %s %d:%d", name, list->items[i].text, list->items[i].at.line,
+			      list->items[i].at.column);
+		if (options)
+			strbuf_printf(out, " [%s]", options->items[i]);
+		strbuf_putc(out, '\n');
+	}
+}
+
+static void dump_step(struct strbuf *out, const struct step *step)
+{
+	strbuf_printf(out, "step %s %d:%d\n", step->name, step->at.line, step->at.column);
+	strbuf_printf(out, "  cmd %s %d:%d\n", step->cmd.text, step->cmd.at.line, step->cmd.at.column);
+	for (size_t i = 0; i < step->ncmd_lines; i++)
+		strbuf_printf(out, "  line %zu %d:%d\n", step->cmd_lines[i].offset, step->cmd_lines[i].at.line,
+			      step->cmd_lines[i].at.column);
+	dump_list(out, "  in", &step->in, NULL);
+	dump_list(out, "  out", &step->out, NULL);
+	dump_list(out, "  metrics", &step->metrics, NULL);
+	dump_list(out, "  plots", &step->plots, &step->plot_options);
+	dump_list(out, "  params", &step->params, NULL);
+	dump_list(out, "  after", &step->after, NULL);
+	dump_list(out, "  env", &step->env, NULL);
+	strbuf_printf(out, "  cpu %g mem %jd timeout %jd cache %s\n", step->cpu, (intmax_t)step->mem,
+		      (intmax_t)step->timeout_ms, step->cache ? "yes" : "no");
+}
+
+static void dump_pipeline(struct strbuf *out, const struct pipeline *pipeline)
+{
+	strbuf_printf(out, "file %s\nname %s\n", pipeline->file, pipeline->name);
+	strbuf_printf(out, "params_file %s %d:%d\n", pipeline->params_file.text, pipeline->params_file.at.line,
+		      pipeline->params_file.at.column);
+	dump_list(out, "env", &pipeline->env, NULL);
+	for (void *it = js_iter(pipeline->params); it; it = js_next(pipeline->params, it)) {
+		strbuf_printf(out, "param %s ", js_iter_key(it));
+		js_dump(js_iter_value(it), JS_COMPACT, out);
+		strbuf_putc(out, '\n');
+	}
+	for (size_t i = 0; i < pipeline->nsteps; i++)
+		dump_step(out, &pipeline->steps[i]);
+}
+
+static void full_file_gives_the_golden_structure(void **state)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP_STRBUF struct strbuf want = STRBUF_INIT;
+	CLEANUP_STRBUF struct strbuf got = STRBUF_INIT;
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
+
+	(void)state;
+	read_golden("full.ini", &text);
+	read_golden("full.dump", &want);
+	if (pipeline_parse(text.buf, text.len, "full.ini", NULL, NULL, &pipeline, &error) < 0)
+		fail_msg("%s: %s", error.where, error.msg);
+	dump_pipeline(&got, pipeline);
+	assert_string_equal(got.buf, want.buf);
+	assert_ptr_equal(strmap_get(&pipeline->by_name, "prepare"), &pipeline->steps[0]);
+}
+
+static void golden_uses_every_supported_key(void **state)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	read_golden("full.ini", &text);
+	for (size_t i = 0; i < grammar_keys_len; i++) {
+		CLEANUP(cleanup_free) char *line = NULL;
+		if (!grammar_keys[i].since || strchr(grammar_keys[i].key, '*'))
+			continue;
+		line = xasprintf("\n%s ", grammar_keys[i].key);
+		assert_contains(text.buf, line);
+	}
+}
+
+static void design_is_refused_at_its_first_unsupported_section(void **state)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	read_golden("design.ini", &text);
+	assert_refused(text.buf, "p.ini:9:2", "section [image.train] is not supported by this version of mlops",
+		       "more problems in this file");
+}
+
+static void unsupported_keys_are_named(void **state)
+{
+	(void)state;
+	assert_refused("[step.a]\ncmd = x\nmatrix.seed = 1..3\n", "p.ini:3:1",
+		       "key 'matrix.seed' of [step.a] is not supported by this version", "");
+	assert_refused("[step.a]\ncmd = x\nimage = y\n", "p.ini:3:1", "key 'image' of [step.a] is not supported", "");
+	assert_refused("[pipeline]\npool.gpu = 1\n[step.a]\ncmd = x\n", "p.ini:2:1", "'pool.gpu'", "");
+	assert_refused("[step.a]\ncmd = x\n[trigger.t]\nwhatever = 1\nother = 2\n", "p.ini:3:2",
+		       "section [trigger.t] is not supported", "");
+}
+
+static void unknown_names_get_the_nearest_right_one(void **state)
+{
+	(void)state;
+	assert_refused("[step.a]\ncmd = x\ntimout = 3s\n", "p.ini:3:1", "unknown key 'timout' in [step.a]",
+		       "did you mean 'timeout'?");
+	assert_refused("[step.a]\ncmd = x\nfrobnicate = 1\n", "p.ini:3:1", "unknown key 'frobnicate'",
+		       "its keys are: cmd, in, out");
+	assert_refused("[stp.a]\ncmd = x\n", "p.ini:1:2", "unknown section [stp.a]", "did you mean [step.NAME]?");
+	assert_refused("[parms]\nx = 1\n", "p.ini:1:2", "unknown section [parms]", "did you mean [params]?");
+	assert_refused("[step]\ncmd = x\n", "p.ini:1:2", "unknown section [step]", "write [step.NAME]");
+	assert_refused("[params.x]\nx = 1\n", "p.ini:1:2", "unknown section [params.x]", "write [params]");
+	assert_refused("[zebra]\n", "p.ini:1:2", "unknown section [zebra]", "[step.NAME]");
+}
+
+static void duplicates_name_both_lines(void **state)
+{
+	(void)state;
+	assert_refused("[step.a]\ncmd = x\n[step.b]\ncmd = y\n[step.a]\ncmd = z\n", "p.ini:5:2",
+		       "section [step.a] stands twice, first in line 1", "");
+	assert_refused("[step.a]\ncmd = x\n\ncmd = y\n", "p.ini:4:1", "key 'cmd' stands twice in [step.a], first in line 2",
+		       "");
+	assert_refused("[params]\nlr = 1\nlr = 2\n[step.a]\ncmd = x\n", "p.ini:3:1",
+		       "key 'lr' stands twice in [params], first in line 2", "");
+	assert_refused("[step.a]\ncmd = x\nenv = A=1\n B=2\n A=3\n", "p.ini:5:2", "'A' stands twice in 'env', first in line 3",
+		       "");
+}
+
+static void all_problems_are_counted(void **state)
+{
+	(void)state;
+	assert_refused("[step.a]\ncmd = x\nfoo = 1\nimage = 2\n[bar]\n[step.b]\n", "p.ini:3:1", "unknown key 'foo'",
+		       "; 3 more problems in this file");
+	assert_refused("[step.a]\nimage = x\n", "p.ini:2:1", "'image'", "1 more problem in this file");
+}
+
+static void step_names_are_checked(void **state)
+{
+	static const struct {
+		const char *name, *why;
+	} bad[] = {
+		{ "", "is empty" },
+		{ "a b", "has a character" },
+		{ "a/b", "has a character" },
+		{ "tr\xc3\xa4in", "has a character" },
+		{ "\xc3\xa4", "has a character" },
+		{ "-rf", "does not begin with" },
+		{ ".hidden", "does not begin with" },
+		{ "a@b", "has a character" },
+		{ "a\x1b[31m", "step name 'a\\x1b[31m' has" },
+	};
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		strbuf_clear(&text);
+		strbuf_printf(&text, "[step.%s]\ncmd = x\n", bad[i].name);
+		/* The INI reader ends a section at the first ']'; no name above has one. */
+		assert_refused(text.buf, "p.ini:1:2", bad[i].why, "");
+	}
+	strbuf_clear(&text);
+	strbuf_printf(&text, "[step.%0100d]\ncmd = x\n", 1);
+	pipeline_free(parse(text.buf));
+	assert_int_equal(error.code, ERR_NONE);
+	strbuf_clear(&text);
+	strbuf_printf(&text, "[step.%0300d]\ncmd = x\n", 1);
+	assert_refused(text.buf, "p.ini:1:2", "is longer than 100 bytes", "");
+}
+
+static void values_of_the_wrong_type_are_refused(void **state)
+{
+	static const struct {
+		const char *line, *where, *message;
+	} bad[] = {
+		{ "cpu = many", "p.ini:3:7", "'cpu' is a number above 0, not 'many'" },
+		{ "cpu = 0", "p.ini:3:7", "number above 0" },
+		{ "cpu = -1", "p.ini:3:7", "number above 0" },
+		{ "cpu = nan", "p.ini:3:7", "number above 0" },
+		{ "cpu = 0x2", "p.ini:3:7", "number above 0" },
+		{ "cpu = 1 2", "p.ini:3:7", "number above 0" },
+		{ "cpu =", "p.ini:3:1", "'cpu' has no value" },
+		{ "mem = 4 G", "p.ini:3:7", "'mem': '4 G' is not a size" },
+		{ "mem = 0", "p.ini:3:7", "'mem' must be more than 0" },
+		{ "timeout = 2", "p.ini:3:11", "'timeout': '2' is not a duration" },
+		{ "cache = maybe", "p.ini:3:9", "'cache' is yes or no, not 'maybe'" },
+		{ "cache = no\n  yes", "p.ini:4:3", "'cache' takes one line" },
+		{ "env = A", "p.ini:3:7", "'A' is not NAME=VALUE" },
+		{ "env = A=1, b c=2", "p.ini:3:12", "'b c=2' is not NAME=VALUE" },
+		{ "env = 1A=1", "p.ini:3:7", "is not NAME=VALUE" },
+		{ "env = A=\"x\"", "p.ini:3:7", "quotes inside" },
+		{ "env = MLOPS_RUN=1", "p.ini:3:7", "MLOPS_" },
+		{ "in = a, \"b", "p.ini:3:9", "a quote is not closed" },
+		{ "in = \"a\" b", "p.ini:3:6", "text follows a closing quote" },
+		{ "in = \"\"", "p.ini:3:6", "an item of 'in' is empty" },
+		{ "plots = a.csv z=1", "p.ini:3:9", "unknown plot option 'z=1'" },
+		{ "plots = a.csv x=", "p.ini:3:9", "unknown plot option 'x='" },
+	};
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		strbuf_clear(&text);
+		strbuf_printf(&text, "[step.a]\ncmd = x\n%s\n", bad[i].line);
+		assert_refused(text.buf, bad[i].where, bad[i].message, "");
+	}
+}
+
+static void a_step_needs_a_command(void **state)
+{
+	(void)state;
+	assert_refused("[step.a]\nin = x\n", "p.ini:1:2", "[step.a] has no 'cmd'", "cmd = python3 train.py");
+	assert_refused("[step.a]\ncmd =\n", "p.ini:2:1", "'cmd' has no value", "");
+}
+
+static void a_file_without_steps_is_refused(void **state)
+{
+	(void)state;
+	assert_refused("", "p.ini", "p.ini has no steps", "[step.train]");
+	assert_refused("# nothing\n[params]\nlr = 1\n", "p.ini", "p.ini has no steps", "");
+}
+
+static void crlf_and_bom_change_nothing(void **state)
+{
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline =
+		parse("\xef\xbb\xbf[step.a]\r\ncmd = x y\r\nin = b\r\n     c\r\n");
+
+	(void)state;
+	assert_non_null(pipeline);
+	assert_string_equal(pipeline->steps[0].cmd.text, "x y");
+	assert_int_equal(pipeline->steps[0].in.len, 2);
+	assert_string_equal(pipeline->steps[0].in.items[1].text, "c");
+	assert_int_equal(pipeline->steps[0].in.items[1].at.line, 4);
+}
+
+static void binary_text_is_one_clear_error(void **state)
+{
+	static const char nul[] = "[step.a]\ncmd = x\0y\n";
+	static const char elf[] = "\x7f" "ELF\x02\x01\x01\xff\xfe[step.a]\n";
+	struct pipeline *pipeline;
+
+	(void)state;
+	assert_int_equal(pipeline_parse(nul, sizeof(nul) - 1, "p.ini", NULL, NULL, &pipeline, &error), -1);
+	assert_int_equal(error.code, ERR_USAGE);
+	assert_string_equal(error.where, "p.ini:2:8");
+	assert_int_equal(pipeline_parse(elf, sizeof(elf) - 1, "p.ini", NULL, NULL, &pipeline, &error), -1);
+	assert_int_equal(error.code, ERR_USAGE);
+	assert_null(strchr(error.help, ';'));
+}
+
+static void params_keep_their_json_types(void **state)
+{
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline =
+		parse("[params]\ni = 3\nr = 1e-3\nb = false\nn = null\ns = 01\nq = \"3\"\nl = [1,\n  2]\no.x = {\"y\": 1}\n"
+		      "[step.a]\ncmd = x\n");
+
+	(void)state;
+	assert_non_null(pipeline);
+	assert_int_equal(js_typeof(pipeline_param(pipeline, "i")), JS_INT);
+	assert_int_equal(js_typeof(pipeline_param(pipeline, "r")), JS_REAL);
+	assert_int_equal(js_typeof(pipeline_param(pipeline, "b")), JS_BOOL);
+	assert_int_equal(js_typeof(pipeline_param(pipeline, "n")), JS_NULL);
+	assert_string_equal(js_text(pipeline_param(pipeline, "s")), "01");
+	assert_string_equal(js_text(pipeline_param(pipeline, "q")), "3");
+	assert_int_equal(js_len(pipeline_param(pipeline, "l")), 2);
+	assert_int_equal(js_int_value(pipeline_param(pipeline, "o.x.y")), 1);
+	assert_null(pipeline_param(pipeline, "o.x.z"));
+	assert_null(pipeline_param(pipeline, "i.x"));
+}
+
+static void inline_overrides_file_and_command_line_overrides_both(void **state)
+{
+	struct strlist overrides = STRLIST_INIT;
+	const char *text = "[params]\ntrain.lr = 0.2\ntrain.seed = 7\n[step.a]\ncmd = x\n";
+	const char *file = "{\"train\": {\"lr\": 0.1, \"epochs\": 3}, \"keep\": \"me\"}";
+	struct pipeline *pipeline;
+
+	(void)state;
+	strlist_push(&overrides, "train.seed=8");
+	strlist_push(&overrides, "keep=a=b");
+	pipeline = parse_with(text, file, &overrides);
+	assert_non_null(pipeline);
+	assert_true(js_number(pipeline_param(pipeline, "train.lr")) == 0.2);
+	assert_int_equal(js_int_value(pipeline_param(pipeline, "train.epochs")), 3);
+	assert_int_equal(js_int_value(pipeline_param(pipeline, "train.seed")), 8);
+	assert_string_equal(js_text(pipeline_param(pipeline, "keep")), "a=b");
+	pipeline_free(pipeline);
+	strlist_release(&overrides);
+}
+
+static void overrides_are_checked(void **state)
+{
+	static const struct {
+		const char *override, *message, *help;
+	} bad[] = {
+		{ "lr", "-p takes KEY=VALUE, not 'lr'", "-p lr=0.1" },
+		{ "=1", "-p takes KEY=VALUE", "" },
+		{ "train.l=1", "unknown param 'train.l'", "did you mean 'train.lr'?" },
+		{ "train=1", "param 'train' is a group", "train.lr" },
+		{ "train.lr.x=1", "unknown param 'train.lr.x'", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct strlist overrides = STRLIST_INIT;
+		strlist_push(&overrides, bad[i].override);
+		assert_null(parse_with("[params]\ntrain.lr = 1\n[step.a]\ncmd = x\n", NULL, &overrides));
+		assert_int_equal(error.code, ERR_USAGE);
+		assert_contains(error.msg, bad[i].message);
+		assert_contains(error.help, bad[i].help);
+		strlist_release(&overrides);
+	}
+}
+
+static void params_that_contradict_are_refused(void **state)
+{
+	(void)state;
+	assert_refused("[params]\na = 1\na.b = 2\n[step.s]\ncmd = x\n", "p.ini:3:1",
+		       "param 'a.b' cannot be set: 'a' is a plain value", "");
+	assert_refused("[params]\na.b = 1\na = 2\n[step.s]\ncmd = x\n", "p.ini:3:1", "param 'a' is a group",
+		       "a.b");
+	assert_refused("[params]\na..b = 1\n[step.s]\ncmd = x\n", "p.ini:2:1", "has an empty part", "");
+	assert_refused("[params]\na$ = 1\n[step.s]\ncmd = x\n", "p.ini:2:1", "cannot name", "");
+	assert_null(parse_with("[step.s]\ncmd = x\n", "[1]", NULL));
+	assert_contains(error.msg, "is not a JSON object");
+	assert_null(parse_with("[step.s]\ncmd = x\n", "{\"a\": {\"b.c\": 1}}", NULL));
+	assert_contains(error.msg, "key 'b.c' has a dot");
+	assert_null(parse_with("[step.s]\ncmd = x\n", "{\"a\": ", NULL));
+	assert_int_equal(error.code, ERR_USAGE);
+}
+
+static void deep_params_are_bounded(void **state)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	strbuf_puts(&text, "[params]\na");
+	for (int i = 0; i < 100000; i++)
+		strbuf_puts(&text, ".a");
+	strbuf_puts(&text, " = 1\n[step.s]\ncmd = x\n");
+	assert_refused(text.buf, "p.ini:2:1", "has more than 64 parts", "");
+}
+
+static void push_leaf(void *ctx, const char *key, const struct js *value)
+{
+	struct strbuf *out = ctx;
+
+	strbuf_printf(out, "%s=", key);
+	js_dump(value, JS_COMPACT, out);
+	strbuf_putc(out, ' ');
+}
+
+static void leaves_are_flattened(void **state)
+{
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline =
+		parse_with("[step.s]\ncmd = x\n", "{\"a\": {\"b\": {\"c\": 1}, \"d\": [1,{\"e\":2}]}, \"f\": {}, \"g\": \"\"}",
+			   NULL);
+	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+
+	(void)state;
+	assert_non_null(pipeline);
+	pipeline_each_param(pipeline->params, push_leaf, &out);
+	assert_string_equal(out.buf, "a.b.c=1 a.d=[1,{\"e\":2}] f={} g=\"\" ");
+}
+
+/* A project directory with one file in it. */
+struct dir {
+	char path[64];
+	int fd;
+};
+
+static void dir_make(struct dir *dir)
+{
+	snprintf(dir->path, sizeof(dir->path), "/tmp/mlops-test-XXXXXX");
+	assert_non_null(mkdtemp(dir->path));
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(dir->fd >= 0);
+}
+
+static void dir_remove(struct dir *dir)
+{
+	close(dir->fd);
+	assert_return_code(fs_remove_tree(AT_FDCWD, dir->path, NULL), 0);
+}
+
+static void dir_write(struct dir *dir, const char *name, const char *text, size_t len)
+{
+	assert_return_code(io_replace_file(dir->fd, name, text, len, 0644, false, NULL), 0);
+}
+
+static void load_reads_the_params_file(void **state)
+{
+	static const char ini[] = "[pipeline]\nparams = ./conf/../params.json\n[params]\nlr = 2\n[step.s]\ncmd = x\n";
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
+	struct dir dir;
+
+	(void)state;
+	dir_make(&dir);
+	dir_write(&dir, "churn.ini", ini, sizeof(ini) - 1);
+	assert_int_equal(pipeline_load(dir.fd, "churn.ini", NULL, &pipeline, &error), -1);
+	assert_int_equal(error.code, ERR_NOT_FOUND);
+	assert_string_equal(error.where, "churn.ini:2:10");
+	assert_contains(error.msg, "params file: ");
+	dir_write(&dir, "params.json", "{\"lr\": 1, \"b\": 2}", 17);
+	assert_return_code(pipeline_load(dir.fd, "churn.ini", NULL, &pipeline, &error), 0);
+	assert_string_equal(pipeline->name, "churn");
+	assert_int_equal(js_int_value(pipeline_param(pipeline, "lr")), 2);
+	assert_int_equal(js_int_value(pipeline_param(pipeline, "b")), 2);
+	assert_int_equal(pipeline->params_files.len, 1);
+	assert_string_equal(pipeline->params_files.items[0], "params.json");
+	dir_remove(&dir);
+}
+
+static void files_that_are_no_pipeline_are_one_clear_error(void **state)
+{
+	CLEANUP(cleanup_free) char *big = xmalloc(10 << 20);
+	struct pipeline *pipeline;
+	struct dir dir;
+
+	(void)state;
+	dir_make(&dir);
+	memset(big, 'x', 10 << 20);
+	dir_write(&dir, "big.ini", big, 10 << 20);
+	dir_write(&dir, "empty.ini", "", 0);
+	assert_return_code(mkfifoat(dir.fd, "fifo.ini", 0644), 0);
+	assert_return_code(mkdirat(dir.fd, "dir.ini", 0755), 0);
+
+	assert_int_equal(pipeline_load(dir.fd, "none.ini", NULL, &pipeline, &error), -1);
+	assert_int_equal(error.code, ERR_NOT_FOUND);
+	assert_contains(error.msg, "none.ini");
+	assert_contains(error.help, "mlops init");
+	assert_int_equal(pipeline_load(dir.fd, "big.ini", NULL, &pipeline, &error), -1);
+	assert_contains(error.msg, "big.ini has 10485760 bytes");
+	assert_int_equal(pipeline_load(dir.fd, "empty.ini", NULL, &pipeline, &error), -1);
+	assert_contains(error.msg, "empty.ini has no steps");
+	assert_int_equal(pipeline_load(dir.fd, "fifo.ini", NULL, &pipeline, &error), -1);
+	assert_contains(error.msg, "fifo.ini is a FIFO, not a file");
+	assert_int_equal(pipeline_load(dir.fd, "dir.ini", NULL, &pipeline, &error), -1);
+	assert_contains(error.msg, "dir.ini is a directory, not a file");
+	dir_remove(&dir);
+}
+
+static void the_table_is_well_formed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < grammar_keys_len; i++) {
+		const struct grammar_key *row = &grammar_keys[i];
+		assert_true(*row->help && strlen(row->help) < 70);
+		assert_non_null(grammar_type_name(row->type));
+		for (size_t k = i + 1; k < grammar_keys_len; k++) {
+			bool same = !strcmp(row->section, grammar_keys[k].section);
+			assert_false(same && !strcmp(row->key, grammar_keys[k].key));
+			/* Rows of one section stand together. */
+			assert_false(same && strcmp(grammar_keys[k - 1].section, row->section) != 0);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(full_file_gives_the_golden_structure),
+		cmocka_unit_test(golden_uses_every_supported_key),
+		cmocka_unit_test(design_is_refused_at_its_first_unsupported_section),
+		cmocka_unit_test(unsupported_keys_are_named),
+		cmocka_unit_test(unknown_names_get_the_nearest_right_one),
+		cmocka_unit_test(duplicates_name_both_lines),
+		cmocka_unit_test(all_problems_are_counted),
+		cmocka_unit_test(step_names_are_checked),
+		cmocka_unit_test(values_of_the_wrong_type_are_refused),
+		cmocka_unit_test(a_step_needs_a_command),
+		cmocka_unit_test(a_file_without_steps_is_refused),
+		cmocka_unit_test(crlf_and_bom_change_nothing),
+		cmocka_unit_test(binary_text_is_one_clear_error),
+		cmocka_unit_test(params_keep_their_json_types),
+		cmocka_unit_test(inline_overrides_file_and_command_line_overrides_both),
+		cmocka_unit_test(overrides_are_checked),
+		cmocka_unit_test(params_that_contradict_are_refused),
+		cmocka_unit_test(deep_params_are_bounded),
+		cmocka_unit_test(leaves_are_flattened),
+		cmocka_unit_test(load_reads_the_params_file),
+		cmocka_unit_test(files_that_are_no_pipeline_are_one_clear_error),
+		cmocka_unit_test(the_table_is_well_formed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
