@@ -182,6 +182,19 @@ static const char *path_of(const struct strlist *env)
 	return getenv("PATH");
 }
 
+/* A program of the project is named by its project path, so that two clones agree on the key. */
+static void name_in_project(const struct looker *l, struct key_program *program)
+{
+	size_t n = strlen(l->project->root);
+	char *inside;
+
+	if (!program->path || strncmp(program->path, l->project->root, n) != 0 || program->path[n] != '/')
+		return;
+	inside = xstrdup(program->path + n + 1);
+	free(program->path);
+	program->path = inside;
+}
+
 static int program_of(struct looker *l, const struct plan_node *node, const struct key_program **ret,
 		      struct error *err)
 {
@@ -195,6 +208,7 @@ static int program_of(struct looker *l, const struct plan_node *node, const stru
 		program->path = process_find(node->argv.items[0], path, l->project->root);
 		if (program->path && hash_program(l, program->path, &program->content, err) < 0)
 			return -1;
+		name_in_project(l, program);
 	}
 	*ret = program;
 	return 0;

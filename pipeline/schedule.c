@@ -247,7 +247,7 @@ static int start_command(struct task *t, struct error *err)
 	struct engine *e = t->engine;
 	struct strlist argv CLEANUP(strlist_release) = STRLIST_INIT;
 	struct strlist env CLEANUP(strlist_release) = STRLIST_INIT;
-	CLEANUP(cleanup_free) char *name = xasprintf("mlops-%s-%s-1", t->run, t->node->name);
+	CLEANUP(cleanup_free) char *name = xasprintf("%s-%s-1", e->run, t->node->name);
 
 	for (size_t i = 0; i < t->node->argv.len; i++)
 		strlist_push_owned(&argv, with_run_id(t->node->argv.items[i], t->run));
@@ -324,6 +324,7 @@ static void finish_task(struct task *t)
 	e->finishing++;
 	e->cpu_used -= t->node->step->cpu;
 	e->mem_used -= t->node->step->mem;
+	e->stopping |= t->err.code && !e->opt->keep_going;
 	queue_fact(e, FACT_END, t);
 }
 
@@ -351,7 +352,6 @@ static void start_task(struct task *t)
 		return;
 	}
 	queue_fact(e, FACT_START, t);
-	emit_task(t, "running");
 	if (prepare_step(t, &err) < 0 || start_command(t, &err) < 0) {
 		t->err = err;
 		t->exit.cause = CAUSE_START;
@@ -360,6 +360,12 @@ static void start_task(struct task *t)
 	}
 	if (t->node->step->timeout_ms)
 		t->timer = loop_after(e->loop, t->node->step->timeout_ms, timeout_fired, t);
+}
+
+static void on_started(void *task, const char *handle)
+{
+	(void)handle;
+	emit_task(task, "running");
 }
 
 static void on_output(void *task, enum runner_stream stream, const char *data, size_t len)
@@ -626,7 +632,7 @@ static void on_points(void *ctx)
 
 int schedule_run(struct engine *e, struct error *err)
 {
-	static const struct runner_events events = { NULL, on_output, on_exited };
+	static const struct runner_events events = { on_started, on_output, on_exited };
 	static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
 	const struct runner_ops *ops = e->opt->runner ? e->opt->runner : &runner_local;
 	int r;

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs of small pipelines with a scripted runner: what runs, what is kept, what is recorded. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/db.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "pipeline/grammar.h"
+#include "pipeline/run.h"
+#include "registry/project.h"
+#include "registry/runs.h"
+#include "runners/fake.h"
+
+struct fixture {
+	char dir[64];
+	struct project *p;
+	struct js *result;
+	struct error err;
+	struct strlist notes;
+};
+
+static void put(struct fixture *f, const char *path, const char *text)
+{
+	assert_int_equal(fs_make_parents(f->p->rootfd, path, 0777, NULL), 0);
+	assert_int_equal(io_replace_file(f->p->rootfd, path, text, strlen(text), 0644, false, NULL), 0);
+}
+
+static void expect(struct fixture *f, const char *path, const char *text)
+{
+	struct strbuf got = STRBUF_INIT;
+	struct stat st;
+
+	if (!text) {
+		assert_int_equal(fs_stat_beneath(f->p->rootfd, path, &st, NULL), 0);
+		return;
+	}
+	assert_int_equal(io_read_file(f->p->rootfd, path, 1 << 20, &got, NULL), 0);
+	assert_string_equal(got.buf, text);
+	strbuf_release(&got);
+}
+
+static int setup(void **state)
+{
+	static struct fixture f;
+	bool made;
+
+	memset(&f, 0, sizeof(f));
+	snprintf(f.dir, sizeof(f.dir), "/tmp/mlops-run-XXXXXX");
+	assert_non_null(mkdtemp(f.dir));
+	assert_int_equal(project_create(f.dir, &made, &f.err), 0);
+	assert_int_equal(project_open(f.dir, &f.p, &f.err), 0);
+	put(&f, "in", "1");
+	*state = &f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	js_free(f->result);
+	strlist_release(&f->notes);
+	project_close(f->p);
+	return fs_remove_tree(AT_FDCWD, f->dir, NULL);
+}
+
+static void collect(void *ctx, const struct js *event)
+{
+	struct fixture *f = ctx;
+
+	if (!strcmp(js_get_str(event, "event"), "note"))
+		strlist_push(&f->notes, js_get_str(event, "text"));
+}
+
+static int run(struct fixture *f, const char *ini, struct fake_script *script, struct run_options opt)
+{
+	struct strlist none = STRLIST_INIT;
+	struct pipeline *pipeline;
+	struct plan *plan;
+	int r;
+
+	put(f, "pipeline.ini", ini);
+	assert_int_equal(pipeline_load(f->p->rootfd, "pipeline.ini", &none, &pipeline, &f->err), 0);
+	assert_int_equal(plan_make(f->p->rootfd, pipeline, NULL, &plan, &f->err), 0);
+	js_free(f->result);
+	f->result = NULL;
+	opt.runner = &runner_fake;
+	opt.runner_config = script;
+	opt.emit = collect;
+	opt.ctx = f;
+	error_clear(&f->err);
+	r = pipeline_run(f->p, plan, &opt, &f->result, &f->err);
+	plan_free(plan);
+	pipeline_free(pipeline);
+	return r;
+}
+
+static int64_t count(struct fixture *f, const char *key)
+{
+	return js_get_int(f->result, key, -1);
+}
+
+static const char *state_of(struct fixture *f, const char *step)
+{
+	const struct js *steps = js_get(f->result, "steps");
+
+	for (size_t i = 0; i < js_len(steps); i++)
+		if (!strcmp(js_get_str(js_at(steps, i), "name"), step))
+			return js_get_str(js_at(steps, i), "state");
+	return "fresh";
+}
+
+static const char chain[] = "[step.a]\ncmd = true a\nin = in\nout = x\n"
+			    "[step.b]\ncmd = true b\nin = x\nout = y\n"
+			    "[step.c]\ncmd = true c\nin = y\nout = z\n";
+
+static const struct fake_action make_x[] = { { .act = FAKE_FILE, .text = "x", .data = "X" }, { .act = FAKE_END } };
+static const struct fake_action make_y[] = { { .act = FAKE_FILE, .text = "y", .data = "Y" }, { .act = FAKE_END } };
+static const struct fake_action make_z[] = { { .act = FAKE_FILE, .text = "z", .data = "Z" }, { .act = FAKE_END } };
+static const struct fake_step chain_steps[] = {
+	{ "a", 0, make_x }, { "b", 0, make_y }, { "c", 0, make_z },
+};
+
+static struct fake_script chain_script(void)
+{
+	return (struct fake_script){ .steps = chain_steps, .nsteps = 3 };
+}
+
+static void expect_starts(struct fake_script *script, const char *want)
+{
+	struct strbuf got = STRBUF_INIT;
+
+	for (size_t i = 0; i < script->log.len; i++)
+		if (!strncmp(script->log.items[i], "start ", 6))
+			strbuf_printf(&got, "%s ", script->log.items[i] + 6);
+	assert_string_equal(got.buf, want);
+	strbuf_release(&got);
+	strlist_release(&script->log);
+}
+
+static void a_chain_runs_once_and_then_not_again(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_script script = chain_script();
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	assert_int_equal(count(f, "ran"), 3);
+	expect_starts(&script, "a b c ");
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	assert_int_equal(js_len(js_get(f->result, "steps")), 0);
+	assert_int_equal(js_typeof(js_get(f->result, "run_id")), JS_NULL);
+	expect_starts(&script, "");
+}
+
+static void an_unchanged_output_stops_the_rerun(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_script script = chain_script();
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	strlist_release(&script.log);
+	put(f, "in", "2");
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	expect_starts(&script, "a ");
+	assert_int_equal(count(f, "ran"), 1);
+	assert_int_equal(count(f, "fresh"), 2);
+}
+
+static void an_old_state_comes_from_the_cache(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action other_x[] = { { .act = FAKE_FILE, .text = "x", .data = "X2" }, { .act = FAKE_END } };
+	static const struct fake_step steps[] = { { "a", 0, other_x }, { "b", 0, make_y }, { "c", 0, make_z } };
+	struct fake_script script = chain_script(), second = { .steps = steps, .nsteps = 3 };
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	put(f, "in", "2");
+	assert_int_equal(run(f, chain, &second, (struct run_options){ 0 }), 0);
+	expect(f, "x", "X2");
+	strlist_release(&script.log);
+	strlist_release(&second.log);
+	put(f, "in", "1");
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	expect_starts(&script, "");
+	assert_string_equal(state_of(f, "a"), "cached");
+	expect(f, "x", "X");
+}
+
+static void a_lost_output_is_restored_and_a_changed_one_moved_aside(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_script script = chain_script();
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	strlist_release(&script.log);
+	assert_int_equal(unlinkat(f->p->rootfd, "x", 0), 0);
+	put(f, "z", "edited by hand");
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	expect_starts(&script, "");
+	assert_int_equal(count(f, "restored"), 2);
+	expect(f, "x", "X");
+	expect(f, "z", "Z");
+	assert_int_equal(f->notes.len, 1);
+	assert_non_null(strstr(f->notes.items[0], ".mlops/aside/"));
+}
+
+static void a_failure_blocks_what_needs_it_and_puts_outputs_back(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action fail[] = {
+		{ .act = FAKE_FILE, .text = "y", .data = "half" },
+		{ .act = FAKE_STDERR, .text = "boom\n" },
+		{ .act = FAKE_EXIT, .value = 3 },
+	};
+	static const struct fake_action other_x[] = { { .act = FAKE_FILE, .text = "x", .data = "X2" }, { .act = FAKE_END } };
+	static const struct fake_step steps[] = { { "a", 0, other_x }, { "b", 0, fail }, { "c", 0, make_z } };
+	struct fake_script script = chain_script(), bad = { .steps = steps, .nsteps = 3 };
+	const struct js *failure;
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	put(f, "in", "2");
+	assert_int_equal(run(f, chain, &bad, (struct run_options){ 0 }), -1);
+	assert_int_equal(f->err.code, ERR_FAILED);
+	failure = js_get(f->result, "failure");
+	assert_string_equal(js_get_str(failure, "step"), "b");
+	assert_string_equal(js_text(js_at(js_get(failure, "log"), 0)), "boom");
+	assert_int_equal(js_get_int(failure, "exit_code", 0), 3);
+	assert_string_equal(state_of(f, "c"), "blocked");
+	expect(f, "y", "Y");
+	assert_non_null(js_get_str(failure, "kept"));
+	/* The failure was not cached: with the step mended, it runs. */
+	strlist_release(&script.log);
+	strlist_release(&bad.log);
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), 0);
+	expect_starts(&script, "b ");
+}
+
+static void a_step_that_writes_nothing_fails(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_script script = { 0 };
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), -1);
+	assert_int_equal(f->err.code, ERR_FAILED);
+	assert_non_null(strstr(f->err.msg, "did not write its output x"));
+	strlist_release(&script.log);
+}
+
+static const char wide[] = "[step.a]\ncmd = true a\nout = x\n[step.b]\ncmd = true b\nout = y\n"
+			   "[step.c]\ncmd = true c\nout = z\nafter = a\n";
+
+static void keep_going_runs_what_does_not_depend_on_the_failure(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action fail[] = { { .act = FAKE_EXIT, .value = 1 } };
+	static const struct fake_step steps[] = { { "a", 0, fail }, { "b", 0, make_y }, { "c", 0, make_z } };
+	struct fake_script script = { .steps = steps, .nsteps = 3 };
+
+	assert_int_equal(run(f, wide, &script, (struct run_options){ .jobs = 1, .keep_going = true }), -1);
+	assert_string_equal(state_of(f, "b"), "ok");
+	assert_string_equal(state_of(f, "c"), "blocked");
+	strlist_release(&script.log);
+}
+
+static void failing_fast_starts_nothing_more(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action fail[] = { { .act = FAKE_EXIT, .value = 1 } };
+	static const struct fake_step steps[] = { { "a", 0, fail }, { "b", 0, make_y }, { "c", 0, make_z } };
+	struct fake_script script = { .steps = steps, .nsteps = 3 };
+
+	assert_int_equal(run(f, wide, &script, (struct run_options){ .jobs = 1 }), -1);
+	assert_string_equal(state_of(f, "b"), "blocked");
+	expect_starts(&script, "a ");
+}
+
+static void no_more_steps_at_a_time_than_jobs(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action slow[] = { { .act = FAKE_DELAY, .value = 5 }, { .act = FAKE_END } };
+	struct strbuf ini = STRBUF_INIT;
+	struct fake_step all = { "never", 0, slow };
+	struct fake_script script = { .steps = &all, .nsteps = 1 };
+
+	for (int i = 0; i < 12; i++)
+		strbuf_printf(&ini, "[step.s%d]\ncmd = true %d\n", i, i);
+	assert_int_equal(run(f, ini.buf, &script, (struct run_options){ .jobs = 3 }), 0);
+	assert_int_equal(count(f, "ran"), 12);
+	assert_true(script.most_running <= 3);
+	strbuf_release(&ini);
+	strlist_release(&script.log);
+}
+
+static void change_input(void *ctx, const struct runner_spec *spec)
+{
+	(void)spec;
+	put(ctx, "in", "changed while it runs");
+}
+
+static void a_result_of_a_changing_input_is_kept_but_not_reused(void **state)
+{
+	struct fixture *f = *state;
+	const struct fake_action change[] = {
+		{ .act = FAKE_CALL, .call = change_input, .ctx = f },
+		{ .act = FAKE_FILE, .text = "x", .data = "X" },
+		{ .act = FAKE_END },
+	};
+	const struct fake_step steps[] = { { "a", 0, change } };
+	struct fake_script script = { .steps = steps, .nsteps = 1 };
+	static const char ini[] = "[step.a]\ncmd = true a\nin = in\nout = x\n";
+
+	assert_int_equal(run(f, ini, &script, (struct run_options){ 0 }), 0);
+	assert_true(f->notes.len == 1 && strstr(f->notes.items[0], "changed while it ran"));
+	expect(f, "x", "X");
+	strlist_release(&script.log);
+	assert_int_equal(unlinkat(f->p->rootfd, "mlops.lock", 0), 0);
+	put(f, "in", "1");
+	assert_int_equal(run(f, ini, &script, (struct run_options){ 0 }), 0);
+	expect_starts(&script, "a ");
+}
+
+static void a_step_beyond_its_timeout_is_stopped(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action hang[] = { { .act = FAKE_HANG } };
+	static const struct fake_step steps[] = { { "a", 0, hang } };
+	struct fake_script script = { .steps = steps, .nsteps = 1 };
+
+	assert_int_equal(run(f, "[step.a]\ncmd = true a\nout = x\ntimeout = 10ms\n", &script, (struct run_options){ 0 }), -1);
+	assert_string_equal(state_of(f, "a"), "timeout");
+	assert_true(strlist_has(&script.log, "kill a SIGTERM"));
+	strlist_release(&script.log);
+}
+
+static void interrupt_us(void *ctx, const struct runner_spec *spec)
+{
+	(void)ctx, (void)spec;
+	kill(getpid(), SIGINT);
+}
+
+static void an_interrupt_stops_the_run_and_says_so(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action hang[] = { { .act = FAKE_CALL, .call = interrupt_us }, { .act = FAKE_HANG } };
+	static const struct fake_step steps[] = { { "a", 0, hang } };
+	struct fake_script script = { .steps = steps, .nsteps = 1 };
+	struct js *runs;
+	struct db *db;
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), -1);
+	assert_int_equal(f->err.code, ERR_INTERRUPTED);
+	assert_string_equal(state_of(f, "a"), "killed");
+	assert_string_equal(state_of(f, "b"), "blocked");
+	assert_int_equal(project_db(f->p, &db, NULL), 0);
+	assert_int_equal(run_search(db, &(struct run_query){ .all = true }, &runs, NULL), 0);
+	assert_int_equal(js_len(runs), 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(js_get_str(js_at(runs, i), "status"), "KILLED");
+	js_free(runs);
+	strlist_release(&script.log);
+}
+
+static void a_runner_that_cannot_start_fails_the_step_only(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action refuse[] = { { .act = FAKE_REFUSE, .text = "no more processes" } };
+	static const struct fake_step steps[] = { { "a", 0, refuse } };
+	struct fake_script script = { .steps = steps, .nsteps = 1 };
+
+	assert_int_equal(run(f, chain, &script, (struct run_options){ 0 }), -1);
+	assert_int_equal(f->err.code, ERR_ENV);
+	assert_string_equal(state_of(f, "a"), "failed");
+	strlist_release(&script.log);
+}
+
+static void metrics_params_and_contents_are_recorded(void **state)
+{
+	struct fixture *f = *state;
+	static const struct fake_action make[] = {
+		{ .act = FAKE_FILE, .text = "x", .data = "X" },
+		{ .act = FAKE_FILE, .text = "m.json", .data = "{\"auc\": 0.75}" },
+		{ .act = FAKE_END },
+	};
+	static const struct fake_step steps[] = { { "a", 0, make } };
+	struct fake_script script = { .steps = steps, .nsteps = 1 };
+	struct js *record;
+	struct db *db;
+
+	assert_int_equal(run(f, "[params]\nlr = 0.1\n[step.a]\ncmd = true ${params.lr}\nin = in\nout = x\nmetrics = m.json\n",
+			     &script, (struct run_options){ 0 }), 0);
+	assert_int_equal(project_db(f->p, &db, NULL), 0);
+	assert_int_equal(run_load(db, js_get_str(f->result, "run_id"), &record, NULL), 0);
+	assert_string_equal(js_get_str(js_get(record, "params"), "lr"), "0.1");
+	assert_true(js_number(js_get(js_get(record, "metrics"), "auc")) == 0.75);
+	assert_int_equal(js_len(js_get(record, "inputs")), 1);
+	assert_int_equal(js_len(js_get(record, "outputs")), 2);
+	assert_string_equal(js_get_str(record, "status"), "FINISHED");
+	js_free(record);
+	strlist_release(&script.log);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		CASE(a_chain_runs_once_and_then_not_again),
+		CASE(an_unchanged_output_stops_the_rerun),
+		CASE(an_old_state_comes_from_the_cache),
+		CASE(a_lost_output_is_restored_and_a_changed_one_moved_aside),
+		CASE(a_failure_blocks_what_needs_it_and_puts_outputs_back),
+		CASE(a_step_that_writes_nothing_fails),
+		CASE(keep_going_runs_what_does_not_depend_on_the_failure),
+		CASE(failing_fast_starts_nothing_more),
+		CASE(no_more_steps_at_a_time_than_jobs),
+		CASE(a_result_of_a_changing_input_is_kept_but_not_reused),
+		CASE(a_step_beyond_its_timeout_is_stopped),
+		CASE(an_interrupt_stops_the_run_and_says_so),
+		CASE(a_runner_that_cannot_start_fails_the_step_only),
+		CASE(metrics_params_and_contents_are_recorded),
+#undef CASE
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
