@@ -13,7 +13,7 @@
 #define TEXT_MAX    (1u << 20)
 #define TERMS_MAX   60    /* each may be a join, and SQLite joins at most 64 tables */
 #define VALUES_MAX  20000 /* SQLite binds at most 32,766 */
-#define PATTERN_MAX 10000 /* SQLite refuses patterns above 50,000 bytes, and escaping triples one */
+#define PATTERN_MAX 50000 /* what SQLite takes */
 
 enum entity { METRIC, PARAM, TAG, ATTRIBUTE, DATASET };
 enum kind { NUMBER = 1, TEXT = 2, ANY = NUMBER | TEXT };
@@ -237,7 +237,7 @@ static int parse_value(struct filter_parser *p, const struct operand *o, const s
 	}
 	strbuf_printf(sql, "?%zu", add_value(p, text, 0));
 	if (op->shape == PATTERN && strlen(text) > PATTERN_MAX)
-		return filter_refuse(p, start, "a pattern may have %d bytes", PATTERN_MAX);
+		return filter_refuse(p, start, "a pattern may have %d bytes, and three for each of * ? [", PATTERN_MAX);
 	return 0;
 }
 
