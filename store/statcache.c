@@ -231,7 +231,7 @@ static void make_room(struct statcache *cache)
 {
 	if (cache->len < cache->cap)
 		return;
-	cache->cap = cache->cap ? cache->cap + cache->cap / 2 : 64;
+	cache->cap += cache->cap / 2 + 64;
 	cache->image = xreallocarray(cache->image, 1, sizeof(*cache->image) + cache->cap * sizeof(struct cached));
 }
 
