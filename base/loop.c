@@ -119,7 +119,8 @@ static void add_watch(struct loop *loop, int fd, const struct watch *watch)
 	if (loop->nwatches == loop->cap_watches) {
 		loop->cap_watches = loop->cap_watches ? loop->cap_watches * 2 : 16;
 		loop->fds = xreallocarray(loop->fds, loop->cap_watches, sizeof(*loop->fds));
-		loop->watches = xreallocarray(loop->watches, loop->cap_watches, sizeof(*loop->watches));
+		loop->watches =
+			xreallocarray(loop->watches, loop->cap_watches, sizeof(*loop->watches));
 	}
 	loop->fds[loop->nwatches] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	loop->watches[loop->nwatches++] = *watch;
@@ -202,7 +203,8 @@ static void heap_sink(struct loop *loop, struct loop_timer *timer)
 	size_t at = timer->at, child;
 
 	while ((child = 2 * at + 1) < loop->ntimers) {
-		if (child + 1 < loop->ntimers && timer_before(loop->heap[child + 1], loop->heap[child]))
+		if (child + 1 < loop->ntimers &&
+		    timer_before(loop->heap[child + 1], loop->heap[child]))
 			child++;
 		if (!timer_before(loop->heap[child], timer))
 			break;
@@ -312,9 +314,11 @@ int loop_signal(struct loop *loop, int signo, void (*caught)(void *ctx, int sign
 		add_watch(loop, fd, &(struct watch){ signal_ready, loop, true });
 	loop->signal_fd = fd;
 	GROW(loop->caught, loop->ncaught, loop->cap_caught);
-	loop->caught[loop->ncaught++] = (struct caught_signal){
-		.signo = signo, .was_blocked = sigismember(&old, signo) == 1, .caught = caught, .ctx = ctx
-	};
+	loop->caught[loop->ncaught++] =
+		(struct caught_signal){ .signo = signo,
+					.was_blocked = sigismember(&old, signo) == 1,
+					.caught = caught,
+					.ctx = ctx };
 	return 0;
 }
 
@@ -357,7 +361,8 @@ void loop_work(struct loop *loop, void (*work)(void *ctx), void (*done)(void *ct
 		loop->work_error = workers_start(loop->nthreads, &loop->workers);
 		if (loop->work_error)
 			return;
-		add_watch(loop, workers_fd(loop->workers), &(struct watch){ work_ready, loop, true });
+		add_watch(loop, workers_fd(loop->workers),
+			  &(struct watch){ work_ready, loop, true });
 	}
 	job = xcalloc(1, sizeof(*job));
 	job->work = work;

@@ -16,18 +16,20 @@ struct loop *loop_new(void);
 void loop_free(struct loop *);
 void cleanup_loop(struct loop **);
 
-/* Calls `ready` while `fd` is readable or has hung up. One watch a descriptor, a second replaces it; the
- * fd stays the caller's, who unwatches it before closing it. */
+/* Calls `ready` while `fd` is readable or has hung up. One watch a descriptor, a second replaces
+ * it; the fd stays the caller's, who unwatches it before closing it. */
 void loop_watch(struct loop *, int fd, void (*ready)(void *ctx, int fd), void *ctx);
 void loop_unwatch(struct loop *, int fd);
 
-/* Fires once after `ms` (monotonic); equal times in the order they were set. The timer is freed before
- * `fire` is called, or when it is cancelled. */
+/* Fires once after `ms` (monotonic); equal times in the order they were set. The timer is freed
+ * before `fire` is called, or when it is cancelled. */
 struct loop_timer *loop_after(struct loop *, int64_t ms, void (*fire)(void *ctx), void *ctx);
 void loop_cancel(struct loop *, struct loop_timer *); /* NULL is legal */
 
-/* Delivers a signal as a call from the loop until the loop is freed (signalfd); it is blocked meanwhile. */
-int loop_signal(struct loop *, int signo, void (*caught)(void *ctx, int signo), void *ctx, struct error *);
+/* Delivers a signal as a call from the loop until the loop is freed (signalfd); it is blocked
+ * meanwhile. */
+int loop_signal(struct loop *, int signo, void (*caught)(void *ctx, int signo), void *ctx,
+		struct error *);
 
 /* Runs work(ctx) on one of a few threads, then done(ctx) from the loop. Works start in order. */
 void loop_work(struct loop *, void (*work)(void *ctx), void (*done)(void *ctx), void *ctx);

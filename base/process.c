@@ -60,7 +60,8 @@ int program_locate(const char *name, const char *path_env, const char *cwd, char
 	if (!*name)
 		return ENOENT;
 	if (strchr(name, '/'))
-		return check_candidate(name[0] == '/' ? xstrdup(name) : candidate(cwd, "", 0, name), ret);
+		return check_candidate(name[0] == '/' ? xstrdup(name) : candidate(cwd, "", 0, name),
+				       ret);
 	for (const char *dir = path_env ? path_env : DEFAULT_PATH;; dir++) {
 		size_t len = strcspn(dir, ":");
 		int sys = check_candidate(candidate(cwd, dir, len, name), ret);
@@ -116,14 +117,16 @@ static int start_helper(const char *const *argv, const char *cwd, int out, pid_t
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+						POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (rc == 0)
 		rc = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	if (rc == 0)
-		rc = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+		rc = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null",
+						      O_WRONLY, 0);
 	if (rc == 0 && cwd)
 		rc = posix_spawn_file_actions_addchdir_np(&actions, cwd);
 	if (rc == 0)
@@ -135,7 +138,8 @@ static int start_helper(const char *const *argv, const char *cwd, int out, pid_t
 	return rc;
 }
 
-static int capture_open(struct capture *capture, const char *const *argv, const char *cwd, struct error *err)
+static int capture_open(struct capture *capture, const char *const *argv, const char *cwd,
+			struct error *err)
 {
 	CLEANUP(cleanup_fd) int out = -1;
 	int fds[2], rc;
@@ -148,7 +152,8 @@ static int capture_open(struct capture *capture, const char *const *argv, const 
 		return error_sys(err, errno, "cannot make a pipe for %s", argv[0]);
 	rc = start_helper(argv, cwd, out, &capture->pid);
 	if (rc)
-		return error_sys(err, rc, "cannot run %s%s%s", argv[0], cwd ? " in " : "", cwd ? cwd : "");
+		return error_sys(err, rc, "cannot run %s%s%s", argv[0], cwd ? " in " : "",
+				 cwd ? cwd : "");
 	capture->pidfd = pidfd_open(capture->pid, 0);
 	if (capture->pidfd < 0)
 		return error_sys(err, errno, "cannot watch %s", argv[0]);
@@ -169,11 +174,12 @@ static int capture_read(struct capture *capture, struct error *err)
 	capture->text.len += (size_t)n;
 	capture->text.buf[capture->text.len] = '\0';
 	if (capture->text.len > capture->max)
-		return error_set(err, ERR_ENV, "%s printed more than %zu bytes", capture->name, capture->max);
+		return error_set(err, ERR_ENV, "%s printed more than %zu bytes", capture->name,
+				 capture->max);
 	return n > 0;
 }
 
-/* What the dead helper left in the pipe; a process that it left behind may still hold the other end. */
+/* What the dead helper left in the pipe; a process it left behind may hold the other end. */
 static int capture_drain(struct capture *capture, struct error *err)
 {
 	struct pollfd rest = { .fd = capture->fd, .events = POLLIN };
@@ -238,10 +244,12 @@ static void capture_close(struct capture *capture)
 	strbuf_release(&capture->text);
 }
 
-int process_capture(const char *const *argv, const char *cwd, int timeout_ms, size_t max, struct strbuf *out,
-		    struct error *err)
+int process_capture(const char *const *argv, const char *cwd, int timeout_ms, size_t max,
+		    struct strbuf *out, struct error *err)
 {
-	struct capture capture = { .name = argv[0], .fd = -1, .pidfd = -1, .max = max, .text = STRBUF_INIT };
+	struct capture capture = {
+		.name = argv[0], .fd = -1, .pidfd = -1, .max = max, .text = STRBUF_INIT
+	};
 	int rc;
 
 	capture.deadline = timeout_ms < 0 ? -1 : clock_mono_ms() + timeout_ms;
@@ -266,11 +274,12 @@ const char *process_signal_name(int signo)
 {
 #define NAME(signal) [signal] = #signal
 	static const char *const names[] = {
-		NAME(SIGHUP),  NAME(SIGINT),    NAME(SIGQUIT), NAME(SIGILL),   NAME(SIGTRAP), NAME(SIGABRT),
-		NAME(SIGBUS),  NAME(SIGFPE),    NAME(SIGKILL), NAME(SIGUSR1),  NAME(SIGSEGV), NAME(SIGUSR2),
-		NAME(SIGPIPE), NAME(SIGALRM),   NAME(SIGTERM), NAME(SIGSTKFLT), NAME(SIGCHLD), NAME(SIGCONT),
-		NAME(SIGSTOP), NAME(SIGTSTP),   NAME(SIGTTIN), NAME(SIGTTOU),  NAME(SIGURG),  NAME(SIGXCPU),
-		NAME(SIGXFSZ), NAME(SIGVTALRM), NAME(SIGPROF), NAME(SIGWINCH), NAME(SIGIO),   NAME(SIGPWR),
+		NAME(SIGHUP),    NAME(SIGINT),  NAME(SIGQUIT),  NAME(SIGILL),  NAME(SIGTRAP),
+		NAME(SIGABRT),   NAME(SIGBUS),  NAME(SIGFPE),   NAME(SIGKILL), NAME(SIGUSR1),
+		NAME(SIGSEGV),   NAME(SIGUSR2), NAME(SIGPIPE),  NAME(SIGALRM), NAME(SIGTERM),
+		NAME(SIGSTKFLT), NAME(SIGCHLD), NAME(SIGCONT),  NAME(SIGSTOP), NAME(SIGTSTP),
+		NAME(SIGTTIN),   NAME(SIGTTOU), NAME(SIGURG),   NAME(SIGXCPU), NAME(SIGXFSZ),
+		NAME(SIGVTALRM), NAME(SIGPROF), NAME(SIGWINCH), NAME(SIGIO),   NAME(SIGPWR),
 		NAME(SIGSYS),
 	};
 #undef NAME

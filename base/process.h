@@ -54,14 +54,15 @@ int spawner_fd(const struct spawner *); /* readable when an event waits */
 int spawner_spawn(struct spawner *, uint32_t id, const struct process_spec *, struct error *);
 /* Signals the step's whole process group; an unknown or ended id is ignored. */
 int spawner_kill(struct spawner *, uint32_t id, int signo, struct error *);
-/* 1 an event, 0 none waits, -1 the spawner is gone. Call it until it returns 0: some may wait in memory. */
+/* 1 an event, 0 none waits, -1 the spawner is gone. Call it until it returns 0: some may wait in
+ * memory, where poll does not see them. */
 int spawner_next(struct spawner *, struct spawn_event *ret, struct error *);
 
-/* Runs argv in cwd (NULL: here) with this process's environment (stderr dropped) and appends its stdout;
- * more than max bytes, or longer than timeout_ms (negative: no limit), kills it and is an error.
- * Returns the exit status, or -1 with *err. Any thread. */
-int process_capture(const char *const *argv, const char *cwd, int timeout_ms, size_t max, struct strbuf *out,
-		    struct error *);
+/* Runs argv in cwd (NULL: here) with this process's environment (stderr dropped) and appends its
+ * stdout; more than max bytes, or longer than timeout_ms (negative: no limit), kills it and is an
+ * error. Returns the exit status, or -1 with *err. Any thread. */
+int process_capture(const char *const *argv, const char *cwd, int timeout_ms, size_t max,
+		    struct strbuf *out, struct error *);
 /* Absolute path of a program as execvp would find it from cwd, symlinks resolved; NULL when absent.
  * A NULL path_env is a usual default. Caller frees. */
 char *process_find(const char *name, const char *path_env, const char *cwd);

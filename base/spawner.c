@@ -70,10 +70,12 @@ static int send_failed(struct error *err)
 	return error_sys(err, errno, "cannot reach the process that starts steps");
 }
 
-static int send_rest(const struct spawner *spawner, const struct strbuf *message, size_t sent, struct error *err)
+static int send_rest(const struct spawner *spawner, const struct strbuf *message, size_t sent,
+		     struct error *err)
 {
 	while (sent < message->len) {
-		ssize_t n = send(spawner->fd, message->buf + sent, message->len - sent, MSG_NOSIGNAL);
+		ssize_t n =
+			send(spawner->fd, message->buf + sent, message->len - sent, MSG_NOSIGNAL);
 
 		if (n >= 0)
 			sent += (size_t)n;
@@ -84,15 +86,17 @@ static int send_rest(const struct spawner *spawner, const struct strbuf *message
 }
 
 /* The descriptors ride on the first byte, so what follows may be sent in pieces. */
-static int send_with_fds(const struct spawner *spawner, const struct strbuf *message, const int fds[2],
-			 struct error *err)
+static int send_with_fds(const struct spawner *spawner, const struct strbuf *message,
+			 const int fds[2], struct error *err)
 {
 	union {
 		char buf[CMSG_SPACE(2 * sizeof(int))];
 		struct cmsghdr align;
 	} control = { .buf = { 0 } };
 	struct iovec iov = { message->buf, message->len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	ssize_t n;
@@ -118,7 +122,8 @@ static uint32_t add_strings(struct strbuf *message, const char *const *strings)
 	return n;
 }
 
-int spawner_spawn(struct spawner *spawner, uint32_t id, const struct process_spec *spec, struct error *err)
+int spawner_spawn(struct spawner *spawner, uint32_t id, const struct process_spec *spec,
+		  struct error *err)
 {
 	struct spawn_request request = { .op = REQUEST_START, .id = id };
 	CLEANUP_STRBUF struct strbuf message = STRBUF_INIT;
@@ -128,7 +133,8 @@ int spawner_spawn(struct spawner *spawner, uint32_t id, const struct process_spe
 	request.argc = add_strings(&message, spec->argv);
 	request.envc = add_strings(&message, spec->env);
 	if (message.len - sizeof(request) > SPAWN_REQUEST_MAX)
-		return error_set(err, ERR_USAGE, "the command and its environment take %zu bytes, more than %u",
+		return error_set(err, ERR_USAGE,
+				 "the command and its environment take %zu bytes, more than %u",
 				 message.len - sizeof(request), SPAWN_REQUEST_MAX);
 	request.len = (uint32_t)(message.len - sizeof(request));
 	memcpy(message.buf, &request, sizeof(request));
@@ -153,8 +159,8 @@ static int receive(struct spawner *spawner, struct error *err)
 	spawner->len -= spawner->at;
 	spawner->at = 0;
 	do
-		n = recv(spawner->fd, spawner->events + spawner->len, sizeof(spawner->events) - spawner->len,
-			 MSG_DONTWAIT);
+		n = recv(spawner->fd, spawner->events + spawner->len,
+			 sizeof(spawner->events) - spawner->len, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return 0;

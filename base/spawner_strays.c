@@ -164,8 +164,9 @@ static void find_strays(const struct warden *w, const struct warden_step *step, 
 	}
 }
 
-/* The step's own group has heard the owner's request already; a second one often means "at once". */
-static void signal_strays(const struct warden *w, const struct warden_step *step, const struct pids *strays)
+/* The step's own group has heard the owner's request; a second one often means "at once". */
+static void signal_strays(const struct warden *w, const struct warden_step *step,
+			  const struct pids *strays)
 {
 	int signo = stages[step->stage].signo;
 

@@ -27,7 +27,7 @@
 #define CLOSE_RETRIES  25
 
 /* What a terminal, a shell or a careless pkill sends: the parent decides, and closes the socket. */
-static const int ignored[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGPIPE, SIGTERM,
+static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM,
 			       SIGUSR1, SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU };
 
 /* -- starting -- */
@@ -47,7 +47,7 @@ static void set_signals(void)
 	sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
-/* Nothing of the parent's stays open: not its terminal, nor a pipe that somebody reads to its end. */
+/* Nothing of the parent's stays open: no terminal, no pipe that somebody reads to its end. */
 static int set_descriptors(struct warden *w, int socket_fd)
 {
 	sigset_t chld;
@@ -79,7 +79,8 @@ static void set_marker(struct warden *w)
 		snprintf(own + 2 * i, 3, "%02x", noise[i]);
 	if (!outer || strlen(outer) > 500 || strspn(outer, "0123456789abcdef./") != strlen(outer))
 		outer = "";
-	snprintf(w->marker, sizeof(w->marker), "%s=%s%s%s.", SPAWN_MARKER, outer, *outer ? "/" : "", own);
+	snprintf(w->marker, sizeof(w->marker), "%s=%s%s%s.", SPAWN_MARKER, outer, *outer ? "/" : "",
+		 own);
 }
 
 /* -- events -- */
@@ -201,7 +202,7 @@ static int become(const struct warden *w, const struct start *start)
 	return errno;
 }
 
-/* Returns the pid, or -errno. The pipe closes at exec, or brings the errno of what failed before it. */
+/* Returns the pid, or -errno. The pipe closes at exec, or brings the errno of what failed. */
 static int launch(const struct warden *w, const struct start *start)
 {
 	int fds[2], sys = 0;
@@ -243,7 +244,8 @@ static bool start_step(struct warden *w, const struct spawn_request *request, co
 	pid = launch(w, &start);
 	if (pid > 0) {
 		GROW(w->steps, w->nsteps, w->cap_steps);
-		w->steps[w->nsteps++] = (struct warden_step){ .id = request->id, .pid = pid, .runs = true };
+		w->steps[w->nsteps++] =
+			(struct warden_step){ .id = request->id, .pid = pid, .runs = true };
 	}
 	event.kind = pid > 0 ? SPAWN_STARTED : SPAWN_FAILED;
 	event.pid = pid > 0 ? pid : 0;
@@ -326,7 +328,9 @@ static bool receive(struct warden *w)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_len = 65536 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
 	ssize_t n;
 
@@ -383,7 +387,9 @@ static void settle(struct warden *w)
 	size_t i = 0;
 
 	while (i < w->nsteps) {
-		struct spawn_event event = { .kind = SPAWN_EXITED, .id = w->steps[i].id, .pid = w->steps[i].pid,
+		struct spawn_event event = { .kind = SPAWN_EXITED,
+					     .id = w->steps[i].id,
+					     .pid = w->steps[i].pid,
 					     .exit = w->steps[i].exit };
 
 		if (w->steps[i].runs || !strays_removed(w, &w->steps[i], clock_mono_ms())) {
@@ -408,7 +414,7 @@ static int next_timeout(const struct warden *w)
 	return next > now ? (int)(next - now) : 0;
 }
 
-/* The parent has gone, so nobody wants what runs. Ends when no child is left, or none can be killed. */
+/* The parent has gone, so nobody wants what runs. Ends when no child is left or can be killed. */
 static void close_down(struct warden *w)
 {
 	int64_t deadline = clock_mono_ms() + CLOSE_GRACE_MS;
@@ -435,7 +441,8 @@ void warden_main(int socket_fd)
 	struct warden w = { .in = STRBUF_INIT, .out = STRBUF_INIT, .self = getpid() };
 	bool open = true;
 
-	setsid(); /* no terminal: its signals stay away, and a step that asks it for a password fails at once */
+	/* No terminal: its signals stay away, and a step that asks for a password fails at once. */
+	setsid();
 	prctl(PR_SET_NAME, "mlops-spawner");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	set_signals();

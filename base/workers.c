@@ -17,7 +17,7 @@ struct workers {
 	int wake_fd; /* eventfd: the list of finished jobs is no longer empty */
 	pthread_mutex_t lock;
 	pthread_cond_t given;
-	bool quit;                     /* under lock, as both queues */
+	bool quit; /* under lock, as both queues */
 	struct work_queue todo, finished;
 	pthread_t *threads;
 	int nthreads;
@@ -82,7 +82,8 @@ static int start_threads(struct workers *workers, int n)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (workers->nthreads < n) {
-		rc = pthread_create(&workers->threads[workers->nthreads], NULL, worker_main, workers);
+		rc = pthread_create(&workers->threads[workers->nthreads], NULL, worker_main,
+				    workers);
 		if (rc)
 			break;
 		workers->nthreads++;

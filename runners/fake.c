@@ -48,7 +48,8 @@ static void note(struct fake *fake, const char *verb, const char *step, const ch
 	for (size_t i = 0; i < fake->ntasks; i++) {
 		struct fake_task *task = fake->tasks[i];
 
-		if (!task->timer && task->next->act == FAKE_UNTIL && strcmp(task->next->text, line) == 0)
+		if (!task->timer && task->next->act == FAKE_UNTIL &&
+		    strcmp(task->next->text, line) == 0)
 			schedule(task, 0);
 	}
 }
@@ -95,14 +96,16 @@ static void task_end(struct fake_task *task, const struct runner_exit *end)
 	while (fake->tasks[i] != task)
 		i++;
 	fake->ntasks--;
-	memmove(&fake->tasks[i], &fake->tasks[i + 1], (fake->ntasks - i) * sizeof(struct fake_task *));
+	memmove(&fake->tasks[i], &fake->tasks[i + 1],
+		(fake->ntasks - i) * sizeof(struct fake_task *));
 	fake->script->running--;
 	note(fake, "exit", task->step, "");
 	task_free(task);
 	fake->events->exited(owner, end);
 }
 
-static void end_with(struct fake_task *task, enum runner_cause cause, int value, const char *message)
+static void end_with(struct fake_task *task, enum runner_cause cause, int value,
+		     const char *message)
 {
 	struct runner_exit end = { .cause = cause };
 
@@ -225,8 +228,8 @@ static void take_turn(void *ctx)
 
 /* -- the runner -- */
 
-static int fake_open(struct loop *loop, const struct runner_events *events, void *config, struct runner **ret,
-		     struct error *err)
+static int fake_open(struct loop *loop, const struct runner_events *events, void *config,
+		     struct runner **ret, struct error *err)
 {
 	struct fake *fake = xcalloc(1, sizeof(*fake));
 
@@ -256,8 +259,8 @@ static char *step_of(const char *name, int *ret_attempt)
 	return xstrndup(first + 1, (size_t)(last - first - 1));
 }
 
-static const struct fake_action *find_actions(const struct fake_script *script, const char *name, const char *step,
-					      int attempt)
+static const struct fake_action *find_actions(const struct fake_script *script, const char *name,
+					      const char *step, int attempt)
 {
 	static const struct fake_action nothing[] = { { .act = FAKE_END } };
 
@@ -272,7 +275,8 @@ static const struct fake_action *find_actions(const struct fake_script *script, 
 	return nothing;
 }
 
-static int fake_start(struct runner *runner, const struct runner_spec *spec, void *owner, struct error *err)
+static int fake_start(struct runner *runner, const struct runner_spec *spec, void *owner,
+		      struct error *err)
 {
 	struct fake *fake = (struct fake *)runner;
 	CLEANUP(cleanup_free) char *step = NULL;

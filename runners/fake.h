@@ -44,7 +44,8 @@ struct fake_step {
 struct fake_script {
 	const struct fake_step *steps; /* the first that fits counts */
 	size_t nsteps;
-	/* What happened: "start STEP", "refuse STEP", "kill STEP SIGTERM", "exit STEP". The caller releases it. */
+	/* What happened: "start STEP", "refuse STEP", "kill STEP SIGTERM", "exit STEP". The caller
+	 * releases it. */
 	struct strlist log;
 	size_t running, most_running;
 };

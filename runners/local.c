@@ -22,8 +22,8 @@
  * machine's count of out-of-memory kills rose, is taken for one of those.
  */
 
-#define CHUNK       65536
-#define OOM_FRESH_MS 1000 /* how old the count from before a start may be: reading it takes a while */
+#define CHUNK        65536
+#define OOM_FRESH_MS 1000 /* how old the count from before a start may be: reading takes a while */
 
 struct local;
 struct stream {
@@ -37,7 +37,7 @@ struct local_task {
 	uint32_t id; /* the spawner's */
 	void *owner;
 	char *program, *workdir;
-	pid_t pid; /* 0 until started */
+	pid_t pid;   /* 0 until started */
 	bool killed; /* by us */
 	int64_t oom_before;
 	struct stream streams[2];
@@ -91,7 +91,8 @@ static int64_t oom_count(struct local *local, int64_t max_age_ms)
 /* A shell reports a child's death by SIGKILL as 137. */
 static bool out_of_memory(struct local_task *task, const struct process_exit *end)
 {
-	if (task->killed || task->oom_before < 0 || (end->signal != SIGKILL && end->code != 128 + SIGKILL))
+	if (task->killed || task->oom_before < 0 ||
+	    (end->signal != SIGKILL && end->code != 128 + SIGKILL))
 		return false;
 	return oom_count(task->local, 0) > task->oom_before;
 }
@@ -199,10 +200,11 @@ static void task_failed(struct local_task *task, const struct spawn_event *event
 	struct runner_exit end = { .cause = CAUSE_START };
 
 	if (access(task->workdir, X_OK) < 0)
-		snprintf(end.message, sizeof(end.message), "cannot enter %s: %s", task->workdir, strerror(errno));
+		snprintf(end.message, sizeof(end.message), "cannot enter %s: %s", task->workdir,
+			 strerror(errno));
 	else if (event->sys == ENOEXEC)
-		snprintf(end.message, sizeof(end.message), "cannot run %s: no program, and no script with a #! line",
-			 task->program);
+		snprintf(end.message, sizeof(end.message),
+			 "cannot run %s: no program, and no script with a #! line", task->program);
 	else
 		snprintf(end.message, sizeof(end.message), "cannot run %s: %s", task->program,
 			 event->sys == ENOENT ? "no such program" : strerror(event->sys));
@@ -212,8 +214,11 @@ static void task_failed(struct local_task *task, const struct spawn_event *event
 static void task_exited(struct local_task *task, const struct spawn_event *event)
 {
 	const struct process_exit *from = &event->exit;
-	struct runner_exit end = { .cause = CAUSE_EXIT, .code = from->code, .signal = from->signal,
-				   .user_us = from->user_us, .system_us = from->system_us,
+	struct runner_exit end = { .cause = CAUSE_EXIT,
+				   .code = from->code,
+				   .signal = from->signal,
+				   .user_us = from->user_us,
+				   .system_us = from->system_us,
 				   .max_rss = from->max_rss };
 
 	if (out_of_memory(task, from)) {
@@ -221,7 +226,8 @@ static void task_exited(struct local_task *task, const struct spawn_event *event
 		snprintf(end.message, sizeof(end.message), "killed by the kernel, out of memory");
 	} else if (from->signal) {
 		end.cause = CAUSE_SIGNAL;
-		snprintf(end.message, sizeof(end.message), "killed by %s", process_signal_name(from->signal));
+		snprintf(end.message, sizeof(end.message), "killed by %s",
+			 process_signal_name(from->signal));
 	}
 	task_end(task, &end);
 }
@@ -276,8 +282,8 @@ static void spawner_ready(void *ctx, int fd)
 
 /* -- the runner -- */
 
-static int local_open(struct loop *loop, const struct runner_events *events, void *config, struct runner **ret,
-		      struct error *err)
+static int local_open(struct loop *loop, const struct runner_events *events, void *config,
+		      struct runner **ret, struct error *err)
 {
 	struct local *local = xcalloc(1, sizeof(*local));
 
@@ -300,17 +306,22 @@ static int open_pipe(int ret[2], const char *name, struct error *err)
 	return 0;
 }
 
-static int local_start(struct runner *runner, const struct runner_spec *spec, void *owner, struct error *err)
+static int local_start(struct runner *runner, const struct runner_spec *spec, void *owner,
+		       struct error *err)
 {
 	struct local *local = (struct local *)runner;
 	CLEANUP(cleanup_fd) int out_write = -1;
 	CLEANUP(cleanup_fd) int err_write = -1;
 	int out[2] = { -1, -1 }, errs[2] = { -1, -1 }, rc;
 	struct local_task *task;
-	struct process_spec process = { .argv = spec->argv, .env = spec->env, .cwd = spec->workdir };
+	struct process_spec process = { .argv = spec->argv,
+					.env = spec->env,
+					.cwd = spec->workdir };
 
 	if (local->gone)
-		return error_set(err, ERR_ENV, "cannot start %s: the process that starts steps is gone", spec->name);
+		return error_set(err, ERR_ENV,
+				 "cannot start %s: the process that starts steps is gone",
+				 spec->name);
 	rc = open_pipe(out, spec->name, err);
 	if (rc == 0)
 		rc = open_pipe(errs, spec->name, err);

@@ -48,7 +48,8 @@ static int teardown(void **state)
 
 	spawner_stop(bench->spawner);
 	strbuf_release(&bench->text);
-	rc = process_capture((const char *const[]){ "rm", "-rf", bench->dir, NULL }, NULL, 60000, 0, &nothing, NULL);
+	rc = process_capture((const char *const[]){ "rm", "-rf", bench->dir, NULL }, NULL, 60000, 0,
+			     &nothing, NULL);
 	free(bench);
 	return rc;
 }
@@ -101,12 +102,14 @@ static void wait_for_file(struct bench *bench, const char *name)
 }
 
 /* stdout goes to the file "out", stderr to "err". */
-static void spawn(struct bench *bench, uint32_t id, const char *const *argv, const char *const *env, const char *cwd)
+static void spawn(struct bench *bench, uint32_t id, const char *const *argv, const char *const *env,
+		  const char *cwd)
 {
 	CLEANUP(cleanup_free) char *out_path = file_in(bench, "out");
 	CLEANUP(cleanup_free) char *err_path = file_in(bench, "err");
-	CLEANUP(cleanup_fd) int out = open(out_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	CLEANUP(cleanup_fd) int err = open(err_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+	CLEANUP(cleanup_fd) int out = open(out_path, flags, 0644);
+	CLEANUP(cleanup_fd) int err = open(err_path, flags, 0644);
 	const struct process_spec spec = { argv, env, cwd ? cwd : bench->dir, out, err };
 	struct error why = { 0 };
 
@@ -179,7 +182,8 @@ static bool is_gone(pid_t pid)
 
 static void exit_status_and_usage_are_reported(void **state)
 {
-	struct process_exit result = run_sh(*state, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 7");
+	struct process_exit result =
+		run_sh(*state, "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 7");
 
 	assert_int_equal(result.code, 7);
 	assert_int_equal(result.signal, 0);
@@ -205,7 +209,8 @@ static void output_goes_to_its_descriptors(void **state)
 static void it_runs_in_its_directory_with_its_environment_only(void **state)
 {
 	struct bench *bench = *state;
-	static const char *const env[] = { "PATH=/usr/bin:/bin", "ONE=1", "MLOPS_SPAWN_ID=forged", NULL };
+	static const char *const env[] = { "PATH=/usr/bin:/bin", "ONE=1", "MLOPS_SPAWN_ID=forged",
+					   NULL };
 	CLEANUP(cleanup_free) char *want = NULL;
 	const char *text;
 
@@ -227,9 +232,11 @@ static void it_inherits_nothing_else(void **state)
 	struct bench *bench = *state;
 
 	run_sh(bench, "ls /proc/self/fd; readlink /proc/self/fd/0; cat");
-	assert_string_equal(read_file(bench, "out"), "0\n1\n2\n3\n/dev/null\n"); /* 3 is the directory ls reads */
+	assert_string_equal(read_file(bench, "out"),
+			    "0\n1\n2\n3\n/dev/null\n"); /* 3 is the directory ls reads */
 	run_sh(bench, "grep -E 'SigBlk|SigIgn' /proc/self/status | tr -d '\\t'");
-	assert_string_equal(read_file(bench, "out"), "SigBlk:0000000000000000\nSigIgn:0000000000000000\n");
+	assert_string_equal(read_file(bench, "out"),
+			    "SigBlk:0000000000000000\nSigIgn:0000000000000000\n");
 	run_sh(bench, "exec < /dev/tty");
 	assert_non_null(strstr(read_file(bench, "err"), "/dev/tty"));
 }
@@ -284,7 +291,9 @@ static void huge_arguments_arrive_whole(void **state)
 {
 	enum { N = 12, SIZE = 100000 };
 	struct bench *bench = *state;
-	const char *argv[N + 5] = { "sh", "-c", "printf '%s' \"$@\" | wc -c; printf '%s' \"$BIG\" | wc -c", "sh" };
+	const char *argv[N + 5] = { "sh", "-c",
+				    "printf '%s' \"$@\" | wc -c; printf '%s' \"$BIG\" | wc -c",
+				    "sh" };
 	const char *env[] = { "PATH=/usr/bin:/bin", NULL, NULL };
 	CLEANUP(cleanup_free) char *word = xcalloc(SIZE + 1, 1);
 	CLEANUP(cleanup_free) char *big = NULL;
@@ -304,7 +313,8 @@ static void more_than_the_kernel_takes_is_an_error(void **state)
 {
 	struct bench *bench = *state;
 	CLEANUP(cleanup_free) char *word = xcalloc(300001, 1);
-	const struct process_spec spec = { (const char *const[]){ "true", word, NULL }, plain_env, bench->dir, 1, 2 };
+	const struct process_spec spec = { (const char *const[]){ "true", word, NULL }, plain_env,
+					   bench->dir, 1, 2 };
 
 	memset(word, 'x', 300000);
 	assert_int_equal(spawner_spawn(bench->spawner, 4, &spec, NULL), 0);
@@ -315,7 +325,8 @@ static void more_than_a_request_takes_is_refused(void **state)
 {
 	struct bench *bench = *state;
 	CLEANUP(cleanup_free) char *word = xcalloc((17U << 20) + 1, 1);
-	const struct process_spec spec = { (const char *const[]){ "true", word, NULL }, plain_env, bench->dir, 1, 2 };
+	const struct process_spec spec = { (const char *const[]){ "true", word, NULL }, plain_env,
+					   bench->dir, 1, 2 };
 	struct error err = { 0 };
 
 	memset(word, 'x', 17U << 20);
@@ -374,8 +385,8 @@ static void unknown_and_ended_steps_are_not_signalled(void **state)
 
 /* -- what a step leaves behind -- */
 
-#define DAEMON                                                                                      \
-	"setsid sh -c 'trap \"\" TERM; echo $$ > daemon; while :; do sleep 0.01; done' & "          \
+#define DAEMON                                                                                     \
+	"setsid sh -c 'trap \"\" TERM; echo $$ > daemon; while :; do sleep 0.01; done' & "         \
 	"until [ -s daemon ]; do sleep 0.01; done; "
 
 static void a_daemon_is_gone_when_its_step_has_exited(void **state)
@@ -404,7 +415,9 @@ static void a_daemon_lives_as_long_as_its_own_step(void **state)
 	pid_t daemon;
 
 	/* Its parent dies, so it is the spawner's child while the step runs. */
-	spawn_sh(bench, 1, "sh -c \"setsid sh -c 'echo \\$\\$ > daemon; exec sleep 1000' &\"; exec sleep 1000");
+	spawn_sh(bench, 1,
+		 "sh -c \"setsid sh -c 'echo \\$\\$ > daemon; exec sleep 1000' &\"; "
+		 "exec sleep 1000");
 	started(bench, 1);
 	wait_for_file(bench, "daemon");
 	daemon = read_pid(bench, "daemon");
@@ -426,9 +439,28 @@ static void a_daemon_without_a_marker_is_gone_too(void **state)
 
 static void a_tree_of_daemons_is_gone(void **state)
 {
-	run_sh(*state, "setsid sh -c 'trap \"\" TERM; setsid sh -c \"trap \\\"\\\" TERM; echo \\$\\$ > daemon; "
-		       "sleep 1000; sleep 1000\"; sleep 1000' & until [ -s daemon ]; do sleep 0.01; done");
+	run_sh(*state,
+	       "setsid sh -c 'trap \"\" TERM; "
+	       "setsid sh -c \"trap \\\"\\\" TERM; echo \\$\\$ > daemon; sleep 1000; sleep 1000\"; "
+	       "sleep 1000' & until [ -s daemon ]; do sleep 0.01; done");
 	assert_true(is_gone(read_pid(*state, "daemon")));
+}
+
+/* As when a step runs mlops: what the inner one leaves behind is the outer step's too. */
+static void a_spawner_inside_a_step_extends_its_marker(void **state)
+{
+	struct bench *bench = *state;
+	static const char *const outer[] = { "0a1b.7", "not a marker" };
+
+	for (int i = 0; i < 2; i++) {
+		spawner_stop(bench->spawner);
+		assert_int_equal(setenv("MLOPS_SPAWN_ID", outer[i], 1), 0);
+		assert_int_equal(spawner_start(&bench->spawner, NULL), 0);
+		unsetenv("MLOPS_SPAWN_ID");
+		run_sh(bench, "echo $MLOPS_SPAWN_ID");
+		assert_int_equal(strncmp(read_file(bench, "out"), "0a1b.7/", 7) == 0, i == 0);
+		assert_null(strchr(bench->text.buf, ' '));
+	}
 }
 
 static void the_reader_of_a_pipe_may_finish(void **state)
@@ -442,8 +474,9 @@ static void a_graceful_child_is_not_hurried(void **state)
 {
 	struct bench *bench = *state;
 
-	spawn_sh(bench, 1, "(trap 'sleep 1.3; echo saved > model; exit' TERM; echo > ready; "
-			   "while :; do sleep 0.01; done) & wait");
+	spawn_sh(bench, 1,
+		 "(trap 'sleep 1.3; echo saved > model; exit' TERM; echo > ready; "
+		 "while :; do sleep 0.01; done) & wait");
 	started(bench, 1);
 	wait_for_file(bench, "ready");
 	spawner_kill(bench->spawner, 1, SIGTERM, NULL);
@@ -472,8 +505,9 @@ static void play_parent(struct bench *bench)
 {
 	spawner_stop(bench->spawner);
 	spawner_start(&bench->spawner, NULL);
-	spawn_sh(bench, 1, "trap '' TERM HUP INT; setsid sleep 1000 & echo $! > daemon; "
-			   "sleep 1000 & echo $$ > step; while :; do sleep 1; done");
+	spawn_sh(bench, 1,
+		 "trap '' TERM HUP INT; setsid sleep 1000 & echo $! > daemon; "
+		 "sleep 1000 & echo $$ > step; while :; do sleep 1; done");
 	for (;;)
 		pause();
 }
@@ -556,7 +590,8 @@ static void stop_kills_what_runs(void **state)
 static void a_thousand_steps_two_at_a_time(void **state)
 {
 	struct bench *bench = *state;
-	const struct process_spec spec = { (const char *const[]){ "true", NULL }, plain_env, "/", 1, 2 };
+	const struct process_spec spec = { (const char *const[]){ "true", NULL }, plain_env, "/", 1,
+					   2 };
 	uint32_t given = 0, ended = 0;
 
 	while (ended < 1000) {
@@ -573,9 +608,11 @@ static void a_thousand_steps_two_at_a_time(void **state)
 
 /* -- helpers -- */
 
-static int capture(struct strbuf *out, const char *script, int timeout_ms, size_t max, struct error *err)
+static int capture(struct strbuf *out, const char *script, int timeout_ms, size_t max,
+		   struct error *err)
 {
-	return process_capture((const char *const[]){ "sh", "-c", script, NULL }, "/", timeout_ms, max, out, err);
+	return process_capture((const char *const[]){ "sh", "-c", script, NULL }, "/", timeout_ms,
+			       max, out, err);
 }
 
 static void capture_brings_output_and_status(void **state)
@@ -597,7 +634,8 @@ static void capture_fails_with_a_reason(void **state)
 	struct error err = { 0 };
 
 	(void)state;
-	assert_int_equal(process_capture((const char *const[]){ "no-such-program", NULL }, NULL, 1000, 9, &out, &err),
+	assert_int_equal(process_capture((const char *const[]){ "no-such-program", NULL }, NULL,
+					 1000, 9, &out, &err),
 			 -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_int_equal(capture(&out, "exec sleep 1000", 20, 9, &err), -1);
@@ -674,6 +712,7 @@ int main(void)
 		CASE(a_daemon_lives_as_long_as_its_own_step),
 		CASE(a_daemon_without_a_marker_is_gone_too),
 		CASE(a_tree_of_daemons_is_gone),
+		CASE(a_spawner_inside_a_step_extends_its_marker),
 		CASE(the_reader_of_a_pipe_may_finish),
 		CASE(a_graceful_child_is_not_hurried),
 		CASE(kill_ends_the_wait_for_a_child),

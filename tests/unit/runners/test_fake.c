@@ -45,7 +45,8 @@ static void on_output(void *task, enum runner_stream stream, const char *data, s
 	struct actor *actor = task;
 	struct bench *bench = actor->bench;
 
-	strbuf_printf(&bench->story, "%c%s%.*s ", actor->letter, stream == RUNNER_STDERR ? "!" : ":", (int)len, data);
+	strbuf_printf(&bench->story, "%c%s%.*s ", actor->letter,
+		      stream == RUNNER_STDERR ? "!" : ":", (int)len, data);
 	if (bench->kill_at_output)
 		runner_fake.kill(bench->runner, task, bench->kill_at_output);
 }
@@ -84,10 +85,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int start_in(struct bench *bench, struct actor *actor, const char *name, const char *dir, struct error *err)
+static int start_in(struct bench *bench, struct actor *actor, const char *name, const char *dir,
+		    struct error *err)
 {
-	const struct runner_spec spec = { .name = name, .argv = (const char *const[]){ "x", "y", NULL },
-					  .env = (const char *const[]){ "A=1", NULL }, .workdir = dir };
+	const struct runner_spec spec = { .name = name,
+					  .argv = (const char *const[]){ "x", "y", NULL },
+					  .env = (const char *const[]){ "A=1", NULL },
+					  .workdir = dir };
 
 	actor->bench = bench;
 	return runner_fake.start(bench->runner, &spec, actor, err);
@@ -103,7 +107,8 @@ static void run(struct bench *bench)
 	assert_int_equal(loop_run(bench->loop, NULL), 0);
 }
 
-static void play(struct bench *bench, struct actor *actor, const char *name, const struct fake_action *actions)
+static void play(struct bench *bench, struct actor *actor, const char *name,
+		 const struct fake_action *actions)
 {
 	const struct fake_step step = { .name = "s", .actions = actions };
 
@@ -144,8 +149,11 @@ static void actions_are_played_in_order(void **state)
 static void tasks_take_turns(void **state)
 {
 	struct bench *bench = *state;
-	const struct fake_action prints[] = { { FAKE_STDOUT, .text = "1" }, { FAKE_STDOUT, .text = "2" }, { 0 } };
-	const struct fake_step steps[] = { { .name = "s@k-1", .actions = prints }, { .name = "t", .actions = prints } };
+	const struct fake_action prints[] = { { FAKE_STDOUT, .text = "1" },
+					      { FAKE_STDOUT, .text = "2" },
+					      { 0 } };
+	const struct fake_step steps[] = { { .name = "s@k-1", .actions = prints },
+					   { .name = "t", .actions = prints } };
 	struct actor a = { .letter = 'a' }, b = { .letter = 'b' };
 
 	bench->script.steps = steps;
@@ -255,9 +263,12 @@ static void only_kill_ends_one_that_ignores_term(void **state)
 static void until_waits_for_another(void **state)
 {
 	struct bench *bench = *state;
-	const struct fake_action waits[] = { { FAKE_UNTIL, .text = "exit t" }, { FAKE_STDOUT, .text = "late" }, { 0 } };
+	const struct fake_action waits[] = { { FAKE_UNTIL, .text = "exit t" },
+					     { FAKE_STDOUT, .text = "late" },
+					     { 0 } };
 	const struct fake_action slow[] = { { FAKE_DELAY, .value = 5 }, { 0 } };
-	const struct fake_step steps[] = { { .name = "s", .actions = waits }, { .name = "t", .actions = slow } };
+	const struct fake_step steps[] = { { .name = "s", .actions = waits },
+					   { .name = "t", .actions = slow } };
 	struct actor a = { .letter = 'a' }, b = { .letter = 'b' }, c = { .letter = 'c' };
 
 	bench->script.steps = steps;
@@ -276,7 +287,8 @@ static void look(void *ctx, const struct runner_spec *spec)
 {
 	struct bench *bench = ctx;
 
-	strbuf_printf(&bench->story, "[%s %s %s %s] ", spec->name, spec->argv[1], spec->env[0], spec->workdir);
+	strbuf_printf(&bench->story, "[%s %s %s %s] ", spec->name, spec->argv[1], spec->env[0],
+		      spec->workdir);
 }
 
 static void a_call_sees_a_copy_of_the_spec(void **state)
@@ -299,7 +311,8 @@ static void a_call_sees_a_copy_of_the_spec(void **state)
 static void files_are_written_below_the_workdir(void **state)
 {
 	struct bench *bench = *state;
-	const struct fake_action actions[] = { { FAKE_FILE, .text = "model", .data = "weights" }, { 0 } };
+	const struct fake_action actions[] = { { FAKE_FILE, .text = "model", .data = "weights" },
+					       { 0 } };
 	const struct fake_step steps[] = { { .name = "s", .actions = actions } };
 	struct actor actor = { .letter = 'a' }, nowhere = { .letter = 'b' };
 	char dir[] = "/tmp/test_fake.XXXXXX";
@@ -332,7 +345,8 @@ static void close_ends_tasks_without_calls(void **state)
 	assert_int_equal(bench->script.running, 0);
 	run(bench); /* no timer is left behind */
 	assert_int_equal(bench->story.len, 0);
-	assert_int_equal(runner_fake.open(bench->loop, &events, &bench->script, &bench->runner, NULL), 0);
+	assert_int_equal(
+		runner_fake.open(bench->loop, &events, &bench->script, &bench->runner, NULL), 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

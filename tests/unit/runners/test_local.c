@@ -82,7 +82,8 @@ static void on_output(void *arg, enum runner_stream stream, const char *data, si
 		runner_local.kill(seen->bench->runner, seen, seen->signal_at_output);
 }
 
-static void start(struct bench *bench, struct seen *seen, const char *const *argv, const char *workdir)
+static void start(struct bench *bench, struct seen *seen, const char *const *argv,
+		  const char *workdir)
 {
 	const struct runner_spec spec = {
 		.name = "0123-step-1",
@@ -150,7 +151,8 @@ static int teardown(void **state)
 	runner_local.close(bench->runner);
 	loop_free(bench->loop);
 	spawner_stop(bench->spawner);
-	rc = process_capture((const char *const[]){ "rm", "-rf", bench->dir, NULL }, NULL, 60000, 0, &nothing, NULL);
+	rc = process_capture((const char *const[]){ "rm", "-rf", bench->dir, NULL }, NULL, 60000, 0,
+			     &nothing, NULL);
 	free(bench);
 	return rc;
 }
@@ -218,7 +220,9 @@ static void much_output_arrives_whole(void **state)
 {
 	struct seen seen = { 0 };
 
-	run_sh(*state, &seen, "head -c 50000001 /dev/zero | tr '\\000' '\\003' & head -c 3000000 /dev/zero >&2; wait");
+	run_sh(*state, &seen,
+	       "head -c 50000001 /dev/zero | tr '\\000' '\\003' & "
+	       "head -c 3000000 /dev/zero >&2; wait");
 	assert_int_equal(seen.bytes[RUNNER_STDOUT], 50000001);
 	assert_int_equal(seen.bytes[RUNNER_STDERR], 3000000);
 	assert_int_equal(seen.sum, (unsigned char)(50000001 * 3));
@@ -241,8 +245,10 @@ static void what_cannot_start_says_why(void **state)
 	assert_int_equal(absent.end.cause, CAUSE_START);
 	assert_string_equal(absent.end.message, "cannot run no-such-program: no such program");
 	assert_int_equal(nowhere.end.cause, CAUSE_START);
-	assert_string_equal(nowhere.end.message, "cannot enter /no/such/place: No such file or directory");
-	assert_string_equal(bad.end.message, "cannot run ./bad: no program, and no script with a #! line");
+	assert_string_equal(nowhere.end.message,
+			    "cannot enter /no/such/place: No such file or directory");
+	assert_string_equal(bad.end.message,
+			    "cannot run ./bad: no program, and no script with a #! line");
 	assert_int_equal(absent.pid + nowhere.pid + bad.pid, 0);
 }
 
@@ -276,7 +282,8 @@ static void term_may_be_ignored_and_kill_may_not(void **state)
 	struct bench *bench = *state;
 
 	/* Each echo is answered with TERM, until the step kills itself. */
-	run_sh(bench, &seen, "trap '' TERM; for i in 1 2 3; do echo $i; sleep 0.02; done; kill -KILL $$");
+	run_sh(bench, &seen,
+	       "trap '' TERM; for i in 1 2 3; do echo $i; sleep 0.02; done; kill -KILL $$");
 	assert_int_equal(seen.end.cause, CAUSE_SIGNAL);
 	assert_int_equal(seen.end.signal, SIGKILL);
 	assert_string_equal(seen.text[0].buf, "1\n2\n3\n");
@@ -298,8 +305,9 @@ static void a_daemon_that_holds_the_pipe_goes_first(void **state)
 {
 	struct seen seen = { 0 };
 
-	run_sh(*state, &seen, "setsid sh -c 'trap \"\" TERM; echo $$ > daemon; echo daemon; exec sleep 1000' & "
-			      "until [ -s daemon ]; do sleep 0.01; done");
+	run_sh(*state, &seen,
+	       "setsid sh -c 'trap \"\" TERM; echo $$ > daemon; echo daemon; exec sleep 1000' & "
+	       "until [ -s daemon ]; do sleep 0.01; done");
 	assert_int_equal(seen.end.cause, CAUSE_EXIT);
 	assert_string_equal(seen.text[0].buf, "daemon\n");
 	assert_true(is_gone(read_pid(*state, "daemon")));
@@ -326,7 +334,8 @@ static void steps_side_by_side_do_not_mix(void **state)
 
 	for (int i = 0; i < 8; i++) {
 		seen[i] = (struct seen){ 0 };
-		snprintf(script[i], sizeof(script[i]), "for x in 1 2 3 4; do echo %d; done; exit %d", i, i);
+		snprintf(script[i], sizeof(script[i]),
+			 "for x in 1 2 3 4; do echo %d; done; exit %d", i, i);
 		start_sh(bench, &seen[i], script[i]);
 	}
 	wait_all(bench);
@@ -366,7 +375,8 @@ static void close_kills_and_calls_nobody(void **state)
 	loop_run(bench->loop, NULL);
 	runner_local.close(bench->runner);
 	bench->running = 0;
-	assert_int_equal(runner_local.open(bench->loop, &events, bench->spawner, &bench->runner, NULL), 0);
+	assert_int_equal(
+		runner_local.open(bench->loop, &events, bench->spawner, &bench->runner, NULL), 0);
 	run_sh(bench, &next, "exit 5");
 	assert_int_equal(next.end.code, 5);
 	assert_int_equal(left.ended, 0);
@@ -374,7 +384,8 @@ static void close_kills_and_calls_nobody(void **state)
 	spawner_stop(steal(&bench->spawner));
 	assert_true(left.pid == 0 || is_gone(left.pid));
 	assert_int_equal(spawner_start(&bench->spawner, NULL), 0);
-	assert_int_equal(runner_local.open(bench->loop, &events, bench->spawner, &bench->runner, NULL), 0);
+	assert_int_equal(
+		runner_local.open(bench->loop, &events, bench->spawner, &bench->runner, NULL), 0);
 	release(&left);
 }
 
@@ -382,8 +393,10 @@ static void a_dead_spawner_loses_its_steps(void **state)
 {
 	struct bench *bench = *state;
 	struct seen first = { 0 }, second = { 0 };
-	const struct runner_spec spec = { .name = "x", .argv = (const char *const[]){ "true", NULL },
-					  .env = (const char *const[]){ NULL }, .workdir = "/" };
+	const struct runner_spec spec = { .name = "x",
+					  .argv = (const char *const[]){ "true", NULL },
+					  .env = (const char *const[]){ NULL },
+					  .workdir = "/" };
 	struct error err = { 0 };
 
 	start_sh(bench, &first, "exec sleep 1000");
