@@ -278,13 +278,19 @@ static int record_start(struct task *t, struct error *err)
 
 static const char *const uses[] = { [OUT_DATA] = "out", [OUT_METRICS] = "metrics", [OUT_PLOTS] = "plots" };
 
+/* The pipeline's run has as inputs only what no step made. */
 static int record_contents(struct task *t, const char *run, struct error *err)
 {
 	struct engine *e = t->engine;
+	bool whole = run == e->run;
 
-	for (size_t i = 0; t->inputs && i < t->node->inputs.len; i++)
-		if (run_log_content(e->db, run, RUN_INPUT, t->node->inputs.items[i], "data", &t->inputs[i], err) < 0)
+	for (size_t i = 0; t->inputs && i < t->node->inputs.len; i++) {
+		const char *path = t->node->inputs.items[i];
+		if (whole && plan_maker(e->plan, path))
+			continue;
+		if (run_log_content(e->db, run, RUN_INPUT, path, "data", &t->inputs[i], err) < 0)
 			return -1;
+	}
 	for (size_t i = 0; t->outputs && i < t->node->noutputs; i++)
 		if (run_log_content(e->db, run, RUN_OUTPUT, t->node->outputs[i].path, uses[t->node->outputs[i].use],
 				    &t->outputs[i], err) < 0)
