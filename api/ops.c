@@ -369,6 +369,18 @@ int op_open(const struct op *op, struct op_context *ctx, struct error *err)
 	return project_open(ctx->dir, &ctx->project, err);
 }
 
+void op_close(struct op_context *ctx)
+{
+	if (ctx->project)
+		project_close(ctx->project);
+	ctx->project = NULL;
+}
+
+const struct settings *op_settings(const struct op_context *ctx)
+{
+	return ctx->project ? &ctx->project->settings : NULL;
+}
+
 int op_call(const struct op *op, struct op_context *ctx, const struct js *args, struct js **ret_result,
 	    struct error *err)
 {

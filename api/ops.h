@@ -10,6 +10,7 @@
 struct error;
 struct js;
 struct project;
+struct settings;
 struct spawner;
 struct strbuf;
 
@@ -53,7 +54,7 @@ struct op_param {
 enum op_role { ROLE_VIEWER, ROLE_ENGINEER, ROLE_APPROVER, ROLE_ADMIN };
 
 struct op_context {
-	struct project *project; /* opened by op_open; the caller closes it */
+	struct project *project; /* opened by op_open */
 	const char *dir;         /* where the user stands, absolute */
 	struct spawner *spawner; /* with OP_SPAWNS */
 	const char *command_line; /* as typed */
@@ -88,6 +89,9 @@ const char *op_param_key(const struct op_param *, char buf[64]);
 /* Opens the project above ctx->dir into ctx->project, as the row's flags ask. op_call does it when the
  * caller has not. */
 int op_open(const struct op *, struct op_context *, struct error *);
+void op_close(struct op_context *);
+/* Settings of the open project; NULL without one. */
+const struct settings *op_settings(const struct op_context *);
 /* Checks args against the row: unknown, missing, wrong type, not one of the choices. */
 int op_check(const struct op *, const struct js *args, struct error *);
 /* op_check, op_open, then the handler. */
@@ -98,3 +102,8 @@ op_handler op_init, op_config, op_version;                          /* op_projec
 op_handler op_doctor;                                               /* op_doctor.c */
 op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsck; /* op_data.c */
 op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c */
+
+/* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what
+ * it is, or NULL. Trouble of any kind only means fewer words. */
+typedef void op_offer(void *ctx, const char *word, const char *help);
+void op_offer_values(const char *dir, enum op_complete, op_offer *, void *ctx);

@@ -3,14 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/error.h"
-#include "base/json.h"
 #include "base/mem.h"
-#include "base/settings.h"
 #include "cli/commands.h"
-#include "pipeline/grammar.h"
-#include "registry/artifacts.h"
-#include "registry/project.h"
-#include "registry/runs.h"
+
+#define RUN_ID       32
+#define RUN_ID_SHOWN 8
 
 /*
  * The scripts only ask `mlops __complete WORDS...`, so they follow the table by
@@ -90,14 +87,23 @@ struct asked {
 	const char *before;
 };
 
+/* Would make two lines, or two columns, of one answer. */
+static bool has_controls(const char *text)
+{
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+		if (*c < 0x20 || *c == 0x7f)
+			return true;
+	return false;
+}
+
 static void offer(const struct asked *asked, const char *word, const char *help)
 {
-	if (strncmp(word, asked->word, strlen(asked->word)))
+	if (strncmp(word, asked->word, strlen(asked->word)) || has_controls(word))
 		return;
-	for (const unsigned char *c = (const unsigned char *)word; *c; c++)
-		if (*c < 0x20 || *c == 0x7f)
-			return;
-	printf("%s%s%s%s\n", asked->before, word, help ? "\t" : "", help ? help : "");
+	if (help && !has_controls(help))
+		printf("%s%s\t%s\n", asked->before, word, help);
+	else
+		printf("%s%s\n", asked->before, word);
 }
 
 static void offer_commands(const struct asked *asked, const char *begun)
@@ -144,98 +150,43 @@ static void offer_choices(const struct asked *asked, const char *choices)
 	}
 }
 
-static void offer_steps(const struct asked *asked, struct project *project)
+/* From the project, which may hold anything. A run's id is offered as short as people type it. */
+static void offer_known(void *ctx, const char *word, const char *help)
 {
-	struct pipeline *pipeline = NULL;
-	struct error ignored;
+	const struct asked *asked = ctx;
+	CLEANUP(cleanup_free) char *brief = NULL;
 
-	if (pipeline_load(project->rootfd, "pipeline.ini", NULL, &pipeline, &ignored))
+	if (!word)
 		return;
-	for (size_t i = 0; i < pipeline->nsteps; i++)
-		offer(asked, pipeline->steps[i].name, NULL);
-	pipeline_free(pipeline);
+	if (strlen(word) == RUN_ID && word[strspn(word, "0123456789abcdef")] == '\0' &&
+	    strlen(asked->word) <= RUN_ID_SHOWN)
+		brief = xstrndup(word, RUN_ID_SHOWN);
+	offer(asked, brief ? brief : word, help);
 }
 
-static void offer_runs(const struct asked *asked, struct db *db)
-{
-	CLEANUP_JS struct js *runs = NULL;
-	struct run_query query = { .limit = 20 };
-	struct error ignored;
-
-	offer(asked, "last", "the newest run");
-	if (run_search(db, &query, &runs, &ignored))
-		return;
-	for (size_t i = 0; i < js_len(runs); i++) {
-		const char *id = js_get_str(js_at(runs, i), "run_id");
-		CLEANUP(cleanup_free) char *brief = id ? xstrndup(id, 8) : NULL;
-
-		if (brief)
-			offer(asked, strlen(asked->word) > 8 ? id : brief,
-			      js_get_str(js_at(runs, i), "name"));
-	}
-}
-
-static void offer_artifacts(const struct asked *asked, struct db *db)
-{
-	CLEANUP_JS struct js *list = NULL;
-	struct error ignored;
-
-	if (artifact_list(db, &list, &ignored))
-		return;
-	for (size_t i = 0; i < js_len(list); i++) {
-		const char *name = js_get_str(js_at(list, i), "name");
-
-		if (name)
-			offer(asked, name, NULL);
-	}
-}
-
-/* Whatever a project knows. Any trouble means no offers, never a message. */
-static void offer_from_project(const struct asked *asked, enum op_complete what)
-{
-	struct project *project = NULL;
-	struct db *db = NULL;
-	struct error ignored;
-
-	if (project_open(NULL, &project, &ignored))
-		return;
-	if (what == COMPLETE_STEP)
-		offer_steps(asked, project);
-	else if (!project_db(project, &db, &ignored)) {
-		offer_runs(asked, db);
-		if (what == COMPLETE_NAME)
-			offer_artifacts(asked, db);
-	}
-	project_close(project);
-}
-
-static void offer_value(const struct asked *asked, const struct op_param *param)
+static void offer_value(struct asked asked, const struct op_param *param)
 {
 	switch (param->complete) {
 	case COMPLETE_NONE:
 		return;
 	case COMPLETE_CHOICE:
-		offer_choices(asked, param->value);
+		offer_choices(&asked, param->value);
 		return;
 	case COMPLETE_COMMAND:
-		offer_commands(asked, NULL);
-		return;
-	case COMPLETE_SETTING:
-		for (size_t i = 0; i < SETTING_COUNT; i++)
-			offer(asked, setting_defs[i].key, setting_defs[i].help);
+		offer_commands(&asked, NULL);
 		return;
 	case COMPLETE_PATH:
 		puts(":files");
 		return;
 	case COMPLETE_STEP:
 		puts(":files");
-		offer_from_project(asked, COMPLETE_STEP);
-		return;
+		break;
+	case COMPLETE_SETTING:
 	case COMPLETE_RUN:
 	case COMPLETE_NAME:
-		offer_from_project(asked, param->complete);
-		return;
+		break;
 	}
+	op_offer_values(NULL, param->complete, offer_known, &asked);
 }
 
 /* How far the words before the unfinished one have come. */
@@ -290,7 +241,7 @@ void completion_answer(const char *const *words, size_t nwords)
 		take_word(&at, words[i]);
 	if (at.wanted) {
 		asked.word = strcmp(last, "=") ? last : "";
-		offer_value(&asked, at.wanted);
+		offer_value(asked, at.wanted);
 		return;
 	}
 	if (!at.words_only && last[0] == '-') {
@@ -303,7 +254,7 @@ void completion_answer(const char *const *words, size_t nwords)
 		before = xstrndup(last, (size_t)(equals - last) + 1);
 		asked = (struct asked){ equals + 1, before };
 		if (param)
-			offer_value(&asked, param);
+			offer_value(asked, param);
 		return;
 	}
 	if (!at.op) {
@@ -312,5 +263,5 @@ void completion_answer(const char *const *words, size_t nwords)
 	}
 	param = positional_at(at.op, at.npositionals);
 	if (param)
-		offer_value(&asked, param);
+		offer_value(asked, param);
 }

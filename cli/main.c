@@ -21,7 +21,6 @@
 #include "cli/print.h"
 #include "cli/stream.h"
 #include "cli/term.h"
-#include "registry/project.h"
 
 /* One command from its words to its exit status. */
 struct session {
@@ -53,11 +52,6 @@ static void ignore_broken_pipes(void)
 	sigaction(SIGPIPE, &ignore, NULL);
 }
 
-static const struct settings *session_settings(const struct session *s)
-{
-	return s->ctx.project ? &s->ctx.project->settings : NULL;
-}
-
 static struct print session_print(const struct session *s, FILE *out)
 {
 	return (struct print){
@@ -75,7 +69,7 @@ static void start_pager(struct session *s)
 		      !s->args.as_json && !js_get_bool(s->args.json, "follow");
 
 	if (wanted && !s->paged)
-		s->pager = pager_start(session_settings(s));
+		s->pager = pager_start(op_settings(&s->ctx));
 	s->paged = true;
 }
 
@@ -172,7 +166,7 @@ static int run_operation(struct session *s, struct error *err)
 	CLEANUP_JS struct js *result = NULL;
 	int failed = op_open(s->args.op, &s->ctx, err);
 
-	term_init(&s->term, s->args.color, session_settings(s));
+	term_init(&s->term, s->args.color, op_settings(&s->ctx));
 	s->live = live_new(live_mode(s), &s->term);
 	s->stream = (struct stream){
 		.mode = s->args.as_json	 ? STREAM_JSON
@@ -211,8 +205,7 @@ static int operate(struct session *s, int argc, char **argv, struct error *err)
 	s->ctx.command_line = line;
 	s->ctx.origin = "cli";
 	status = run_operation(s, err);
-	if (s->ctx.project)
-		project_close(s->ctx.project);
+	op_close(&s->ctx);
 	if (s->ctx.spawner)
 		spawner_stop(s->ctx.spawner);
 	return status;

@@ -42,15 +42,18 @@ static const char *const style_codes[STYLES] = {
 	[STYLE_NAME] = "\033[36m",
 };
 
+/* The style ends before the line does, so that a pager or a cut line never carries it on. */
 static void put_styled(struct print *p, enum style style, const char *text)
 {
-	bool styled = p->color && style != STYLE_PLAIN && *text;
+	size_t len = strlen(text), ends = 0;
+	bool styled = p->color && style != STYLE_PLAIN;
 
-	if (styled)
-		fputs(style_codes[style], p->out);
-	fputs(text, p->out);
-	if (styled)
-		fputs("\033[0m", p->out);
+	while (ends < len && text[len - ends - 1] == '\n')
+		ends++;
+	if (styled && len > ends)
+		fprintf(p->out, "%s%.*s\033[0m%s", style_codes[style], (int)(len - ends), text, text + len - ends);
+	else
+		fputs(text, p->out);
 }
 
 void print_put(struct print *p, enum style style, const char *fmt, ...)
