@@ -234,7 +234,7 @@ static int make_home(const char *root, int *ret_fd, struct error *err)
 	if (io_mkdir(rootfd, HOME, 0700, err) < 0 || io_sync_dir(rootfd, root, err) < 0)
 		return error_wrap(err, "in %s", root);
 	r = open_home(root, ret_fd, err);
-	return r != 0 ? r : error_set(err, ERR_CONFLICT, "%s/" HOME " is a dangling symlink", root);
+	return r != 0 ? r : error_set(err, ERR_CONFLICT, "%s/" HOME " was removed meanwhile", root);
 }
 
 int project_create(const char *dir, bool *ret_made, struct error *err)

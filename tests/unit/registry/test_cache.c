@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Step key -> what the step made. */
+#include "registry/cache.h"
+#include "registry_fixture.h"
+
+static struct digest key_of_text(const char *text)
+{
+	struct digest key;
+
+	digest_of(text, strlen(text), &key);
+	return key;
+}
+
+static void store(const struct digest *key, const char *step, const char *const *paths)
+{
+	struct cache_output outputs[4];
+	struct cache_entry entry = { .run = "0123456789abcdef0123456789abcdef", .created_ms = 5, .outputs = outputs };
+
+	snprintf(entry.step, sizeof(entry.step), "%s", step);
+	for (; paths[entry.noutputs]; entry.noutputs++)
+		outputs[entry.noutputs] = (struct cache_output){ (char *)(uintptr_t)paths[entry.noutputs],
+								 content_of(paths[entry.noutputs], CONTENT_EXEC) };
+	ok(cache_store(db, key, &entry, &err));
+}
+
+static void an_unknown_key_is_a_miss(void **state)
+{
+	struct digest key = key_of_text("k");
+	struct cache_entry entry;
+
+	(void)state;
+	assert_int_equal(cache_find(db, &key, &entry, &err), 0);
+	ok(cache_forget(db, &key, &err));
+}
+
+static void what_was_stored_is_found_sorted(void **state)
+{
+	struct digest key = key_of_text("k");
+	struct content want = content_of("b/c", CONTENT_EXEC);
+	struct cache_entry entry;
+
+	(void)state;
+	store(&key, "train", (const char *[]){ "model", "b/c", NULL });
+	assert_int_equal(cache_find(db, &key, &entry, &err), 1);
+	assert_string_equal(entry.run, "0123456789abcdef0123456789abcdef");
+	assert_string_equal(entry.step, "train");
+	assert_int_equal(entry.created_ms, 5);
+	assert_int_equal(entry.noutputs, 2);
+	assert_string_equal(entry.outputs[0].path, "b/c");
+	assert_true(content_equal(&entry.outputs[0].content, &want));
+	assert_int_equal(entry.outputs[0].content.size, 3);
+	cache_entry_release(&entry);
+	cache_entry_release(&entry);
+}
+
+static void storing_again_replaces_the_whole(void **state)
+{
+	struct digest key = key_of_text("k"), other = key_of_text("other");
+	struct cache_entry entry;
+
+	(void)state;
+	store(&other, "prepare", (const char *[]){ "model", NULL });
+	store(&key, "train", (const char *[]){ "model", "plot", NULL });
+	store(&key, "train2", (const char *[]){ "model", NULL });
+	assert_int_equal(cache_find(db, &key, &entry, &err), 1);
+	assert_string_equal(entry.step, "train2");
+	assert_int_equal(entry.noutputs, 1);
+	cache_entry_release(&entry);
+	ok(cache_forget(db, &key, &err));
+	assert_int_equal(cache_find(db, &key, &entry, &err), 0);
+	assert_int_equal(cache_find(db, &other, &entry, &err), 1);
+	assert_int_equal(entry.noutputs, 1);
+	cache_entry_release(&entry);
+}
+
+static void a_step_without_outputs_is_remembered(void **state)
+{
+	struct digest key = key_of_text("k");
+	struct cache_entry entry;
+
+	(void)state;
+	store(&key, "check", (const char *[]){ NULL });
+	assert_int_equal(cache_find(db, &key, &entry, &err), 1);
+	assert_int_equal(entry.noutputs, 0);
+	cache_entry_release(&entry);
+}
+
+static void an_output_that_is_absent_is_refused_whole(void **state)
+{
+	struct digest key = key_of_text("k");
+	struct cache_output outputs[] = { { (char[]){ "a" }, content_of("a", CONTENT_FILE) },
+					  { (char[]){ "b" }, { .kind = CONTENT_ABSENT } } };
+	struct cache_entry entry = { .run = "0", .step = "s", .outputs = outputs, .noutputs = 2 };
+
+	(void)state;
+	refused(cache_store(db, &key, &entry, &err), ERR_USAGE);
+	assert_int_equal(cache_find(db, &key, &entry, &err), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_unknown_key_is_a_miss),
+		TEST(what_was_stored_is_found_sorted),
+		TEST(storing_again_replaces_the_whole),
+		TEST(a_step_without_outputs_is_remembered),
+		TEST(an_output_that_is_absent_is_refused_whole),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
