@@ -546,6 +546,7 @@ static void steps_die_with_a_killed_spawner(void **state)
 	struct pollfd fd = { .fd = spawner_fd(bench->spawner), .events = POLLIN };
 	struct spawn_event event;
 	struct error err = { 0 };
+	siginfo_t info;
 	pid_t step;
 	int status;
 
@@ -557,6 +558,8 @@ static void steps_die_with_a_killed_spawner(void **state)
 	poll(&fd, 1, -1);
 	assert_int_equal(spawner_next(bench->spawner, &event, &err), -1);
 	assert_int_equal(err.code, ERR_ENV);
+	/* The socket closes before the step becomes our child. */
+	assert_int_equal(waitid(P_PID, (id_t)read_pid(bench, "spawner"), &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(waitpid(step, &status, 0), step);
 	assert_int_equal(WTERMSIG(status), SIGKILL);
 	assert_int_equal(spawner_kill(bench->spawner, 1, SIGTERM, &err), -1);
