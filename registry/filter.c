@@ -11,6 +11,7 @@
 #include "registry/filter_internal.h"
 
 #define TEXT_MAX    (1u << 20)
+#define ORDERS_MAX  20    /* of up to 3 expressions each: SQLite 3.40 crashes at 64 over joins */
 #define TERMS_MAX   60    /* each may be a join, and SQLite joins at most 64 tables */
 #define VALUES_MAX  20000 /* SQLite binds at most 32,766 */
 #define PATTERN_MAX 50000 /* what SQLite takes */
@@ -349,10 +350,13 @@ static int parse_order_term(struct filter_parser *p, bool *by_start)
 static int parse_order(struct filter_parser *p)
 {
 	bool by_start = false;
+	int orders = 0;
 
 	filter_skip(p);
 	if (*p->at)
 		do {
+			if (++orders > ORDERS_MAX)
+				return filter_refuse(p, p->at, "more than %d orders", ORDERS_MAX);
 			if (next_term(p) < 0 || parse_order_term(p, &by_start) < 0)
 				return -1;
 		} while (filter_take(p, ","));

@@ -227,6 +227,13 @@ static void sizes_are_bounded(void **state)
 	refused(filter_compile(text.buf, "start_time", &sql, &err), ERR_USAGE);
 
 	strbuf_clear(&text);
+	for (int i = 0; i < 20; i++)
+		strbuf_printf(&text, "%smetrics.m%d", i ? "," : "", i);
+	finds("params.model IS NOT NULL", text.buf, "4321");
+	strbuf_puts(&text, ", metrics.n");
+	refused(filter_compile(NULL, text.buf, &sql, &err), ERR_USAGE);
+
+	strbuf_clear(&text);
 	strbuf_puts(&text, "run_id IN ('x'");
 	for (int i = 0; i < 19000; i++)
 		strbuf_puts(&text, ",'00000000000000000000000000000003'");
