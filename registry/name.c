@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
@@ -16,7 +15,6 @@
 #include "registry/artifacts.h"
 #include "registry/git.h"
 #include "registry/project.h"
-#include "registry/rows.h"
 #include "registry/runs.h"
 #include "store/store.h"
 
@@ -194,37 +192,28 @@ static int search_objects(struct search *s, const struct digest *low, const stru
 	return store_each(store, each_object, &o, err);
 }
 
-static int search_facts(struct search *s, enum content_kind kind, const struct digest *low,
-			const struct digest *high, struct error *err)
+static int search_facts(struct search *s, enum content_kind kind, const char *hex, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = NULL;
-	struct content content;
+	struct content found[2 * CANDIDATES_MAX];
 	struct db *db;
-	int rc;
+	size_t n;
 
-	if (project_db(s->project, &db, err) < 0)
+	if (project_db(s->project, &db, err) < 0 ||
+	    content_match(db, hex, ARRAY_LEN(found), found, &n, err) < 0)
 		return -1;
-	q = db_query(db, "SELECT kind, digest, size, files FROM contents"
-			 " WHERE digest >= ?1 AND digest <= ?2 ORDER BY digest, kind DESC");
-	db_bind(q, 1, low);
-	db_bind(q, 2, high);
-	while ((rc = db_step(q, err)) > 0) {
-		const struct name *last = s->len ? &s->found[s->len - 1] : NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct name *last = s->len ? &s->found[s->len - 1] : NULL;
 		struct name *name;
 
-		if (content_read(q, 0, &content, err) < 0)
-			return -1;
-		if (kind != CONTENT_ABSENT && content.kind != kind)
+		if (kind != CONTENT_ABSENT && found[i].kind != kind)
 			continue;
-		/* the same bytes as file and as executable are one answer */
-		if (last && digest_equal(&last->content.id, &content.id))
-			continue;
-		name = candidate_add(s, NAME_CONTENT);
-		if (!name)
-			break;
-		name->content = content;
+		/* the same bytes as executable and as file are one answer: the file */
+		name = last && digest_equal(&last->content.id, &found[i].id) ?
+			       last : candidate_add(s, NAME_CONTENT);
+		if (name)
+			name->content = found[i];
 	}
-	return rc < 0 ? -1 : 0;
+	return 0;
 }
 
 static const struct {
@@ -252,7 +241,7 @@ static int search_contents(struct search *s, struct error *err)
 				  s->text, schemes[i].prefix);
 			return -1;
 		}
-		if (search_facts(s, schemes[i].kind, &low, &high, err) < 0)
+		if (search_facts(s, schemes[i].kind, hex, err) < 0)
 			return -1;
 		if (!s->len && schemes[i].kind != CONTENT_TREE &&
 		    search_objects(s, &low, &high, err) < 0)

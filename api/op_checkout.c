@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checkout: bytes of a snapshot come back to their paths, or, with code, into a new directory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "api/data.h"
+#include "api/ops.h"
+#include "api/snapshot.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/settings.h"
+#include "base/strbuf.h"
+#include "base/strlist.h"
+#include "registry/git.h"
+#include "registry/project.h"
+#include "store/checkout.h"
+#include "store/store.h"
+
+struct target {
+	char *path;
+	struct content content;
+};
+struct job {
+	struct op_context *ctx;
+	struct snapshot snap;
+	struct strlist wanted; /* project paths; empty: all */
+	struct target *targets;
+	size_t len, cap;
+	struct data_locks locks;
+	struct store *store;
+	struct scanner scanner;
+	struct checkout checkout;
+	struct checkout_result sum;
+	char *to;       /* absolute, or NULL */
+	int tofd;       /* where the project's paths go */
+	struct js *paths, *notes, *failed;
+	struct error first; /* of those in `failed` */
+};
+
+static void job_release(struct job *j)
+{
+	for (size_t i = 0; i < j->len; i++)
+		free(j->targets[i].path);
+	free(j->targets);
+	snapshot_release(&j->snap);
+	strlist_release(&j->wanted);
+	data_unlock(&j->locks);
+	cleanup_fd(&j->tofd);
+	free(j->to);
+	js_free(j->paths);
+	js_free(j->notes);
+	js_free(j->failed);
+}
+
+static void add_target(struct job *j, const char *path, const struct content *content)
+{
+	GROW(j->targets, j->len, j->cap);
+	j->targets[j->len++] = (struct target){ xstrdup(path), *content };
+}
+
+/* ---- what to bring ---- */
+
+/* A part of a directory that is one version. */
+static int target_inside(struct job *j, const struct snapshot_item *item, const char *path,
+			 struct store_batch *batch, struct error *err)
+{
+	struct content content;
+
+	if (data_inside(j->store, &item->content, path + strlen(item->path) + 1, batch, &content, err) < 0)
+		return error_wrap(err, "%s", item->path);
+	add_target(j, path, &content);
+	return 0;
+}
+
+static int target_wanted(struct job *j, const char *path, struct store_batch *batch, struct error *err)
+{
+	size_t before = j->len;
+	struct content none;
+
+	for (size_t i = 0; i < j->snap.len; i++) {
+		const struct snapshot_item *item = &j->snap.items[i];
+
+		if (path_contains(path, item->path))
+			add_target(j, item->path, &item->content);
+		else if (path_contains(item->path, path) &&
+			 target_inside(j, item, path, batch, err) < 0)
+			return -1;
+	}
+	return j->len > before ? 0 : snapshot_content(&j->snap, j->store, path, &none, err);
+}
+
+/* In place, what a run read and git tracks is code: git brings it back, together with the rest of the code. */
+static void target_all(struct job *j)
+{
+	size_t code = 0;
+
+	for (size_t i = 0; i < j->snap.len; i++) {
+		const struct snapshot_item *item = &j->snap.items[i];
+
+		if (!j->to && item->input && git_tracks(j->ctx->project->root, item->path))
+			code++;
+		else
+			add_target(j, item->path, &item->content);
+	}
+	if (code) {
+		CLEANUP(cleanup_free) char *text = xasprintf(
+			"%zu inputs that git tracks were left as they are; to have the code, too: --to DIR", code);
+		js_push_str(j->notes, text);
+	}
+}
+
+/* A content has no path of its own. */
+static int target_content(struct job *j, struct error *err)
+{
+	if (j->wanted.len != 1) {
+		error_set(err, ERR_USAGE, "%s has no path", j->snap.label);
+		return error_help(err, "name the one to write: mlops checkout PATH --from %s", j->snap.label);
+	}
+	add_target(j, j->wanted.items[0], &j->snap.items[0].content);
+	return 0;
+}
+
+static int choose_targets(struct job *j, struct error *err)
+{
+	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
+
+	if (j->snap.single && !*j->snap.items[0].path)
+		return target_content(j, err);
+	if (!j->wanted.len) {
+		target_all(j);
+		return 0;
+	}
+	if (batch_open(j->store, &batch, err) < 0)
+		return -1;
+	for (size_t i = 0; i < j->wanted.len; i++)
+		if (target_wanted(j, j->wanted.items[i], batch, err) < 0)
+			return -1;
+	return batch_commit(batch, err);
+}
+
+/* ---- bringing it ---- */
+
+static void add_result(struct job *j, const struct target *t, const struct checkout_result *r)
+{
+	struct js *json = js_object();
+
+	js_set_str(json, "path", t->path);
+	js_set_str(json, "state", r->files_written || r->files_removed ? "restored" : "ok");
+	data_set_content(json, "content", &t->content);
+	js_set_int(json, "written", (int64_t)r->files_written);
+	js_set_int(json, "removed", (int64_t)r->files_removed);
+	js_push(j->paths, json);
+	j->sum.files_written += r->files_written;
+	j->sum.files_removed += r->files_removed;
+	j->sum.files_kept += r->files_kept;
+}
+
+static void add_failure(struct job *j, const struct target *t, const struct error *failed)
+{
+	struct js *json = js_object();
+
+	js_set_str(json, "path", t->path);
+	js_set_str(json, "code", error_name(failed->code));
+	js_set_str(json, "message", failed->msg);
+	js_set_str(json, "help", *failed->help ? failed->help : NULL);
+	js_push(j->failed, json);
+	if (!j->first.code)
+		j->first = *failed;
+}
+
+static void help_missing(struct error *err)
+{
+	if (err->code == ERR_NOT_FOUND && !*err->help)
+		error_help(err, "make outputs anew with: mlops run; data comes from the clone that added it");
+}
+
+/* One path that cannot be brought does not keep the others from coming. */
+static int bring(struct job *j, struct error *err)
+{
+	for (size_t i = 0; i < j->len; i++) {
+		struct checkout_result r = { 0 };
+		struct error failed;
+
+		error_clear(&failed);
+		if (checkout_path(&j->checkout, j->targets[i].path, &j->targets[i].content, &r, &failed) == 0) {
+			add_result(j, &j->targets[i], &r);
+			continue;
+		}
+		help_missing(&failed);
+		if (failed.code == ERR_INTERRUPTED) {
+			if (err)
+				*err = failed;
+			return -1;
+		}
+		add_failure(j, &j->targets[i], &failed);
+	}
+	if (!j->first.code)
+		return 0;
+	if (js_len(j->failed) > 1)
+		error_wrap(&j->first, "%zu of %zu paths were not brought, the first", js_len(j->failed), j->len);
+	if (err)
+		*err = j->first;
+	return -1;
+}
+
+/* ---- into a directory ---- */
+
+static void note_code(struct job *j)
+{
+	const char *note = js_get_str(j->snap.code, "note");
+	bool lost = js_get_bool(j->snap.code, "dirty") && j->snap.changes.kind == CONTENT_ABSENT &&
+		    !j->snap.deleted;
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (!j->snap.commit[0] && j->snap.changes.kind == CONTENT_ABSENT)
+		text = xasprintf("no code was recorded%s%s", note ? ": " : "", note ? note : "");
+	else if (lost)
+		text = xasprintf("the code had changes that were not kept%s%s", note ? ": " : "",
+				 note ? note : "");
+	if (text)
+		js_push_str(j->notes, text);
+}
+
+/* Where the project stands in its repository: the code is restored from the repository's top. */
+static int project_subdir(struct job *j, char **ret, struct error *err)
+{
+	CLEANUP(code_version_release) struct code_version cv = { .commit = "" };
+
+	if (git_code_version(&j->scanner, j->ctx->project->root, NULL, &cv, err) < 0)
+		return -1;
+	*ret = xstrdup(cv.subdir ? cv.subdir : "");
+	return 0;
+}
+
+static int open_project_in(struct job *j, struct error *err)
+{
+	CLEANUP(cleanup_free) char *subdir = NULL;
+	CLEANUP(cleanup_fd) int top = open(j->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (top < 0)
+		return error_sys(err, errno, "cannot open %s", j->to);
+	if (project_subdir(j, &subdir, err) < 0)
+		return -1;
+	if (!*subdir || !j->snap.code) {
+		j->tofd = steal_fd(&top);
+		return 0;
+	}
+	if (fs_make_dirs(top, subdir, 0777, err) < 0)
+		return -1;
+	j->tofd = fs_open_beneath(top, subdir, O_RDONLY | O_DIRECTORY, 0, err);
+	return j->tofd < 0 ? -1 : 0;
+}
+
+static int prepare_directory(struct job *j, struct error *err)
+{
+	const struct snapshot *s = &j->snap;
+
+	if (s->code)
+		note_code(j);
+	if (git_restore(j->ctx->project->root, s->code ? s->commit : "", j->store, &s->changes, s->deleted,
+			j->to, err) < 0 || open_project_in(j, err) < 0)
+		return -1;
+	/* it was empty: what stands there is the code just restored, and the run's bytes win */
+	j->checkout.unknown = UNKNOWN_REPLACE;
+	j->scanner.rootfd = j->tofd;
+	j->scanner.cache = NULL;
+	j->scanner.ignore = NULL;
+	return 0;
+}
+
+/* ---- arguments ---- */
+
+static int read_to(struct job *j, const char *to, struct error *err)
+{
+	const struct project *p = j->ctx->project;
+	CLEANUP(cleanup_free) char *mlops = path_join(p->root, ".mlops");
+
+	if (!to)
+		return 0;
+	j->to = *to == '/' ? xstrdup(to) : path_join(j->ctx->dir, to);
+	if (path_contains(mlops, j->to))
+		return error_set(err, ERR_USAGE, "%s is inside .mlops", to);
+	return 0;
+}
+
+static int read_link(struct job *j, const char *link, struct error *err)
+{
+	if (!link)
+		link = settings_get(&j->ctx->project->settings, SETTING_CHECKOUT_LINK);
+	return checkout_link_parse(link, &j->checkout.link, err);
+}
+
+/* Where --to is given, a path is one of the snapshot: the directory has no prefix to start from. */
+static int read_wanted(struct job *j, const struct js *paths, struct error *err)
+{
+	for (size_t i = 0; i < js_len(paths); i++) {
+		char *path;
+
+		if (data_path(j->ctx, js_text(js_at(paths, i)), &path, err) < 0)
+			return -1;
+		strlist_push_owned(&j->wanted, path);
+	}
+	strlist_sort(&j->wanted);
+	strlist_uniq(&j->wanted);
+	return 0;
+}
+
+static int read_args(struct job *j, const struct js *args, struct error *err)
+{
+	const char *from = js_get_str(args, "from");
+
+	j->checkout.unknown = js_get_bool(args, "force") ? UNKNOWN_REPLACE : UNKNOWN_REFUSE;
+	if (read_link(j, js_get_str(args, "link"), err) < 0 ||
+	    read_wanted(j, js_get(args, "paths"), err) < 0)
+		return -1;
+	return from ? snapshot_named(j->ctx, from, &j->snap, err) : snapshot_lock(j->ctx, &j->snap, err);
+}
+
+static struct js *job_result(struct job *j)
+{
+	struct js *result = js_object();
+
+	js_set_str(result, "from", j->snap.label);
+	js_set_str(result, "to", j->to);
+	if (j->to && j->snap.code && j->snap.commit[0])
+		js_set_str(result, "commit", j->snap.commit);
+	js_set(result, "paths", steal(&j->paths));
+	js_set(result, "failed", steal(&j->failed));
+	js_set_int(result, "files_written", (int64_t)j->sum.files_written);
+	js_set_int(result, "files_removed", (int64_t)j->sum.files_removed);
+	js_set_int(result, "files_kept", (int64_t)j->sum.files_kept);
+	js_set(result, "notes", steal(&j->notes));
+	return result;
+}
+
+static int prepare(struct job *j, struct error *err)
+{
+	if (project_store(j->ctx->project, &j->store, err) < 0 ||
+	    data_scanner(j->ctx, NULL, &j->scanner, err) < 0)
+		return -1;
+	j->checkout.store = j->store;
+	j->checkout.scanner = &j->scanner;
+	j->checkout.progress = j->ctx->progress;
+	if (!j->to && data_lock_tree(j->ctx, &j->locks, j->notes, err) < 0)
+		return -1;
+	return data_lock_store(j->ctx, &j->locks, err);
+}
+
+/*
+ * data.checkout {paths[], from, to, force, link} -> {from, to, commit, paths: [{path, state: restored|ok,
+ *     content, written, removed}], failed: [{path, code, message, help}], files_written, files_removed,
+ *     files_kept, notes[]}; with an error when `failed` is not empty.
+ * Without `from`: mlops.lock. Without paths: all. mlops.lock stays as it is.
+ */
+int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	CLEANUP(job_release) struct job j = {
+		.ctx = ctx, .locks = DATA_LOCKS_INIT, .tofd = -1,
+		.paths = js_array(), .notes = js_array(), .failed = js_array(),
+	};
+	int r;
+
+	if (read_to(&j, js_get_str(args, "to"), err) < 0 || prepare(&j, err) < 0 ||
+	    read_args(&j, args, err) < 0 || choose_targets(&j, err) < 0)
+		return -1;
+	if (j.to && prepare_directory(&j, err) < 0)
+		return -1;
+	r = bring(&j, err);
+	*ret_result = job_result(&j);
+	return r;
+}

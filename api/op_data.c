@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* add, cat and lock take: versions go in, bytes come out, conflicts are settled. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "api/data.h"
+#include "api/ops.h"
+#include "api/snapshot.h"
+#include "base/clock.h"
+#include "base/db.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/strlist.h"
+#include "registry/artifacts.h"
+#include "registry/events.h"
+#include "registry/git.h"
+#include "registry/lockfile.h"
+#include "registry/name.h"
+#include "registry/project.h"
+#include "store/ignore.h"
+#include "store/store.h"
+
+/* ---- add ---- */
+
+struct added {
+	char *path;
+	struct content content;
+	int64_t version;
+	bool is_new; /* no version of it had this content before */
+};
+struct adding {
+	struct op_context *ctx;
+	struct lockfile lock;
+	struct data_locks locks;
+	struct added *items;
+	size_t len, cap;
+	struct js *notes;
+};
+
+static void adding_release(struct adding *a)
+{
+	for (size_t i = 0; i < a->len; i++)
+		free(a->items[i].path);
+	free(a->items);
+	lockfile_release(&a->lock);
+	data_unlock(&a->locks);
+	js_free(a->notes);
+}
+
+static void note(struct adding *a, char *text)
+{
+	js_push_str(a->notes, text);
+	free(text);
+}
+
+static int check_ignored(struct adding *a, const char *path, struct error *err)
+{
+	const struct ignore *ignore;
+	struct stat st;
+
+	if (project_ignore(a->ctx->project, &ignore, err) < 0)
+		return -1;
+	if (fs_stat_beneath(a->ctx->project->rootfd, path, &st, err) < 0)
+		return -1;
+	if (!ignore_match(ignore, path, S_ISDIR(st.st_mode)))
+		return 0;
+	error_set(err, ERR_USAGE, "%s is never versioned", path);
+	return error_help(err, "see .mlopsignore; .mlops, .git and Python's caches are always left out");
+}
+
+/* One path has one owner: a step, this add, or an outer directory that was added whole. */
+static int check_overlap(struct adding *a, const char *path, struct error *err)
+{
+	for (size_t i = 0; i < a->lock.len; i++) {
+		const struct lock_entry *e = &a->lock.entries[i];
+		bool same = !strcmp(e->name, path);
+
+		if (e->kind == LOCKED_OUT && (path_contains(e->name, path) || path_contains(path, e->name))) {
+			error_set(err, ERR_CONFLICT, "%s is made by a step", e->name);
+			return error_help(err, "mlops run keeps every version of it; if no step makes it any "
+					       "more, delete its line from mlops.lock");
+		}
+		if (e->kind == LOCKED_DATA && !same && path_contains(e->name, path)) {
+			error_set(err, ERR_CONFLICT, "%s is part of %s, which is one version", path, e->name);
+			return error_help(err, "run: mlops add %s", e->name);
+		}
+	}
+	return 0;
+}
+
+static int add_path(struct adding *a, const char *text, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = NULL;
+
+	if (data_path(a->ctx, text, &path, err) < 0)
+		return -1;
+	if (!strcmp(path, ".")) {
+		error_set(err, ERR_USAGE, "the project itself cannot be one version");
+		return error_help(err, "name the files or directories that hold data; git keeps the code");
+	}
+	if (!strcmp(path, LOCKFILE_NAME)) {
+		error_set(err, ERR_USAGE, "%s is what versions are written to", path);
+		return error_help(err, "commit it to git");
+	}
+	if (check_ignored(a, path, err) < 0 || check_overlap(a, path, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a->len; i++)
+		if (!strcmp(a->items[i].path, path))
+			return 0;
+	GROW(a->items, a->len, a->cap);
+	a->items[a->len++] = (struct added){ .path = steal(&path) };
+	return 0;
+}
+
+static int check_among(const struct adding *a, struct error *err)
+{
+	for (size_t i = 0; i < a->len; i++)
+		for (size_t k = 0; k < a->len; k++)
+			if (i != k && path_contains(a->items[i].path, a->items[k].path)) {
+				error_set(err, ERR_USAGE, "%s is part of %s", a->items[k].path,
+					  a->items[i].path);
+				return error_help(err, "name one of the two");
+			}
+	return 0;
+}
+
+static int store_items(struct adding *a, struct error *err)
+{
+	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
+	struct scanner scanner;
+	struct store *store;
+
+	if (project_store(a->ctx->project, &store, err) < 0 || batch_open(store, &batch, err) < 0 ||
+	    data_scanner(a->ctx, batch, &scanner, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a->len; i++) {
+		struct added *item = &a->items[i];
+
+		if (scan_path(&scanner, item->path, &item->content, NULL, err) < 0)
+			return -1;
+		if (item->content.kind == CONTENT_ABSENT) {
+			error_set(err, ERR_NOT_FOUND, "there is no %s", item->path);
+			return error_help(err, "check the name; it is looked up below %s",
+					  a->ctx->project->root);
+		}
+	}
+	return batch_commit(batch, err);
+}
+
+static int record_item(struct adding *a, struct db *db, struct added *item, struct error *err)
+{
+	const struct project *p = a->ctx->project;
+	const struct lock_entry *before = lockfile_find(&a->lock, LOCKED_DATA, item->path);
+	CLEANUP_JS struct js *body = js_object();
+	char text[CONTENT_TEXT];
+	int64_t now = clock_wall_ms();
+	struct event event = {
+		.actor = p->actor,
+		.origin = a->ctx->origin ? a->ctx->origin : "cli",
+		.operation = "data.add",
+		.subject = item->path,
+		.before = before ? before->value : NULL,
+		.after = content_format(&item->content, text),
+		.body = body,
+	};
+
+	if (artifact_record(db, item->path, &item->content, NULL, p->actor, now, &item->version,
+			    &item->is_new, err) < 0)
+		return -1;
+	if (!item->is_new)
+		return 0;
+	js_set_int(body, "version", item->version);
+	js_set_int(body, "files", (int64_t)item->content.files);
+	js_set_int(body, "size", (int64_t)item->content.size);
+	return event_append(db, &event, now, NULL, err);
+}
+
+static int record_items(struct adding *a, struct error *err)
+{
+	struct db *db;
+
+	if (project_db(a->ctx->project, &db, err) < 0 || db_begin(db, err) < 0)
+		return -1;
+	for (size_t i = 0; i < a->len; i++)
+		if (record_item(a, db, &a->items[i], err) < 0) {
+			db_rollback(db);
+			return -1;
+		}
+	return db_commit(db, err);
+}
+
+/* What was versioned by itself below the path now comes with it. */
+static void drop_inner(struct adding *a, const char *path)
+{
+	for (size_t i = a->lock.len; i-- > 0;) {
+		const struct lock_entry *e = &a->lock.entries[i];
+
+		if (e->kind != LOCKED_DATA || !path_contains(path, e->name) || !strcmp(path, e->name))
+			continue;
+		note(a, xasprintf("%s is now part of %s", e->name, path));
+		lockfile_remove(&a->lock, LOCKED_DATA, e->name);
+	}
+}
+
+static int write_lock(struct adding *a, struct error *err)
+{
+	for (size_t i = 0; i < a->len; i++) {
+		char text[CONTENT_TEXT];
+
+		drop_inner(a, a->items[i].path);
+		lockfile_set(&a->lock, LOCKED_DATA, a->items[i].path,
+			     content_format(&a->items[i].content, text));
+	}
+	return lockfile_save(&a->lock, a->ctx->project->rootfd, err);
+}
+
+/* Git's part is a convenience: the version is kept already, so what fails here is only said. */
+static void tell_git(struct adding *a)
+{
+	CLEANUP(cleanup_free) const char **paths = xcalloc(a->len, sizeof(*paths));
+	const char *root = a->ctx->project->root;
+	struct error refused;
+
+	for (size_t i = 0; i < a->len; i++) {
+		paths[i] = a->items[i].path;
+		if (git_tracks(root, paths[i]))
+			note(a, xasprintf("git tracks %s, too; to keep it here only: git rm -r --cached '%s'",
+					  paths[i], paths[i]));
+	}
+	if (git_ignore_paths(root, paths, a->len, &refused) < 0)
+		note(a, xasprintf("git was not told to ignore it: %s", refused.msg));
+}
+
+static struct js *adding_result(struct adding *a)
+{
+	struct js *result = js_object(), *list = js_array();
+
+	for (size_t i = 0; i < a->len; i++) {
+		const struct added *item = &a->items[i];
+		struct js *json = js_object();
+
+		js_set_str(json, "path", item->path);
+		js_set_int(json, "version", item->version);
+		js_set_bool(json, "new", item->is_new);
+		data_set_content(json, "content", &item->content);
+		js_set_int(json, "files", (int64_t)item->content.files);
+		js_set_int(json, "size", (int64_t)item->content.size);
+		js_push(list, json);
+	}
+	js_set(result, "added", list);
+	js_set(result, "notes", steal(&a->notes));
+	return result;
+}
+
+/*
+ * data.add {paths[]} -> {added: [{path, version, new, content, files, size}], notes[]}
+ * The bytes are durable before the database names them, and the database before mlops.lock does:
+ * after a crash between any two, adding again completes it.
+ */
+int op_add(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	CLEANUP(adding_release) struct adding a = {
+		.ctx = ctx, .lock = LOCKFILE_INIT, .locks = DATA_LOCKS_INIT, .notes = js_array(),
+	};
+	const struct js *paths = js_get(args, "paths");
+
+	if (data_lock_tree(ctx, &a.locks, a.notes, err) < 0 ||
+	    lockfile_load(ctx->project->rootfd, &a.lock, err) < 0)
+		return -1;
+	for (size_t i = 0; i < js_len(paths); i++)
+		if (add_path(&a, js_text(js_at(paths, i)), err) < 0)
+			return -1;
+	if (check_among(&a, err) < 0 || data_lock_store(ctx, &a.locks, err) < 0 ||
+	    store_items(&a, err) < 0 || record_items(&a, err) < 0 || write_lock(&a, err) < 0)
+		return -1;
+	tell_git(&a);
+	*ret_result = adding_result(&a);
+	return 0;
+}
+
+/* ---- cat ---- */
+
+static int write_object(struct op_context *ctx, struct store *store, const struct content *content,
+			struct error *err)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	CLEANUP(cleanup_free) char *buf = xmalloc(1 << 20);
+	char hex[DIGEST_HEX + 1];
+	struct digest seen;
+	struct hasher hasher;
+	uint64_t size;
+	ssize_t n;
+
+	fd = store_open_object(store, &content->id, &size, err);
+	if (fd < 0)
+		return -1;
+	hasher_init(&hasher);
+	while ((n = read(fd, buf, 1 << 20)) > 0) {
+		hasher_update(&hasher, buf, (size_t)n);
+		if (ctx->write(ctx->ctx, buf, (size_t)n) < 0)
+			break;
+	}
+	hasher_final(&hasher, &seen);
+	if (n > 0)
+		return 0; /* the reader has left */
+	if (n < 0 || digest_equal(&seen, &content->id))
+		return n < 0 ? error_set(err, ERR_ENV, "cannot read an object of the store") : 0;
+	error_set(err, ERR_DAMAGED, "object %s is damaged; what was printed is not what was stored",
+		  digest_format(&content->id, hex));
+	return error_help(err, "run: mlops fsck");
+}
+
+static int cat_directory(struct store *store, const struct content *content, const char *text,
+			 struct error *err)
+{
+	CLEANUP(tree_release) struct tree tree = TREE_INIT;
+
+	error_set(err, ERR_USAGE, "%s is a directory of %llu files", text,
+		  (unsigned long long)content->files);
+	if (!digest_is_zero(&content->id) && tree_read(store, &content->id, &tree, NULL) == 0 && tree.len)
+		return error_help(err, "name one of them, such as: mlops cat %s/%s", text,
+				  tree.entries[0].path);
+	return error_help(err, "name a file in it: mlops cat %s/FILE", text);
+}
+
+/* A file that git keeps at a commit, where mlops.lock of that commit does not know the path. */
+static int cat_commit(struct op_context *ctx, const struct snapshot *snap, const char *inside,
+		      struct error *err)
+{
+	CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
+	int rc = git_read(ctx->project->root, snap->commit, inside, 1u << 30, &bytes, err);
+
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return error_set(err, ERR_NOT_FOUND, "%s holds no %s", snap->label, inside);
+	ctx->write(ctx->ctx, bytes.buf, bytes.len);
+	return 0;
+}
+
+static int cat_snapshot(struct op_context *ctx, const struct snapshot *snap, const char *inside,
+			const char *text, struct error *err)
+{
+	struct content content;
+	struct store *store;
+
+	if (project_store(ctx->project, &store, err) < 0)
+		return -1;
+	if (snap->commit[0] && *inside && !snapshot_has(snap, inside))
+		return cat_commit(ctx, snap, inside, err);
+	if (snapshot_content(snap, store, inside, &content, err) < 0)
+		return -1;
+	if (content.kind == CONTENT_TREE)
+		return cat_directory(store, &content, text, err);
+	return write_object(ctx, store, &content, err);
+}
+
+/*
+ * data.cat {name} -> bytes through ctx->write; no result.
+ * NAME, or NAME/PATH with the longest NAME that means something: a version of a directory, a run, a commit.
+ */
+int op_cat(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	const char *text = js_get_str(args, "name");
+	CLEANUP(snapshot_release) struct snapshot snap = SNAPSHOT_INIT;
+	CLEANUP(cleanup_free) char *name = xstrdup(text);
+	struct error first, other;
+	char *slash;
+
+	(void)ret_result;
+	if (snapshot_named(ctx, name, &snap, &first) == 0)
+		return cat_snapshot(ctx, &snap, "", text, err);
+	while (first.code == ERR_NOT_FOUND && (slash = strrchr(name, '/')) && slash != name) {
+		*slash = '\0';
+		if (snapshot_named(ctx, name, &snap, &other) == 0)
+			return cat_snapshot(ctx, &snap, text + (slash - name) + 1, text, err);
+		if (other.code != ERR_NOT_FOUND)
+			first = other;
+	}
+	if (err)
+		*err = first;
+	return -1;
+}
+
+/* ---- lock take ---- */
+
+/* lock.take {side: ours|theirs} -> {side, settled: [{kind, name, value}]} */
+int op_lock_take(struct op_context *ctx, const struct js *args, struct js **ret_result,
+		 struct error *err)
+{
+	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
+	CLEANUP(data_unlock) struct data_locks locks = DATA_LOCKS_INIT;
+	CLEANUP_JS struct js *notes = js_array();
+	const char *side = js_get_str(args, "side");
+	bool ours = !strcmp(side, "ours");
+	struct js *settled;
+
+	if (data_lock_tree(ctx, &locks, notes, err) < 0 ||
+	    lockfile_load(ctx->project->rootfd, &lock, err) < 0)
+		return -1;
+	settled = js_array();
+	for (size_t i = 0; i < lock.len; i++) {
+		const struct lock_entry *e = &lock.entries[i];
+		struct js *json;
+
+		if (!e->other)
+			continue;
+		json = js_object();
+		js_set_str(json, "kind", lock_kind_name(e->kind));
+		js_set_str(json, "name", e->name);
+		js_set_str(json, "value", ours ? e->value : e->other);
+		js_push(settled, json);
+	}
+	*ret_result = js_object();
+	js_set_str(*ret_result, "side", side);
+	js_set(*ret_result, "settled", settled);
+	js_set(*ret_result, "notes", steal(&notes));
+	lockfile_take(&lock, ours);
+	return lockfile_save(&lock, ctx->project->rootfd, err);
+}

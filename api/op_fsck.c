@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fsck: every stored byte is hashed again, then every fact is asked whether the objects it
+ * names are there. Damaged objects go to quarantine first, so what is left to name is what is missing.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "api/data.h"
+#include "api/ops.h"
+#include "base/db.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "base/strbuf.h"
+#include "base/strmap.h"
+#include "registry/artifacts.h"
+#include "registry/project.h"
+#include "store/store.h"
+#include "store/tree.h"
+
+#define AFFECTED_MAX 10 /* facts listed an object; all are counted */
+
+struct object {
+	struct digest id;
+	uint64_t size;
+};
+struct fsck {
+	struct op_context *ctx;
+	struct store *store;
+	struct object *objects;
+	size_t len, cap;
+	uint64_t bytes, checked;
+	struct strmap problems; /* hex -> struct js *, lent by `list` */
+	struct js *list, *foreign, *notes;
+	const char *database;   /* "ok", or what is wrong */
+	struct error db_error;
+	int64_t facts;
+};
+
+static void fsck_release(struct fsck *f)
+{
+	free(f->objects);
+	strmap_release(&f->problems);
+	js_free(f->list);
+	js_free(f->foreign);
+	js_free(f->notes);
+}
+
+static struct js *problem(struct fsck *f, const struct digest *id, const char *what)
+{
+	char hex[DIGEST_HEX + 1];
+	struct js *json = strmap_get(&f->problems, digest_format(id, hex));
+
+	if (json)
+		return json;
+	json = js_object();
+	js_set_str(json, "object", hex);
+	js_set_str(json, "problem", what);
+	js_set(json, "affects", js_array());
+	js_set_int(json, "affected", 0);
+	strmap_set(&f->problems, hex, json);
+	js_push(f->list, json);
+	return json;
+}
+
+static void affects(struct js *json, const char *what)
+{
+	struct js *list = js_get(json, "affects");
+
+	js_set_int(json, "affected", js_get_int(json, "affected", 0) + 1);
+	if (js_len(list) < AFFECTED_MAX)
+		js_push_str(list, what);
+}
+
+static bool stopped(struct fsck *f, const char *what, uint64_t files, struct error *err)
+{
+	const struct progress *p = f->ctx->progress;
+
+	if (!p || !p->report || !p->report(p->ctx, what, files, f->checked, f->bytes))
+		return false;
+	error_set(err, ERR_INTERRUPTED, "interrupted: %llu of %llu bytes were checked",
+		  (unsigned long long)f->checked, (unsigned long long)f->bytes);
+	return true;
+}
+
+/* ---- objects ---- */
+
+static int list_object(void *ctx, const struct digest *id, uint64_t size, const char *name)
+{
+	struct fsck *f = ctx;
+
+	if (!id) {
+		js_push_str(f->foreign, name);
+		return 0;
+	}
+	GROW(f->objects, f->len, f->cap);
+	f->objects[f->len++] = (struct object){ *id, size };
+	f->bytes += size;
+	return 0;
+}
+
+static int check_object(struct fsck *f, const struct object *object, struct error *err)
+{
+	struct error failed;
+
+	if (store_verify(f->store, &object->id, &failed) == 0)
+		return 0;
+	if (failed.code != ERR_DAMAGED && failed.code != ERR_ENV) {
+		/* removed since it was listed: the facts will tell whether anybody misses it */
+		if (failed.code == ERR_NOT_FOUND)
+			return 0;
+		if (err)
+			*err = failed;
+		return -1;
+	}
+	js_set_str(problem(f, &object->id, failed.code == ERR_DAMAGED ? "damaged" : "unreadable"), "message",
+		   failed.msg);
+	return failed.code == ERR_DAMAGED ? store_quarantine(f->store, &object->id, err) : 0;
+}
+
+static int check_objects(struct fsck *f, struct error *err)
+{
+	if (store_each(f->store, list_object, f, err) < 0)
+		return -1;
+	for (size_t i = 0; i < f->len; i++) {
+		if (stopped(f, "check", i, err) || check_object(f, &f->objects[i], err) < 0)
+			return -1;
+		f->checked += f->objects[i].size;
+	}
+	stopped(f, "check", f->len, NULL);
+	return 0;
+}
+
+/* What writers that died left in staging is removed whenever a batch is opened. */
+static int clean_staging(struct fsck *f, struct error *err)
+{
+	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
+
+	return batch_open(f->store, &batch, err);
+}
+
+/* ---- facts ---- */
+
+static void missing(struct fsck *f, const struct digest *id, const char *what, const char *inside)
+{
+	CLEANUP(cleanup_free) char *text = *inside ? xasprintf("%s: %s", what, inside) : xstrdup(what);
+
+	affects(problem(f, id, "missing"), text);
+}
+
+static void check_tree(struct fsck *f, const struct content *content, const char *what)
+{
+	CLEANUP(tree_release) struct tree tree = TREE_INIT;
+	struct error failed;
+
+	if (!store_has(f->store, &content->id)) {
+		missing(f, &content->id, what, "");
+		return;
+	}
+	if (tree_read(f->store, &content->id, &tree, &failed) < 0) {
+		struct js *json = problem(f, &content->id, "incomplete");
+
+		js_set_str(json, "message", failed.msg);
+		affects(json, what);
+		return;
+	}
+	for (size_t i = 0; i < tree.len; i++)
+		if (tree.entries[i].kind != ENTRY_LINK && !store_has(f->store, &tree.entries[i].id))
+			missing(f, &tree.entries[i].id, what, tree.entries[i].path);
+}
+
+static int check_fact(void *ctx, const struct content *content, const char *what)
+{
+	struct fsck *f = ctx;
+
+	f->facts++;
+	if (content->kind == CONTENT_TREE)
+		check_tree(f, content, what);
+	else if (!store_has(f->store, &content->id))
+		missing(f, &content->id, what, "");
+	return 0;
+}
+
+/* A broken database is one finding; the objects were checked all the same. */
+static void check_database(struct fsck *f)
+{
+	struct error *err = &f->db_error;
+	struct db *db;
+
+	error_clear(err);
+	f->database = "ok";
+	if (project_db(f->ctx->project, &db, err) < 0 || db_check(db, err) < 0 ||
+	    artifact_each_content(db, check_fact, f, err) < 0)
+		f->database = err->msg;
+}
+
+/* ---- the verdict ---- */
+
+static struct js *fsck_result(struct fsck *f)
+{
+	struct js *result = js_object();
+
+	js_set_int(result, "objects", (int64_t)f->len);
+	js_set_int(result, "bytes", (int64_t)f->bytes);
+	js_set_int(result, "facts", f->facts);
+	js_set_str(result, "database", f->database);
+	js_set(result, "problems", steal(&f->list));
+	js_set(result, "foreign", steal(&f->foreign));
+	js_set(result, "notes", steal(&f->notes));
+	return result;
+}
+
+static int verdict(struct fsck *f, struct error *err)
+{
+	size_t n = js_len(f->list);
+
+	if (f->db_error.code) {
+		if (err) {
+			*err = f->db_error;
+			err->code = ERR_DAMAGED;
+		}
+		if (n)
+			error_wrap(err, "%zu objects are damaged or missing, and the database", n);
+		return -1;
+	}
+	if (!n)
+		return 0;
+	error_set(err, ERR_DAMAGED, "%zu object%s damaged or missing", n, n == 1 ? " is" : "s are");
+	return error_help(err, "make outputs anew with: mlops run; put data back in its place and run: mlops add "
+			       "PATH");
+}
+
+/*
+ * store.fsck {} -> {objects, bytes, facts, database: "ok"|text, problems: [{object, problem:
+ *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected}], foreign[], notes[]}
+ * ERR_DAMAGED, with the result, when anything is wrong.
+ */
+int op_fsck(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	CLEANUP(fsck_release) struct fsck f = {
+		.ctx = ctx, .list = js_array(), .foreign = js_array(), .notes = js_array(),
+	};
+	CLEANUP(data_unlock) struct data_locks locks = DATA_LOCKS_INIT;
+	int r;
+
+	(void)args;
+	if (project_store(ctx->project, &f.store, err) < 0 || data_lock_store(ctx, &locks, err) < 0 ||
+	    clean_staging(&f, err) < 0 || check_objects(&f, err) < 0)
+		return -1;
+	check_database(&f);
+	if (js_len(f.foreign))
+		js_push_str(f.notes, "some files in the store are no objects; nothing uses them");
+	r = verdict(&f, err);
+	*ret_result = fsck_result(&f);
+	return r;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/snapshot.h"
+#include <math.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include "api/data.h"
+#include "api/ops.h"
+#include "base/db.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/strlist.h"
+#include "pipeline/grammar.h"
+#include "pipeline/results.h"
+#include "registry/git.h"
+#include "registry/lockfile.h"
+#include "registry/name.h"
+#include "registry/project.h"
+#include "registry/runs.h"
+
+#define LOCK_MAX_BYTES (64u << 20)
+
+void snapshot_release(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->len; i++)
+		free(s->items[i].path);
+	free(s->items);
+	free(s->label);
+	free(s->deleted);
+	free(s->pipeline);
+	js_free(s->params);
+	js_free(s->metrics);
+	js_free(s->code);
+	*s = (struct snapshot)SNAPSHOT_INIT;
+}
+
+static struct snapshot_item *add_item(struct snapshot *s, const char *path,
+				      const struct content *content)
+{
+	GROW(s->items, s->len, s->cap);
+	s->items[s->len] = (struct snapshot_item){ .path = xstrdup(path), .content = *content };
+	return &s->items[s->len++];
+}
+
+/* By path; of one path, what a run made comes before what it read. */
+static int item_compare(const void *a, const void *b)
+{
+	const struct snapshot_item *x = a, *y = b;
+	int order = strcmp(x->path, y->path);
+
+	return order ? order : (int)x->input - (int)y->input;
+}
+
+static void sort_items(struct snapshot *s)
+{
+	size_t n = 0;
+
+	if (s->len)
+		qsort(s->items, s->len, sizeof(*s->items), item_compare);
+	for (size_t i = 0; i < s->len; i++) {
+		if (n && !strcmp(s->items[n - 1].path, s->items[i].path))
+			free(s->items[i].path);
+		else
+			s->items[n++] = s->items[i];
+	}
+	s->len = n;
+}
+
+/* ---- from mlops.lock ---- */
+
+static void take_lock(struct snapshot *s, const struct lockfile *lock)
+{
+	struct content content;
+
+	for (size_t i = 0; i < lock->len; i++) {
+		const struct lock_entry *e = &lock->entries[i];
+
+		if ((e->kind == LOCKED_DATA || e->kind == LOCKED_OUT) &&
+		    content_parse(e->value, &content))
+			add_item(s, e->name, &content);
+	}
+	sort_items(s);
+}
+
+int snapshot_lock(struct op_context *ctx, struct snapshot *ret, struct error *err)
+{
+	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
+
+	if (lockfile_load(ctx->project->rootfd, &lock, err) < 0 || lockfile_check(&lock, err) < 0)
+		return -1;
+	*ret = (struct snapshot){ .label = xstrdup(LOCKFILE_NAME) };
+	take_lock(ret, &lock);
+	return 0;
+}
+
+static int from_commit(struct op_context *ctx, const struct name *name, struct snapshot *s,
+		       struct error *err)
+{
+	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	int rc = git_read(ctx->project->root, name->commit, LOCKFILE_NAME, LOCK_MAX_BYTES, &text, err);
+
+	if (rc < 0)
+		return -1;
+	if (rc > 0 && (lockfile_parse(text.buf, text.len, &lock, err) < 0 ||
+		       lockfile_check(&lock, err) < 0))
+		return error_wrap(err, "commit %.12s", name->commit);
+	s->label = xasprintf("commit %.12s", name->commit);
+	memcpy(s->commit, name->commit, sizeof(s->commit));
+	s->code = js_object();
+	js_set_str(s->code, "commit", name->commit);
+	js_set_bool(s->code, "dirty", false);
+	take_lock(s, &lock);
+	return 0;
+}
+
+/* ---- from a run ---- */
+
+static void take_contents(struct snapshot *s, const struct js *list, bool input)
+{
+	for (size_t i = 0; i < js_len(list); i++) {
+		const struct js *json = js_at(list, i);
+		const char *path = js_get_str(json, "path"), *text = js_get_str(json, "content");
+		const char *use = js_get_str(json, "use");
+		struct snapshot_item *item;
+		struct content content;
+
+		if (!path || !text || !content_parse(text, &content))
+			continue;
+		content.size = (uint64_t)js_get_int(json, "size", 0);
+		content.files = (uint64_t)js_get_int(json, "files", 0);
+		item = add_item(s, path, &content);
+		item->input = input;
+		item->metrics = use && !strcmp(use, "metrics");
+	}
+}
+
+static void take_code(struct snapshot *s, const struct js *tags)
+{
+	const char *commit = js_get_str(tags, "mlflow.source.git.commit");
+	const char *changes = js_get_str(tags, "mlops.code.changes");
+	const char *deleted = js_get_str(tags, "mlops.code.deleted");
+	const char *dirty = js_get_str(tags, "mlops.code.dirty");
+	const char *file = js_get_str(tags, "mlflow.source.name");
+
+	snprintf(s->commit, sizeof(s->commit), "%s", commit ? commit : "");
+	if (changes && !content_parse(changes, &s->changes))
+		s->changes = (struct content){ .kind = CONTENT_ABSENT };
+	s->deleted = deleted ? xstrdup(deleted) : NULL;
+	s->pipeline = file ? xstrdup(file) : NULL;
+	s->code = js_object();
+	js_set_str(s->code, "commit", commit);
+	js_set_str(s->code, "branch", js_get_str(tags, "mlflow.source.git.branch"));
+	js_set_bool(s->code, "dirty", changes || deleted || (dirty && !strcmp(dirty, "true")));
+	js_set_str(s->code, "changes", changes);
+	js_set_str(s->code, "note", js_get_str(tags, "mlops.code.note"));
+}
+
+static int from_run(struct op_context *ctx, const struct name *name, struct snapshot *s,
+		    struct error *err)
+{
+	CLEANUP_JS struct js *run = NULL;
+	CLEANUP_JS struct js *above = NULL;
+	const char *parent;
+	struct db *db;
+
+	if (project_db(ctx->project, &db, err) < 0 || run_load(db, name->run, &run, err) < 0)
+		return -1;
+	/* the code is recorded once, with the pipeline run */
+	parent = js_get_str(run, "parent");
+	if (parent && run_load(db, parent, &above, err) < 0)
+		return -1;
+	s->label = xasprintf("run %.8s", name->run);
+	memcpy(s->run, name->run, sizeof(s->run));
+	take_contents(s, js_get(run, "outputs"), false);
+	take_contents(s, js_get(run, "inputs"), true);
+	sort_items(s);
+	s->params = js_ref(js_get(run, "params"));
+	s->metrics = js_ref(js_get(run, "metrics"));
+	take_code(s, js_get(above ? above : run, "tags"));
+	return 0;
+}
+
+/* ---- from a name ---- */
+
+static void from_content(const struct name *name, struct snapshot *s)
+{
+	char hex[DIGEST_HEX + 1];
+
+	s->single = true;
+	if (name->kind == NAME_ARTIFACT)
+		s->label = xasprintf("%s@v%lld", name->artifact, (long long)name->version);
+	else
+		s->label = xasprintf("sha256:%.12s", digest_format(&name->content.id, hex));
+	add_item(s, name->kind == NAME_ARTIFACT ? name->artifact : "", &name->content);
+}
+
+static bool from_locked_path(struct op_context *ctx, const char *text, struct snapshot *s)
+{
+	CLEANUP(cleanup_free) char *path = NULL;
+	struct content content;
+
+	if (data_path(ctx, text, &path, NULL) < 0 || !data_locked(ctx, path, &content))
+		return false;
+	s->single = true;
+	s->label = xasprintf("%s in %s", path, LOCKFILE_NAME);
+	add_item(s, path, &content);
+	return true;
+}
+
+static int from_name(struct op_context *ctx, const struct name *name, struct snapshot *s,
+		     struct error *err)
+{
+	switch (name->kind) {
+	case NAME_RUN:
+		return from_run(ctx, name, s, err);
+	case NAME_COMMIT:
+		return from_commit(ctx, name, s, err);
+	default:
+		from_content(name, s);
+		return 0;
+	}
+}
+
+int snapshot_named(struct op_context *ctx, const char *text, struct snapshot *ret, struct error *err)
+{
+	CLEANUP(snapshot_release) struct snapshot s = SNAPSHOT_INIT;
+	struct error failed;
+	struct name name;
+
+	if (name_resolve(ctx->project, text, ACCEPT_ANY, &name, &failed) < 0) {
+		if (failed.code != ERR_NOT_FOUND || !from_locked_path(ctx, text, &s)) {
+			if (err)
+				*err = failed;
+			return -1;
+		}
+	} else if (from_name(ctx, &name, &s, err) < 0) {
+		return -1;
+	}
+	*ret = s;
+	s = (struct snapshot)SNAPSHOT_INIT;
+	return 0;
+}
+
+/* ---- from the disk ---- */
+
+static void take_param(void *ctx, const char *key, const struct js *value)
+{
+	struct js *params = ctx;
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	if (js_typeof(value) == JS_STR)
+		strbuf_puts(&text, js_text(value));
+	else
+		js_dump(value, JS_COMPACT, &text);
+	js_set_str(params, key, text.buf);
+}
+
+/* Params as they are now; without a readable pipeline file there are none to compare. */
+static void disk_params(struct op_context *ctx, const struct snapshot *like, struct snapshot *s)
+{
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
+	const char *file = like->pipeline ? like->pipeline : "pipeline.ini";
+
+	if (pipeline_load(ctx->project->rootfd, file, NULL, &pipeline, NULL) < 0)
+		return;
+	s->params = js_object();
+	pipeline_each_param(pipeline->params, take_param, s->params);
+}
+
+static void disk_metrics(struct op_context *ctx, const struct snapshot *like, struct snapshot *s)
+{
+	s->metrics = js_object();
+	for (size_t i = 0; i < like->len; i++) {
+		CLEANUP(metric_list_release) struct metric_list list = METRIC_LIST_INIT;
+		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+		const char *path = like->items[i].path;
+
+		if (!like->items[i].metrics ||
+		    io_read_file(ctx->project->rootfd, path, RESULTS_MAX_BYTES, &text, NULL) < 0 ||
+		    results_parse_metrics(text.buf, text.len, path, &list, NULL) < 0)
+			continue;
+		for (size_t k = 0; k < list.len; k++)
+			js_set_real(s->metrics, list.items[k].key, list.items[k].value);
+	}
+}
+
+static int disk_code(struct op_context *ctx, const struct scanner *scanner, struct snapshot *s,
+		     struct error *err)
+{
+	CLEANUP(code_version_release) struct code_version cv = { .commit = "" };
+
+	if (git_code_version(scanner, ctx->project->root, NULL, &cv, err) < 0)
+		return -1;
+	memcpy(s->commit, cv.commit, sizeof(s->commit));
+	s->code = js_object();
+	js_set_str(s->code, "commit", cv.commit[0] ? cv.commit : NULL);
+	js_set_str(s->code, "branch", cv.branch);
+	js_set_bool(s->code, "dirty", cv.dirty);
+	js_set_str(s->code, "note", cv.note);
+	return 0;
+}
+
+int snapshot_disk(struct op_context *ctx, const struct snapshot *like, struct snapshot *ret,
+		  struct error *err)
+{
+	CLEANUP(snapshot_release) struct snapshot s = SNAPSHOT_INIT;
+	struct scanner scanner;
+
+	if (data_scanner(ctx, NULL, &scanner, err) < 0)
+		return -1;
+	s.label = xstrdup("the files here");
+	s.single = like->single;
+	for (size_t i = 0; i < like->len; i++) {
+		struct content content;
+
+		if (scan_path(&scanner, like->items[i].path, &content, NULL, err) < 0)
+			return -1;
+		add_item(&s, like->items[i].path, &content)->input = like->items[i].input;
+	}
+	if (like->params)
+		disk_params(ctx, like, &s);
+	if (like->metrics)
+		disk_metrics(ctx, like, &s);
+	if (like->code && disk_code(ctx, &scanner, &s, err) < 0)
+		return -1;
+	*ret = s;
+	s = (struct snapshot)SNAPSHOT_INIT;
+	return 0;
+}
+
+/* ---- asking ---- */
+
+const struct snapshot_item *snapshot_find(const struct snapshot *s, const char *path)
+{
+	size_t low = 0, high = s->len;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(s->items[mid].path, path);
+
+		if (!order)
+			return &s->items[mid];
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+static const struct snapshot_item *item_above(const struct snapshot *s, const char *path)
+{
+	for (size_t i = 0; i < s->len; i++)
+		if (*s->items[i].path && path_contains(s->items[i].path, path))
+			return &s->items[i];
+	return NULL;
+}
+
+bool snapshot_has(const struct snapshot *s, const char *path)
+{
+	for (size_t i = 0; i < s->len; i++)
+		if (path_contains(s->items[i].path, path) || path_contains(path, s->items[i].path))
+			return true;
+	return false;
+}
+
+static int list_paths(const struct snapshot *s, const char *path, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist paths = STRLIST_INIT;
+	const char *nearest;
+
+	for (size_t i = 0; i < s->len; i++)
+		strlist_push(&paths, s->items[i].path);
+	nearest = strlist_nearest(&paths, path);
+	if (!*path)
+		error_set(err, ERR_USAGE, "%s holds %zu paths", s->label, s->len);
+	else
+		error_set(err, ERR_NOT_FOUND, "%s holds no %s", s->label, path);
+	if (nearest && *path)
+		return error_help(err, "did you mean %s?", nearest);
+	return s->len ? error_help(err, "name one of its paths, such as %s", s->items[0].path) : -1;
+}
+
+int snapshot_content(const struct snapshot *s, struct store *store, const char *path,
+		     struct content *ret, struct error *err)
+{
+	const struct snapshot_item *item;
+
+	if (s->single) {
+		*ret = s->items[0].content;
+		return *path ? data_inside(store, &s->items[0].content, path, NULL, ret, err) : 0;
+	}
+	item = *path ? item_above(s, path) : NULL;
+	if (!item)
+		return list_paths(s, path, err);
+	*ret = item->content;
+	if (!strcmp(item->path, path))
+		return 0;
+	return data_inside(store, &item->content, path + strlen(item->path) + 1, NULL, ret, err);
+}
