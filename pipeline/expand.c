@@ -194,6 +194,10 @@ int expand_text(const struct expand_scope *scope, const char *text, char **ret, 
 {
 	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
 
+	if (!strchr(text, '$')) {
+		*ret = xstrdup(text);
+		return 0;
+	}
 	for (size_t i = 0; text[i];) {
 		size_t plain = strcspn(text + i, "$");
 		strbuf_add(&out, text + i, plain);

@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "base/strlist.h"
 #include "pipeline/params.h"
 #include "pipeline/plan.h"
 #include "pipeline/show.h"
@@ -44,36 +43,30 @@ static void add_content(struct strbuf *form, const char *name, const struct cont
 {
 	char text[CONTENT_TEXT];
 
-	strbuf_printf(form, "%s %s ", name, content_format(content, text));
+	strbuf_puts(form, name);
+	strbuf_putc(form, ' ');
+	strbuf_puts(form, content_format(content, text));
+	strbuf_putc(form, ' ');
 	show_escape(form, path);
 	strbuf_putc(form, '\n');
 }
 
-/* "param KEY JSON"; a blank in the key is escaped too. */
+/* "param KEY JSON"; a blank in the key is escaped too. The node has them sorted. */
 static void add_params(struct strbuf *form, const struct js *params)
 {
-	CLEANUP(strlist_release) struct strlist keys = STRLIST_INIT;
 	CLEANUP_STRBUF struct strbuf json = STRBUF_INIT;
 
-	for (void *it = js_iter(params); it; it = js_next(params, it))
-		strlist_push(&keys, js_iter_key(it));
-	strlist_sort(&keys);
-	for (size_t i = 0; i < keys.len; i++) {
-		const char *key = keys.items[i];
-		size_t len;
+	for (void *it = js_iter(params); it; it = js_next(params, it)) {
+		const char *key = js_iter_key(it);
 		strbuf_puts(form, "param ");
-		for (; *key; key += len) {
-			CLEANUP(cleanup_free) char *part = NULL;
-			len = strcspn(key, " ");
-			part = xstrndup(key, len);
+		for (const char *blank; (blank = strchr(key, ' ')); key = blank + 1) {
+			CLEANUP(cleanup_free) char *part = xstrndup(key, (size_t)(blank - key));
 			show_escape(form, part);
-			if (key[len] == ' ') {
-				strbuf_puts(form, "\\x20");
-				len++;
-			}
+			strbuf_puts(form, "\\x20");
 		}
+		show_escape(form, key);
 		strbuf_clear(&json);
-		js_dump(js_get(params, keys.items[i]), JS_CANONICAL, &json);
+		js_dump(js_iter_value(it), JS_CANONICAL, &json);
 		strbuf_putc(form, ' ');
 		show_escape(form, json.buf);
 		strbuf_putc(form, '\n');

@@ -21,12 +21,18 @@ static void builder_release(struct plan_builder *b)
 		strlist_release(&matches->leftovers);
 		free(matches);
 	}
+	for (size_t i = 0; i < b->params.len; i++) {
+		struct plan_params *params = b->params.entries[i].value;
+		js_free(params->flat);
+		js_free(params->file);
+		free(params);
+	}
 	free(b->nodes);
 	free(b->made);
 	free(b->edges);
-	js_free(b->no_params);
 	strlist_release(&b->param_keys);
 	strlist_release(&b->candidates);
+	strmap_release(&b->params);
 	strmap_release(&b->outputs);
 	strmap_release(&b->present);
 	strmap_release(&b->patterns);
@@ -119,7 +125,6 @@ int plan_make(int rootfd, const struct pipeline *pipeline, const struct strlist 
 		.pipeline = pipeline,
 		.len = pipeline->nsteps,
 		.nodes = xcalloc(pipeline->nsteps, sizeof(*b.nodes)),
-		.no_params = js_object(),
 		.once_made = once_made,
 	};
 	CLEANUP(cleanup_free) uint32_t *order = NULL;

@@ -30,6 +30,7 @@ struct plan_node {
 	struct strlist leftovers; /* matched a glob, but were made by an instance that is no more: ignored */
 	struct plan_output *outputs; /* out, metrics, plots, sorted by path */
 	size_t noutputs;
+	/* Nodes may share these two objects, so nobody changes them. */
 	struct js *params;        /* flat object "train.lr": value, of params= and ${params.*}, sorted keys */
 	struct js *params_file;   /* nested object of params= only, for $MLOPS_PARAMS */
 	struct plan_node **needs; /* direct upstream nodes */

@@ -27,6 +27,10 @@ struct plan_made {
 struct plan_matches {
 	struct strlist inputs, leftovers;
 };
+/* What nodes that read the same params share. */
+struct plan_params {
+	struct js *flat, *file;
+};
 struct plan_builder {
 	int rootfd;
 	const struct pipeline *pipeline;
@@ -38,7 +42,7 @@ struct plan_builder {
 	struct plan_edge *edges;
 	size_t nedges, edges_cap;
 	struct strlist param_keys; /* all leaves, sorted */
-	struct js *no_params;    /* the one empty object of all nodes without params */
+	struct strmap params;    /* keys -> struct plan_params * */
 
 	/* Filled when first needed. */
 	struct strmap present;   /* inputs known to be on disk */

@@ -43,8 +43,9 @@ static bool matches(const char *pattern, const char *path)
 		if (*name == '.' && (deep || *p != '.'))
 			return false;
 		name = strchr(name, '/');
-		if (!name++)
+		if (!name)
 			return true;
+		name++;
 		if (!deep)
 			p += len + (p[len] == '/');
 	}

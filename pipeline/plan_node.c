@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "pipeline/expand.h"
 #include "pipeline/params.h"
 #include "pipeline/plan_internal.h"
@@ -286,10 +287,39 @@ static int unknown_param(const struct plan_builder *b, const char *wanted, struc
 	return error_help(err, "declare it in [params] or in the params file");
 }
 
+/* Steps that read the same params share them: `keys` are those of the file, `used` are all. */
+static struct plan_params *params_of(struct plan_builder *b, const struct strlist *keys, const struct strlist *used)
+{
+	const struct strlist *const lists[] = { keys, used };
+	CLEANUP_STRBUF struct strbuf name = STRBUF_INIT;
+	struct plan_params *params;
+
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		for (size_t i = 0; i < lists[l]->len; i++) {
+			strbuf_puts(&name, lists[l]->items[i]);
+			strbuf_putc(&name, '\n');
+		}
+		strbuf_putc(&name, '\n');
+	}
+	params = strmap_get(&b->params, name.buf);
+	if (params)
+		return params;
+	params = xcalloc(1, sizeof(*params));
+	params->file = js_object();
+	params->flat = js_object();
+	for (size_t i = 0; i < keys->len; i++)
+		param_set(params->file, keys->items[i], js_ref(param_find(b->pipeline->params, keys->items[i])), NULL);
+	for (size_t i = 0; i < used->len; i++)
+		js_set(params->flat, used->items[i], js_ref(param_find(b->pipeline->params, used->items[i])));
+	strmap_set(&b->params, name.buf, params);
+	return params;
+}
+
 static int fill_params(struct plan_builder *b, struct plan_node *node, struct strlist *used, struct error *err)
 {
 	const struct textlist *wanted = &node->step->params;
 	CLEANUP(strlist_release) struct strlist keys = STRLIST_INIT;
+	const struct plan_params *params;
 
 	for (size_t i = 0; i < wanted->len; i++) {
 		const char *text = wanted->items[i].text;
@@ -299,25 +329,15 @@ static int fill_params(struct plan_builder *b, struct plan_node *node, struct st
 			return plan_fault(b, node->step, wanted->items[i].at, err);
 		}
 	}
-	if (!keys.len && !used->len) {
-		node->params = js_ref(b->no_params);
-		node->params_file = js_ref(b->no_params);
-		return 0;
-	}
 	strlist_sort(&keys);
 	strlist_uniq(&keys);
-	node->params_file = js_object();
-	for (size_t i = 0; i < keys.len; i++) {
-		struct js *value = js_ref(param_find(b->pipeline->params, keys.items[i]));
-		if (param_set(node->params_file, keys.items[i], value, err) < 0)
-			return plan_fault(b, node->step, node->step->at, err);
+	for (size_t i = 0; i < keys.len; i++)
 		strlist_push(used, keys.items[i]);
-	}
 	strlist_sort(used);
 	strlist_uniq(used);
-	node->params = js_object();
-	for (size_t i = 0; i < used->len; i++)
-		js_set(node->params, used->items[i], js_ref(param_find(b->pipeline->params, used->items[i])));
+	params = params_of(b, &keys, used);
+	node->params = js_ref(params->flat);
+	node->params_file = js_ref(params->file);
 	return 0;
 }
 

@@ -173,6 +173,8 @@ static bool next_item(struct parser *p, const struct ini_line *line, size_t *pos
 static void read_items(struct parser *p, const struct ini_entry *entry, struct textlist *ret,
 		       bool (*check)(struct parser *, const struct item *))
 {
+	ret->cap = entry->nlines;
+	ret->items = ret->cap ? xcalloc(ret->cap, sizeof(*ret->items)) : NULL;
 	for (size_t i = 0; i < entry->nlines; i++) {
 		size_t pos = 0;
 		struct item item;
@@ -185,7 +187,7 @@ static void read_items(struct parser *p, const struct ini_entry *entry, struct t
 				textlist_push(ret, xstrndup(item.text, item.len), item.at);
 		}
 	}
-	if (ret->len) {
+	if (ret->len && ret->len < ret->cap) {
 		ret->items = xreallocarray(ret->items, ret->len, sizeof(*ret->items));
 		ret->cap = ret->len;
 	}

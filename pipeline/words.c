@@ -43,6 +43,8 @@ static bool is_shell(const char *word)
 	const char *base = strrchr(word, '/');
 
 	base = base ? base + 1 : word;
+	if (strlen(base) > 4)
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(shells); i++)
 		if (!strcmp(base, shells[i]))
 			return true;
@@ -159,10 +161,19 @@ static void take_quote(struct splitter *s, char c)
 	s->pos++;
 }
 
-static int take_byte(struct splitter *s, struct error *err)
+/* A run of bytes that mean nothing, or one that may. */
+static int take_next(struct splitter *s, struct error *err)
 {
-	char c = s->cmd[s->pos];
+	const char *at = s->cmd + s->pos;
+	size_t plain = strcspn(at, s->quote == SINGLE ? "'$" : " \t\n$'\"\\|&;<>`*?");
+	char c = *at;
 
+	if (plain) {
+		begin_word(s);
+		strbuf_add(&s->word, at, plain);
+		s->pos += plain;
+		return 0;
+	}
 	if (!s->quote && is_blank(c)) {
 		end_word(s);
 		s->pos++;
@@ -208,7 +219,7 @@ int expand_command(const struct expand_scope *scope, const char *cmd, struct str
 	int r = 0;
 
 	while (!r && cmd[s.pos])
-		r = take_byte(&s, err);
+		r = take_next(&s, err);
 	if (!r && s.quote) {
 		error_set(err, ERR_USAGE, "a %s quote is not closed", s.quote == SINGLE ? "single" : "double");
 		r = expand_fault(scope, s.quote_pos);
