@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 
 #define MAX_SCRIPT (1u << 20)
 #define MAX_TABLES 8 /* more of them are named by their directories */
@@ -47,7 +48,8 @@ static bool is_simple(const char *path)
 	for (const unsigned char *c = (const unsigned char *)path; *c; c++)
 		if (!isalnum(*c) && !strchr("._-/+= ", *c) && *c < 0x80)
 			return false;
-	return !strstr(path, "..") && !strstr(path, "//") && !ends_with(path, "/") && !ends_with(path, " ");
+	return utf8_span(path, strlen(path)) == strlen(path) && !strstr(path, "..") &&
+	       !strstr(path, "//") && !ends_with(path, "/") && !ends_with(path, " ");
 }
 
 enum kind { IS_ABSENT, IS_FILE, IS_DIR };

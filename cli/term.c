@@ -40,14 +40,14 @@ static bool is_dumb(void)
 
 static enum term_color color_wanted(enum term_color said, const struct settings *settings)
 {
-	static const struct settings defaults;
+	const char *word = settings ? settings_get(settings, SETTING_UI_COLOR) : getenv("MLOPS_UI_COLOR");
 	enum term_color wanted;
 
 	if (said != TERM_COLOR_UNSAID)
 		return said;
 	if (env_is_set("NO_COLOR"))
 		return TERM_COLOR_NEVER;
-	if (!term_color_parse(settings_get(settings ? settings : &defaults, SETTING_UI_COLOR), &wanted))
+	if (!word || !term_color_parse(word, &wanted))
 		return TERM_COLOR_AUTO;
 	return wanted;
 }
