@@ -87,12 +87,12 @@ static void print_plan(struct print *p, const struct js *result)
 void print_run(struct print *p, const struct js *result)
 {
 	const struct js *steps = js_get(result, "steps");
+	int64_t total = js_get_int(result, "total", 0);
 	char number[HUMAN], time[HUMAN];
 
 	if (!js_len(steps)) {
-		human_count((uint64_t)js_get_int(result, "total", 0), number);
 		print_put(p, STYLE_GOOD, "up to date");
-		print_put(p, STYLE_DIM, "  (%s steps, %s)\n", number,
+		print_put(p, STYLE_DIM, "  (%s step%s, %s)\n", human_count((uint64_t)total, number), total == 1 ? "" : "s",
 			  human_duration(js_get_int(result, "duration_ms", 0), time));
 		return;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 #include "base/error.h"
+#include "base/strbuf.h"
 #include "pipeline/results.h"
 #include "pipeline/run.h"
 #include "registry/git.h"
@@ -52,6 +53,7 @@ struct task {
 	struct js *record;
 	struct steplog *log;
 	struct strlist tail;      /* last lines of the log */
+	struct strbuf unseen[2];  /* by stream: the start of a line that no event has told yet */
 	int64_t start_ms, end_ms, start_mono_ms, duration_ms;
 	struct loop_timer *timer; /* the timeout, then the grace before KILL */
 	bool timed_out, interrupted;
@@ -98,7 +100,7 @@ struct engine {
 	struct task *tasks;       /* by index of the node */
 	struct task **ready;      /* in order of becoming ready */
 	size_t nready;
-	size_t total, done;       /* selected tasks */
+	size_t total, done, todo; /* selected tasks; those not fresh at the first look */
 	int jobs, running, restoring, finishing;
 	double cpu_total, cpu_used;
 	int64_t mem_total, mem_used;
@@ -118,6 +120,7 @@ struct engine {
 
 /* run.c: events */
 void engine_emit(struct engine *, struct js *event); /* takes it */
+void engine_emit_run(struct engine *);
 void engine_note(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* schedule.c: runs every task of the engine to its end. */

@@ -90,6 +90,7 @@ static int finish_inputs(struct finishing *f, struct task *t)
 		if (content_equal(now, &t->inputs[i]))
 			continue;
 		t->inputs_changed = true;
+		js_set_bool(t->record, "inputs_changed", true);
 		strlist_push_owned(&t->notes, xasprintf("step %s: input %s changed while it ran: its result is kept, but "
 							"will not be reused",
 							t->node->name, path));

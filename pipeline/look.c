@@ -379,6 +379,8 @@ static int explain_stale(struct looker *l, struct plan_node *node, struct step_l
 	}
 	now = look_record(l, node);
 	key_explain(last, now, &look->reasons);
+	if (!look->reasons.len && js_get_bool(last, "inputs_changed"))
+		reason(look, xstrdup("an input changed while it last ran"));
 	if (!look->reasons.len)
 		reason(look, xstrdup("its last result is not in the store any more"));
 	return 0;
@@ -454,7 +456,7 @@ int look_node(struct looker *l, struct plan_node *node, const struct step_look *
 	return judge(l, node, look, err);
 }
 
-void look_accept(struct looker *l, struct plan_node *node, const struct content *outputs)
+void look_accept(struct looker *l, struct plan_node *node, const struct content *outputs, bool reusable)
 {
 	CLEANUP(cleanup_free) char *name = lock_name(l, node);
 	struct step_look *look = look_of(l, node);
@@ -464,7 +466,10 @@ void look_accept(struct looker *l, struct plan_node *node, const struct content 
 		remember(l, node->outputs[i].path, &outputs[i]);
 		lockfile_set(&l->lock, LOCKED_OUT, node->outputs[i].path, content_format(&outputs[i], text));
 	}
-	lockfile_set(&l->lock, LOCKED_STEP, name, digest_format(&look->key, hex));
+	if (reusable)
+		lockfile_set(&l->lock, LOCKED_STEP, name, digest_format(&look->key, hex));
+	else
+		lockfile_remove(&l->lock, LOCKED_STEP, name);
 	if (look->outputs != outputs) {
 		free(look->outputs);
 		look->outputs = xmemdup(outputs, node->noutputs * sizeof(*outputs));

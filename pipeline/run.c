@@ -165,7 +165,7 @@ static struct js *failure_result(const struct engine *e)
 	char *text;
 
 	js_set_str(failure, "step", t->node->name);
-	js_set_str(failure, "cause", t->timed_out ? "timeout" : causes[t->exit.cause]);
+	js_set_str(failure, "cause", t->timed_out ? "timeout" : t->run[0] ? causes[t->exit.cause] : "start");
 	js_set_str(failure, "message", t->err.msg);
 	js_set_str(failure, "help", t->err.help[0] ? t->err.help : NULL);
 	js_set_int(failure, "exit_code", t->exit.code);
@@ -173,7 +173,7 @@ static struct js *failure_result(const struct engine *e)
 	for (size_t i = 0; i < t->tail.len; i++)
 		js_push_str(log, t->tail.items[i]);
 	js_set(failure, "log", log);
-	if (t->start_ms) {
+	if (t->run[0]) {
 		text = steplog_path(e->run, t->node->name);
 		js_set_str(failure, "log_file", text);
 		free(text);
@@ -228,6 +228,8 @@ static void task_release(struct task *t)
 	js_free(t->record);
 	strlist_release(&t->tail);
 	strlist_release(&t->notes);
+	strbuf_release(&t->unseen[RUNNER_STDOUT]);
+	strbuf_release(&t->unseen[RUNNER_STDERR]);
 	free(t->inputs);
 	free(t->outputs);
 	metric_list_release(&t->metrics);
@@ -262,6 +264,7 @@ static void make_tasks(struct engine *e)
 		struct plan_node *node = &e->plan->nodes[i];
 		struct task *t = &e->tasks[i];
 		t->engine = e;
+		t->unseen[RUNNER_STDOUT] = t->unseen[RUNNER_STDERR] = (struct strbuf)STRBUF_INIT;
 		if (!node->selected)
 			continue;
 		t->node = node;
@@ -272,17 +275,16 @@ static void make_tasks(struct engine *e)
 	}
 }
 
-/* Looks at every selected step, upstream first. Returns how many have something to do. */
-static int look_at_all(struct engine *e, size_t *ret_todo, struct error *err)
+/* Looks at every selected step, upstream first. */
+static int look_at_all(struct engine *e, struct error *err)
 {
-	*ret_todo = 0;
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
 		if (!t->node)
 			continue;
 		if (look_node(e->looker, t->node, &t->look, err) < 0)
 			return -1;
-		*ret_todo += t->look->state != STEP_FRESH;
+		e->todo += t->look->state != STEP_FRESH;
 		if (t->look->state == STEP_FRESH)
 			t->end = END_FRESH;
 		else if (e->opt->dry)
@@ -291,15 +293,15 @@ static int look_at_all(struct engine *e, size_t *ret_todo, struct error *err)
 	return 0;
 }
 
-static void emit_run(struct engine *e, size_t todo)
+void engine_emit_run(struct engine *e)
 {
 	struct js *event = js_object();
 
 	js_set_str(event, "event", "run");
-	js_set_str(event, "run", e->run);
+	js_set_str(event, "run", e->recorded ? e->run : NULL);
 	js_set_str(event, "pipeline", e->plan->pipeline->name);
 	js_set_int(event, "total", (int64_t)e->total);
-	js_set_int(event, "todo", (int64_t)todo);
+	js_set_int(event, "todo", (int64_t)e->todo);
 	engine_emit(e, event);
 }
 
@@ -354,7 +356,7 @@ static int fail_run(const struct engine *e, struct error *err)
 	}
 	if (err)
 		*err = e->failure->err;
-	if (e->failure->start_ms && e->failure->exit.cause != CAUSE_START)
+	if (e->failure->run[0] && !e->failure->err.help[0])
 		error_help(err, "run: mlops logs %.8s %s", e->run, e->failure->node->name);
 	return -1;
 }
@@ -389,20 +391,19 @@ static void waiting(void *ctx, const struct lock_holder *holder)
 static int run_locked(struct engine *e, struct js **ret_result, struct error *err)
 {
 	const char *status = run_status_name(RUN_FINISHED);
-	size_t todo;
 	int r = 0;
 
 	if (looker_new(e->project, e->plan, e->opt->force, &e->looker, err) < 0)
 		return -1;
 	make_tasks(e);
-	if (look_at_all(e, &todo, err) < 0)
+	if (look_at_all(e, err) < 0)
 		return -1;
-	if (todo && !e->opt->dry) {
+	if (e->todo && !e->opt->dry) {
 		if (open_engine(e, err) < 0)
 			return -1;
 		for (size_t i = 0; i < e->plan->len; i++)
 			e->tasks[i].end = END_NONE;
-		emit_run(e, todo);
+		engine_emit_run(e);
 		r = execute(e, &status, err);
 	}
 	*ret_result = make_result(e, status);

@@ -49,8 +49,9 @@ void looker_free(struct looker *);
 void cleanup_looker(struct looker **);
 /* Looks, again if it was BLOCKED before. Lent until looker_free. */
 int look_node(struct looker *, struct plan_node *, const struct step_look **ret, struct error *);
-/* Tells that the node now has these outputs (by index), and notes them for mlops.lock. */
-void look_accept(struct looker *, struct plan_node *, const struct content *outputs);
+/* Tells that the node now has these outputs (by index), and notes them for mlops.lock. Not `reusable`: they are
+ * not known to be the result of the step's key, so the lock names the outputs but not the key. */
+void look_accept(struct looker *, struct plan_node *, const struct content *outputs, bool reusable);
 /* key_record of a node whose key is known. Owned by the caller. */
 struct js *look_record(struct looker *, struct plan_node *);
 /* Content of an input as it was looked at; NULL when it was not. Lent. */

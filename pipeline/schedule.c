@@ -21,6 +21,7 @@
 #define COMMIT_MS 20    /* how long a fact may wait for company */
 #define TICK_MS   100
 #define POINTS_MS 1000
+#define UNSEEN_MAX (64u << 10) /* bytes of a line that has not ended */
 
 static void pump(struct engine *);
 static void queue_fact(struct engine *, enum fact_kind, struct task *);
@@ -110,7 +111,7 @@ static void task_finished(struct task *t)
 	for (size_t i = 0; i < t->notes.len; i++)
 		engine_note(e, "%s", t->notes.items[i]);
 	if (!t->err.code)
-		look_accept(e->looker, t->node, t->outputs);
+		look_accept(e->looker, t->node, t->outputs, !t->inputs_changed);
 	task_done(t, end_of(t));
 }
 
@@ -170,6 +171,7 @@ static int record_run(struct engine *e, struct error *err)
 	if (e->run_lock < 0)
 		return -1;
 	e->recorded = true;
+	engine_emit_run(e);
 	queue_fact(e, FACT_RUN, NULL);
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
@@ -368,22 +370,47 @@ static void on_started(void *task, const char *handle)
 	emit_task(task, "running");
 }
 
+static void emit_output(struct task *t, enum runner_stream stream)
+{
+	struct strbuf *text = &t->unseen[stream];
+	struct js *event = js_object();
+
+	js_set_str(event, "event", "output");
+	js_set_str(event, "step", t->node->name);
+	js_set_str(event, "stream", stream == RUNNER_STDERR ? "stderr" : "stdout");
+	js_set(event, "text", js_strn(text->buf, text->len));
+	engine_emit(t->engine, event);
+	strbuf_clear(text);
+}
+
+/* A line that has not ended waits, unless it is a progress bar, which never ends before its work does. */
+static void emit_unfinished(struct task *t, bool all)
+{
+	for (enum runner_stream stream = RUNNER_STDOUT; stream <= RUNNER_STDERR; stream++) {
+		const struct strbuf *text = &t->unseen[stream];
+		if (text->len && (all || memchr(text->buf, '\r', text->len)))
+			emit_output(t, stream);
+	}
+}
+
 static void on_output(void *task, enum runner_stream stream, const char *data, size_t len)
 {
 	struct task *t = task;
-	struct js *event;
+	struct strbuf *text = &t->unseen[stream];
+	const char *end = memrchr(data, '\n', len);
+	size_t whole = end ? (size_t)(end - data) : 0;
 
 	steplog_feed(t->log, stream == RUNNER_STDERR, data, len);
 	if (!t->engine->opt->emit)
 		return;
-	if (data[len - 1] == '\n')
-		len--;
-	event = js_object();
-	js_set_str(event, "event", "output");
-	js_set_str(event, "step", t->node->name);
-	js_set_str(event, "stream", stream == RUNNER_STDERR ? "stderr" : "stdout");
-	js_set(event, "text", js_strn(data, len));
-	engine_emit(t->engine, event);
+	if (end) {
+		strbuf_add(text, data, whole);
+		emit_output(t, stream);
+		whole++;
+	}
+	strbuf_add(text, data + whole, len - whole);
+	if (text->len > UNSEEN_MAX)
+		emit_output(t, stream);
 }
 
 static const struct {
@@ -419,6 +446,7 @@ static void on_exited(void *task, const struct runner_exit *exit)
 	struct task *t = task;
 
 	t->exit = *exit;
+	emit_unfinished(t, true);
 	explain_exit(t, exit);
 	if (steplog_error(t->log))
 		strlist_push_owned(&t->notes, xasprintf("step %s: the end of its log is lost: %s", t->node->name,
@@ -464,7 +492,7 @@ static void restore_done(void *ctx)
 	if (t->err.code) {
 		task_done(t, END_FAILED);
 	} else {
-		look_accept(e->looker, t->node, t->outputs);
+		look_accept(e->looker, t->node, t->outputs, true);
 		task_done(t, t->look->source[0] ? END_CACHED : END_RESTORED);
 		if (e->recorded)
 			queue_fact(e, FACT_CACHED, t);
@@ -605,6 +633,9 @@ static void on_tick(void *ctx)
 	struct engine *e = ctx;
 	struct js *event = js_object();
 
+	for (size_t i = 0; i < e->plan->len; i++)
+		if (e->tasks[i].phase == TASK_RUNNING)
+			emit_unfinished(&e->tasks[i], false);
 	js_set_str(event, "event", "tick");
 	engine_emit(e, event);
 	loop_after(e->loop, TICK_MS, on_tick, e);
