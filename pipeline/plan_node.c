@@ -47,11 +47,12 @@ int plan_check_path(const char *path, struct error *err)
 		if (len > NAME_BYTES_MAX)
 			return error_set(err, ERR_USAGE, "path '%s' has a name longer than %d bytes", SHOW(path),
 					 NAME_BYTES_MAX);
+		if ((len == 4 && !strncasecmp(p, ".git", len)) || (len == 6 && !strncasecmp(p, ".mlops", len)))
+			return error_set(err, ERR_USAGE, "path '%s' belongs to %s", SHOW(path),
+					 len == 4 ? "git" : "mlops");
 		p += len;
 		p += *p == '/';
 	}
-	if (path_contains(".mlops", path) || path_contains(".git", path))
-		return error_set(err, ERR_USAGE, "path '%s' belongs to %s", SHOW(path), path[1] == 'g' ? "git" : "mlops");
 	return 0;
 }
 

@@ -370,6 +370,7 @@ static void paths_stay_in_the_project(void **state)
 		{ "out = a/..", "the project itself cannot be an output" },
 		{ "out = .mlops/x", "belongs to mlops" },
 		{ "in = .git/config", "belongs to git" },
+		{ "out = sub/.Git", "belongs to git" },
 		{ "out = p.ini", "would replace p.ini" },
 		{ "out = mlops.lock", "would replace mlops.lock" },
 		{ "out = models/*", "is a pattern" },
