@@ -85,7 +85,8 @@ static char *pick_script(int rootfd)
 		const char *name = names.items[i];
 
 		if (ends_with(name, ".py") && is_simple(name) && strncmp(name, "test_", 5) &&
-		    !ends_with_any(name, unlikely, ARRAY_LEN(unlikely)) && kind_of(rootfd, name) == IS_FILE)
+		    !ends_with_any(name, unlikely, ARRAY_LEN(unlikely)) &&
+		    kind_of(rootfd, name) == IS_FILE)
 			return xstrdup(name);
 	}
 	return NULL;
@@ -117,7 +118,8 @@ struct literal {
 	const char *line, *start, *end; /* start of its line, and the literal with its quotes */
 };
 
-/* The next '...' or "..." that closes on its line; comments and triple-quoted text are passed over. */
+/* The next '...' or "..." that closes on its line; comments and triple-quoted text are passed
+ * over. */
 static const char *next_literal(const char *at, const char **line, struct literal *ret)
 {
 	for (; *at; at++) {
@@ -147,7 +149,8 @@ static const char *next_literal(const char *at, const char **line, struct litera
 			end += end[0] == '\\' && end[1] ? 2 : 1;
 		if (*end != quote)
 			continue;
-		*ret = (struct literal){ xstrndup(at + 1, (size_t)(end - at - 1)), *line, at, end + 1 };
+		*ret = (struct literal){ xstrndup(at + 1, (size_t)(end - at - 1)), *line, at,
+					 end + 1 };
 		return end + 1;
 	}
 	return NULL;
@@ -165,10 +168,12 @@ static bool precedes(const struct literal *lit, const char *const *words, size_t
 
 static bool is_written(const struct literal *lit)
 {
-	static const char *const writers[] = { "to_csv(", "to_json(", "to_parquet(", "to_pickle(",
-					       "savefig(", "savetxt(", ".save(", "save_model(", ".dump(" };
-	static const char *const after[] = { ",\"w", ",'w", ",mode=\"w", ",mode='w", ").write_text(",
-					     ").write_bytes(", ").open(\"w", ").open('w" };
+	static const char *const writers[] = { "to_csv(",    "to_json(",    "to_parquet(",
+					       "to_pickle(", "savefig(",    "savetxt(",
+					       ".save(",     "save_model(", ".dump(" };
+	static const char *const after[] = { ",\"w",       ",'w",           ",mode=\"w",
+					     ",mode='w",   ").write_text(", ").write_bytes(",
+					     ").open(\"w", ").open('w" };
 	char next[24];
 	size_t n = 0;
 
@@ -201,7 +206,8 @@ static bool names_metrics(const char *path)
 	return false;
 }
 
-static void each_literal(const char *text, void (*each)(void *ctx, const struct literal *), void *ctx)
+static void each_literal(const char *text, void (*each)(void *ctx, const struct literal *),
+			 void *ctx)
 {
 	const char *line = text, *at = text;
 	struct literal lit;
@@ -223,7 +229,8 @@ static void note_output(void *ctx, const struct literal *lit)
 	struct reading *r = ctx;
 
 	if (names_a_file(lit->text) && is_written(lit))
-		push_once(names_metrics(lit->text) ? &r->guess->metrics : &r->guess->out, lit->text);
+		push_once(names_metrics(lit->text) ? &r->guess->metrics : &r->guess->out,
+			  lit->text);
 }
 
 static bool makes_output(const struct guess *guess, const char *path)
@@ -240,24 +247,28 @@ static bool makes_output(const struct guess *guess, const char *path)
 /* Models and pictures that lie around are results of an earlier run, not inputs. */
 static void note_input(void *ctx, const struct literal *lit)
 {
-	static const char *const data[] = { ".csv",  ".gz",   ".tsv",  ".parquet", ".json", ".jsonl", ".txt",
-					    ".npy",  ".npz",  ".xlsx", ".yaml",	   ".yml",  ".toml",  ".ini",
-					    ".data", ".dat",  ".zip",  ".feather", ".arff" };
+	static const char *const data[] = { ".csv",   ".gz",  ".tsv",     ".parquet", ".json",
+					    ".jsonl", ".txt", ".npy",     ".npz",     ".xlsx",
+					    ".yaml",  ".yml", ".toml",    ".ini",     ".data",
+					    ".dat",   ".zip", ".feather", ".arff" };
 	static const char *const makers[] = { "mkdir(", "makedirs(" };
 	struct reading *r = ctx;
 	enum kind kind = is_simple(lit->text) ? kind_of(r->rootfd, lit->text) : IS_ABSENT;
 
-	if (kind == IS_ABSENT || makes_output(r->guess, lit->text) || precedes(lit, makers, ARRAY_LEN(makers)))
+	if (kind == IS_ABSENT || makes_output(r->guess, lit->text) ||
+	    precedes(lit, makers, ARRAY_LEN(makers)))
 		return;
-	if (kind == IS_DIR ? strchr(lit->text, '/') || !strcmp(lit->text, "data")
-			   : ends_with_any(lit->text, data, ARRAY_LEN(data)) && !names_metrics(lit->text))
+	if (kind == IS_DIR
+		    ? strchr(lit->text, '/') || !strcmp(lit->text, "data")
+		    : ends_with_any(lit->text, data, ARRAY_LEN(data)) && !names_metrics(lit->text))
 		push_once(&r->guess->in, lit->text);
 }
 
 static void note_option(void *ctx, const struct literal *lit)
 {
-	static const char *const known[] = { "--data", "--csv", "--input", "--dataset", "--data-path",
-					     "--data-file", "--input-file", "--train", "--train-data" };
+	static const char *const known[] = { "--data",       "--csv",       "--input",
+					     "--dataset",    "--data-path", "--data-file",
+					     "--input-file", "--train",     "--train-data" };
 	struct reading *r = ctx;
 	const char *call = "add_argument(";
 	size_t n = strlen(call);
@@ -325,7 +336,8 @@ static void read_scripts(struct reading *r)
 	for (size_t i = 0; i < guess->in.len; i++) {
 		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
-		if (!ends_with(guess->in.items[i], ".py") || read_text(r->rootfd, guess->in.items[i], &text))
+		if (!ends_with(guess->in.items[i], ".py") ||
+		    read_text(r->rootfd, guess->in.items[i], &text))
 			continue;
 		note_imports(r, text.buf);
 		each_literal(text.buf, note_output, r);
@@ -353,7 +365,8 @@ static void add_tables(struct guess *guess, const struct strlist *tables)
 {
 	for (size_t i = 0; i < tables->len; i++) {
 		const char *path = tables->items[i], *slash = strchr(path, '/');
-		CLEANUP(cleanup_free) char *dir = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+		size_t dir_len = slash ? (size_t)(slash - path) : 0;
+		CLEANUP(cleanup_free) char *dir = xstrndup(path, dir_len);
 		bool by_dir = slash && tables->len > MAX_TABLES && !makes_output(guess, dir);
 
 		if (!makes_output(guess, path))
@@ -370,7 +383,8 @@ static void drop_contained(struct strlist *list)
 		bool inside = false;
 
 		for (size_t j = 0; j < list->len && !inside; j++)
-			inside = list->items[j] && i != j && path_contains(list->items[j], list->items[i]);
+			inside = list->items[j] && i != j &&
+				 path_contains(list->items[j], list->items[i]);
 		if (!inside)
 			continue;
 		free(list->items[i]);
@@ -401,8 +415,10 @@ static void set_command(struct guess *guess, const char *option, const char *tab
 	CLEANUP(cleanup_free) char *script = quoted(guess->script);
 	CLEANUP(cleanup_free) char *data = quoted(table ? table : "");
 
-	guess->cmd = option && table ? xasprintf("python3 %s %s%s%s", script, option, *option ? " " : "", data)
-				     : xasprintf("python3 %s", script);
+	if (option && table)
+		guess->cmd = xasprintf("python3 %s %s%s%s", script, option, *option ? " " : "", data);
+	else
+		guess->cmd = xasprintf("python3 %s", script);
 }
 
 void guess_files(int rootfd, struct guess *ret)
@@ -455,8 +471,9 @@ static void write_list(const char *key, const struct strlist *list, struct strbu
 
 void guess_write(const struct guess *guess, const char *title, struct strbuf *ret)
 {
-	strbuf_puts(ret, "# Steps, what each reads and what it writes. `mlops run` runs what changed.\n"
-			 "\n[pipeline]\nname = ");
+	strbuf_puts(ret,
+		    "# Steps, what each reads and what it writes. `mlops run` runs what changed.\n"
+		    "\n[pipeline]\nname = ");
 	write_name(title, ret);
 	strbuf_puts(ret, "\n\n[step.");
 	write_name(guess->step, ret);

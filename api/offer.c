@@ -33,7 +33,8 @@ static void offer_runs(struct project *project, op_offer *offer, void *ctx)
 	if (project_db(project, &db, NULL) || run_search(db, &query, &runs, NULL))
 		return;
 	for (size_t i = 0; i < js_len(runs); i++)
-		offer(ctx, js_get_str(js_at(runs, i), "run_id"), js_get_str(js_at(runs, i), "name"));
+		offer(ctx, js_get_str(js_at(runs, i), "run_id"),
+		      js_get_str(js_at(runs, i), "name"));
 }
 
 static void offer_artifacts(struct project *project, op_offer *offer, void *ctx)

@@ -31,8 +31,8 @@
 #define FIRST_YEAR_MS  1735689600000ll /* 2025-01-01: no clock is right before it */
 
 /*
- * Each examination adds one finding: pass, note (nothing is wrong), warn or fail, what was seen, and
- * the command that changes it.
+ * Each examination adds one finding: pass, note (nothing is wrong), warn or fail, what was seen,
+ * and the command that changes it.
  */
 struct exam {
 	struct op_context *ctx;
@@ -97,9 +97,11 @@ static void exam_permissions(struct exam *x)
 		return;
 	}
 	if (!fstat(x->project->dirfd, &st) && st.st_mode & S_IWOTH)
-		finding(x, "warn", "run: chmod o-w .mlops", "everybody on this machine can write .mlops");
+		finding(x, "warn", "run: chmod o-w .mlops",
+			"everybody on this machine can write .mlops");
 	else if (st.st_uid != geteuid() && geteuid() != 0)
-		finding(x, "warn", "run as its owner", ".mlops belongs to user %u", (unsigned)st.st_uid);
+		finding(x, "warn", "run as its owner", ".mlops belongs to user %u",
+			(unsigned)st.st_uid);
 	else
 		finding(x, "pass", NULL, ".mlops can be written");
 }
@@ -115,11 +117,14 @@ static void exam_database(struct exam *x)
 		finding_error(x, "fail", &err);
 		return;
 	}
-	quick = !fstatat(x->project->dirfd, "registry.db", &st, 0) && (uint64_t)st.st_size <= QUICK_DATABASE;
+	quick = !fstatat(x->project->dirfd, "registry.db", &st, 0) &&
+		(uint64_t)st.st_size <= QUICK_DATABASE;
 	if (quick && db_check(db, &err))
 		finding_error(x, "fail", &err);
 	else
-		finding(x, "pass", NULL, quick ? "the database is sound" : "the database opens (all of it: mlops fsck)");
+		finding(x, "pass", NULL,
+			quick ? "the database is sound"
+			      : "the database opens (all of it: mlops fsck)");
 }
 
 static void exam_pipeline(struct exam *x)
@@ -136,7 +141,8 @@ static void exam_pipeline(struct exam *x)
 		finding_error(x, "fail", &err);
 		return;
 	}
-	finding(x, "pass", NULL, "pipeline.ini has %zu step%s", pipeline->nsteps, pipeline->nsteps == 1 ? "" : "s");
+	finding(x, "pass", NULL, "pipeline.ini has %zu step%s", pipeline->nsteps,
+		pipeline->nsteps == 1 ? "" : "s");
 	pipeline_free(pipeline);
 }
 
@@ -165,7 +171,8 @@ static void exam_git(struct exam *x)
 	if (!git)
 		finding(x, "warn", "run: sudo apt install git", "git is not installed");
 	else if (!*branch)
-		finding(x, "note", "run: git init", "no git branch here: runs do not record their code");
+		finding(x, "note", "run: git init",
+			"no git branch here: runs do not record their code");
 	else
 		finding(x, "pass", NULL, "on branch %s", branch);
 }
@@ -181,7 +188,8 @@ static void exam_python(struct exam *x)
 		return;
 	}
 	if (process_capture(argv, exam_dir(x), 5000, 256, &version, NULL) != 0) {
-		finding(x, "warn", "see what is wrong: python3 --version", "%s does not run", python);
+		finding(x, "warn", "see what is wrong: python3 --version", "%s does not run",
+			python);
 		return;
 	}
 	version.buf[strcspn(version.buf, "\n")] = '\0';
@@ -200,16 +208,19 @@ static void exam_disk(struct exam *x)
 	}
 	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (fs.f_flag & ST_RDONLY)
-		finding(x, "fail", "mount it for writing, or work on a copy", "the file system is read-only");
+		finding(x, "fail", "mount it for writing, or work on a copy",
+			"the file system is read-only");
 	else if (free_bytes < LITTLE_SPACE)
 		finding(x, free_bytes < NO_SPACE ? "fail" : "warn", fix, "%llu MiB are free",
 			(unsigned long long)(free_bytes / MIB));
 	else
-		finding(x, "pass", NULL, "%llu GiB are free", (unsigned long long)(free_bytes / MIB / 1024));
+		finding(x, "pass", NULL, "%llu GiB are free",
+			(unsigned long long)(free_bytes / MIB / 1024));
 	x->name = "inodes";
 	/* file systems without a fixed number of inodes say 0 */
 	if (fs.f_files && fs.f_favail < FEW_INODES)
-		finding(x, "warn", fix, "only %llu more files fit on the disk", (unsigned long long)fs.f_favail);
+		finding(x, "warn", fix, "only %llu more files fit on the disk",
+			(unsigned long long)fs.f_favail);
 	else
 		finding(x, "pass", NULL, "enough");
 }
@@ -251,10 +262,11 @@ static void exam_leftovers(struct exam *x)
 
 	for (size_t i = 0; i < ARRAY_LEN(left); i++) {
 		CLEANUP(cleanup_free) char *fix =
-			xasprintf("keep it for its old runs, out of git: echo %s >> .gitignore", left[i]);
+			xasprintf("keep it, but out of git: echo %s >> .gitignore", left[i]);
 
 		if (!fstatat(x->project->rootfd, left[i], &st, AT_SYMLINK_NOFOLLOW))
-			finding(x, "note", fix, "%s holds records of MLflow; mlops keeps its own in .mlops",
+			finding(x, "note", fix,
+				"%s holds records of MLflow; mlops keeps its own in .mlops",
 				left[i]);
 	}
 }
@@ -286,7 +298,8 @@ static const struct {
 	{ "containers", exam_docker, false },
 };
 
-int op_doctor(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_doctor(struct op_context *ctx, const struct js *args, struct js **ret_result,
+	      struct error *err)
 {
 	struct exam x = { .ctx = ctx, .project = ctx->project, .checks = js_array() };
 

@@ -19,7 +19,8 @@
 
 #define PIPELINE_FILE "pipeline.ini"
 
-int op_version(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_version(struct op_context *ctx, const struct js *args, struct js **ret_result,
+	       struct error *err)
 {
 	struct js *result = js_object();
 
@@ -82,7 +83,8 @@ static void init_git(const char *root, const struct guess *guess, struct js *res
 	int failed = git_setup_attributes(root, &refused);
 
 	if (!failed && guess->out.len)
-		failed = git_ignore_paths(root, (const char *const *)guess->out.items, guess->out.len, &refused);
+		failed = git_ignore_paths(root, (const char *const *)guess->out.items,
+					  guess->out.len, &refused);
 	if (failed) {
 		CLEANUP(cleanup_free) char *text =
 			xasprintf("%s%s%s", refused.msg, *refused.help ? "; " : "", refused.help);
@@ -92,7 +94,8 @@ static void init_git(const char *root, const struct guess *guess, struct js *res
 	}
 	git_branch(root, branch, sizeof(branch));
 	if (!*branch)
-		note(result, "no git branch here: runs will not record which code they ran; run: git init");
+		note(result,
+		     "no git branch here: runs will not record which code they ran; run: git init");
 }
 
 static void init_leftovers(int rootfd, struct js *result)
@@ -100,10 +103,13 @@ static void init_leftovers(int rootfd, struct js *result)
 	static const struct {
 		const char *path, *text;
 	} left[] = {
-		{ "mlruns", "mlruns/ holds records of MLflow; they stay as they are, new runs are kept in .mlops" },
-		{ "mlflow.db", "mlflow.db holds records of MLflow; they stay as they are, new runs are kept in "
-			       ".mlops" },
-		{ "dvc.yaml", "dvc.yaml is a pipeline of DVC; it stays as it is, pipeline.ini is read instead" },
+		{ "mlruns", "mlruns/ holds records of MLflow; they stay as they are, new runs are "
+			    "kept in .mlops" },
+		{ "mlflow.db",
+		  "mlflow.db holds records of MLflow; they stay as they are, new runs are kept in "
+		  ".mlops" },
+		{ "dvc.yaml", "dvc.yaml is a pipeline of DVC; it stays as it is, pipeline.ini is "
+			      "read instead" },
 	};
 	struct stat st;
 
@@ -152,10 +158,12 @@ static void init_next(const struct js *args, struct js *result)
 	CLEANUP(cleanup_free) char *next = NULL;
 
 	if (!ready)
-		next = xasprintf("write a script such as train.py%s%s, then: mlops init%s%s", dir ? " into " : "",
-				 dir ? dir : "", dir ? " " : "", dir ? dir : "");
+		next = xasprintf("write a script such as train.py%s%s, then: mlops init%s%s",
+				 dir ? " into " : "", dir ? dir : "", dir ? " " : "",
+				 dir ? dir : "");
 	else
-		next = xasprintf("%s%s%smlops run", dir ? "cd " : "", dir ? dir : "", dir ? " && " : "");
+		next = xasprintf("%s%s%smlops run", dir ? "cd " : "", dir ? dir : "",
+				 dir ? " && " : "");
 	js_set_str(result, "next", next);
 }
 
@@ -173,7 +181,8 @@ static void init_nested(const char *root, struct js *result)
 	project_close(outer);
 }
 
-int op_init(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_init(struct op_context *ctx, const struct js *args, struct js **ret_result,
+	    struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = init_dir(ctx, args), *root = NULL;
 	CLEANUP(guess_release) struct guess guess = { 0 };
@@ -234,10 +243,11 @@ static int config_set(struct op_context *ctx, enum setting id, const char *value
 	if (value && settings_check(id, value, err))
 		return -1;
 	if (value && *value && id == SETTING_UI_PAGER) {
-		error_set(err, ERR_USAGE, "a project's settings cannot name a program to run: %s = %s",
+		error_set(err, ERR_USAGE,
+			  "a project's settings cannot name a program to run: %s = %s",
 			  setting_defs[id].key, value);
-		return error_help(err, "set MLOPS_UI_PAGER or PAGER in the environment; in the project it can "
-				       "only be switched off: mlops config ui.pager ''");
+		return error_help(err, "set MLOPS_UI_PAGER or PAGER in the environment; in the "
+				       "project it can only be switched off: mlops config ui.pager ''");
 	}
 	path = path_join(ctx->project->root, ".mlops/config.ini");
 	if (settings_store(path, id, value, err))
@@ -264,7 +274,8 @@ static int config_find(struct op_context *ctx, bool change, struct settings *out
 	return -1;
 }
 
-int op_config(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_config(struct op_context *ctx, const struct js *args, struct js **ret_result,
+	      struct error *err)
 {
 	CLEANUP(settings_release) struct settings outside = { 0 };
 	const char *key = js_get_str(args, "key"), *value = js_get_str(args, "value");

@@ -11,7 +11,8 @@
 #define PARAMS(...) ((const struct op_param[]){ __VA_ARGS__, { .name = NULL } })
 #define FLAG(n, l, h) { .name = (n), .letter = (l), .type = OP_BOOL, .help = (h) }
 #define INT(n, l, v, h) { .name = (n), .letter = (l), .type = OP_INT, .value = (v), .help = (h) }
-#define TEXT(n, l, v, c, h) { .name = (n), .letter = (l), .complete = (c), .value = (v), .help = (h) }
+#define TEXT(n, l, v, c, h)                                                                        \
+	{ .name = (n), .letter = (l), .complete = (c), .value = (v), .help = (h) }
 #define MANY(n, l, v, h)                                                                           \
 	{ .name = (n), .letter = (l), .flags = OPP_MANY, .value = (v), .help = (h) }
 #define ARG(n, f, v, c, h)                                                                         \
@@ -70,7 +71,8 @@ const struct op ops[] = {
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_checkout,
 	  .params = PARAMS(
 		ARG("paths", OPP_MANY, "PATH", COMPLETE_PATH, "what to bring; default: all"),
-		TEXT("from", 0, "NAME", COMPLETE_NAME, "a run, version or revision; default: mlops.lock"),
+		TEXT("from", 0, "NAME", COMPLETE_NAME,
+		     "a run, version or revision; default: mlops.lock"),
 		TEXT("to", 0, "DIR", COMPLETE_PATH, "write into a new directory instead of here"),
 		FLAG("force", 'f', "overwrite files the store does not hold"),
 		TEXT("link", 0, "copy|hardlink|symlink", COMPLETE_CHOICE,
@@ -95,7 +97,8 @@ const struct op ops[] = {
 		"  mlops cat data/raw@v2/train.csv > old.csv\n"
 		"  mlops cat sha256:9f86d081\n" },
 	{ .name = "run.start", .command = "run", .method = "POST", .path = "/runs",
-	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_STREAM | OP_AUDIT | OP_SPAWNS, .handler = op_run,
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_STREAM | OP_AUDIT | OP_SPAWNS,
+	  .handler = op_run,
 	  .params = PARAMS(
 		ARG("args", OPP_MANY, "FILE.ini|STEP", COMPLETE_STEP,
 		    "a pipeline file, then steps; default: pipeline.ini, all"),
@@ -169,7 +172,8 @@ const struct op ops[] = {
 		"  mlops show 3f2a             a run by the start of its id\n"
 		"  mlops show model.pkl@v2     a version of a file, and the run that made it\n" },
 	{ .name = "run.logs", .command = "logs", .method = "GET", .path = "/runs/{run}/logs",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_STREAM | OP_BYTES | OP_PAGED, .handler = op_logs,
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_STREAM | OP_BYTES | OP_PAGED,
+	  .handler = op_logs,
 	  .params = PARAMS(
 		ARG("run", 0, "RUN", COMPLETE_RUN, "a run; default: last"),
 		ARG("step", 0, "STEP", COMPLETE_STEP, "one step; default: all"),
@@ -381,8 +385,8 @@ const struct settings *op_settings(const struct op_context *ctx)
 	return ctx->project ? &ctx->project->settings : NULL;
 }
 
-int op_call(const struct op *op, struct op_context *ctx, const struct js *args, struct js **ret_result,
-	    struct error *err)
+int op_call(const struct op *op, struct op_context *ctx, const struct js *args,
+	    struct js **ret_result, struct error *err)
 {
 	CLEANUP_JS struct js *none = args ? NULL : js_object();
 

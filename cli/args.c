@@ -55,19 +55,22 @@ static int parse_int(const char *shown, const char *text, int64_t *ret, struct e
 	errno = 0;
 	*ret = strtoll(text, &end, 10);
 	if (errno || end == text || *end || *ret < 0 || text[0] < '0' || text[0] > '9')
-		return error_set(err, ERR_USAGE, "%s must be a whole number, not '%s'", shown, text);
+		return error_set(err, ERR_USAGE, "%s must be a whole number, not '%s'", shown,
+				 text);
 	return 0;
 }
 
 /* Options of every command set fields, not arguments of the operation. 1 when it was one. */
-static int set_global(struct args *args, const struct op_param *param, const char *value, struct error *err)
+static int set_global(struct args *args, const struct op_param *param, const char *value,
+		      struct error *err)
 {
 	const struct {
 		const char *name;
 		bool *flag;
 	} flags[] = {
-		{ "json", &args->as_json }, { "no-pager", &args->no_pager }, { "quiet", &args->quiet },
-		{ "help", &args->help }, { "version", &args->version },
+		{ "json", &args->as_json },    { "no-pager", &args->no_pager },
+		{ "quiet", &args->quiet },     { "help", &args->help },
+		{ "version", &args->version },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
@@ -76,7 +79,8 @@ static int set_global(struct args *args, const struct op_param *param, const cha
 	if (!strcmp(param->name, "directory"))
 		args->dir = value;
 	if (!strcmp(param->name, "color") && !term_color_parse(value, &args->color))
-		return error_set(err, ERR_USAGE, "--color must be %s, not '%s'", param->value, value);
+		return error_set(err, ERR_USAGE, "--color must be %s, not '%s'", param->value,
+				 value);
 	return 0;
 }
 
@@ -88,8 +92,8 @@ static bool is_global(const struct op_param *param)
 	return false;
 }
 
-static int set_value(struct parser *ps, const struct op_param *param, const char *shown, const char *value,
-		     struct error *err)
+static int set_value(struct parser *ps, const struct op_param *param, const char *shown,
+		     const char *value, struct error *err)
 {
 	struct js *json = ps->args->json, *list;
 	int64_t number;
@@ -122,8 +126,8 @@ static int set_value(struct parser *ps, const struct op_param *param, const char
 }
 
 /* The word after an option that needs one. */
-static int next_value(struct parser *ps, const struct op_param *param, const char *shown, const char **ret,
-		      struct error *err)
+static int next_value(struct parser *ps, const struct op_param *param, const char *shown,
+		      const char **ret, struct error *err)
 {
 	if (ps->at == ps->argc) {
 		error_set(err, ERR_USAGE, "%s needs a value", shown);
@@ -174,8 +178,8 @@ static int parse_command(struct parser *ps, struct error *err)
 {
 	size_t used;
 
-	if (command_find((const char *const *)ps->argv + ps->at, (size_t)(ps->argc - ps->at), &ps->args->op,
-			 &used, err))
+	if (command_find((const char *const *)ps->argv + ps->at, (size_t)(ps->argc - ps->at),
+			 &ps->args->op, &used, err))
 		return -1;
 	ps->at += (int)used;
 	return 0;
@@ -186,8 +190,8 @@ static int parse_positional(struct parser *ps, const char *word, struct error *e
 	const struct op_param *param = positional_at(ps->args->op, ps->npositionals);
 
 	if (!param) {
-		error_set(err, ERR_USAGE, "mlops %s takes no %sargument: '%s'", ps->args->op->command,
-			  ps->npositionals ? "further " : "", word);
+		error_set(err, ERR_USAGE, "mlops %s takes no %sargument: '%s'",
+			  ps->args->op->command, ps->npositionals ? "further " : "", word);
 		return error_help(err, "run: mlops help %s", ps->args->op->command);
 	}
 	ps->npositionals++;
@@ -217,7 +221,8 @@ static int check_text(int argc, char **argv, struct error *err)
 {
 	for (int i = 1; i < argc; i++)
 		if (utf8_span(argv[i], strlen(argv[i])) != strlen(argv[i]))
-			return error_set(err, ERR_USAGE, "argument %d is not UTF-8: '%s'", i, argv[i]);
+			return error_set(err, ERR_USAGE, "argument %d is not UTF-8: '%s'", i,
+					 argv[i]);
 	return 0;
 }
 

@@ -39,13 +39,21 @@ const struct op command_help = {
 };
 
 const struct op_param global_params[] = {
-	{ .name = "directory", .letter = 'C', .complete = COMPLETE_PATH, .value = "DIR",
+	{ .name = "directory",
+	  .letter = 'C',
+	  .complete = COMPLETE_PATH,
+	  .value = "DIR",
 	  .help = "act as if started in DIR" },
 	{ .name = "json", .type = OP_BOOL, .help = "print the result as JSON" },
-	{ .name = "color", .complete = COMPLETE_CHOICE, .value = "auto|always|never",
+	{ .name = "color",
+	  .complete = COMPLETE_CHOICE,
+	  .value = "auto|always|never",
 	  .help = "when to use colors" },
 	{ .name = "no-pager", .type = OP_BOOL, .help = "never page long output" },
-	{ .name = "quiet", .letter = 'q', .type = OP_BOOL, .help = "print only errors and what was asked for" },
+	{ .name = "quiet",
+	  .letter = 'q',
+	  .type = OP_BOOL,
+	  .help = "print only errors and what was asked for" },
 	{ .name = "help", .letter = 'h', .type = OP_BOOL, .help = "explain the command" },
 	{ .name = "version", .type = OP_BOOL, .help = "print the version" },
 	{ .name = NULL },
@@ -64,14 +72,16 @@ const struct op *command_at(size_t i)
 }
 
 /* Words of a command that stand at the start of `words`: all of it, or fewer than it has. */
-static bool command_matches(const char *command, const char *const *words, size_t nwords, size_t *ret_used)
+static bool command_matches(const char *command, const char *const *words, size_t nwords,
+			    size_t *ret_used)
 {
 	size_t used = 0;
 
 	while (*command) {
 		size_t len = strcspn(command, " ");
 
-		if (used == nwords || strlen(words[used]) != len || memcmp(words[used], command, len))
+		if (used == nwords || strlen(words[used]) != len ||
+		    memcmp(words[used], command, len))
 			break;
 		used++;
 		command += len + (command[len] == ' ');
@@ -90,7 +100,8 @@ static const char *nearest_command(const char *typed)
 	return nearest_word(names, n, typed);
 }
 
-static int unknown_command(const char *const *words, size_t nwords, const struct op *begun, struct error *err)
+static int unknown_command(const char *const *words, size_t nwords, const struct op *begun,
+			   struct error *err)
 {
 	CLEANUP(cleanup_free) char *typed =
 		begun && nwords > 1 ? xasprintf("%s %s", words[0], words[1]) : xstrdup(words[0]);
@@ -125,12 +136,14 @@ int command_find(const char *const *words, size_t nwords, const struct op **ret,
 	return unknown_command(words, nwords, begun, err);
 }
 
-static const struct op_param *find_in(const struct op_param *params, const char *name, size_t len, char letter)
+static const struct op_param *find_in(const struct op_param *params, const char *name, size_t len,
+				      char letter)
 {
 	for (const struct op_param *p = params; p && p->name; p++) {
 		if (p->flags & OPP_POSITIONAL)
 			continue;
-		if (letter ? p->letter == letter : strlen(p->name) == len && !memcmp(p->name, name, len))
+		if (letter ? p->letter == letter
+			   : strlen(p->name) == len && !memcmp(p->name, name, len))
 			return p;
 	}
 	return NULL;

@@ -81,7 +81,8 @@ int completion_script(const char *shell, struct error *err)
 	return error_set(err, ERR_USAGE, "there is no completion for '%s'", shell);
 }
 
-/* What has been typed of the word that is being completed, and what stands before it ("--from="). */
+/* What has been typed of the word that is being completed, and what stands before it:
+ * "--from=". */
 struct asked {
 	const char *word;
 	const char *before;
@@ -250,7 +251,8 @@ void completion_answer(const char *const *words, size_t nwords)
 			offer_options(&asked, global_params);
 			return;
 		}
-		param = last[1] == '-' ? option_find(at.op, last + 2, (size_t)(equals - last - 2)) : NULL;
+		param = last[1] == '-' ? option_find(at.op, last + 2, (size_t)(equals - last - 2))
+				       : NULL;
 		before = xstrndup(last, (size_t)(equals - last) + 1);
 		asked = (struct asked){ equals + 1, before };
 		if (param)

@@ -46,7 +46,8 @@ struct live {
 	int64_t work_started_ms, work_heard_ms;
 };
 
-static bool report(void *ctx, const char *what, uint64_t files, uint64_t bytes, uint64_t total_bytes);
+static bool report(void *ctx, const char *what, uint64_t files, uint64_t bytes,
+		   uint64_t total_bytes);
 
 struct live *live_new(enum live_mode mode, struct term *term)
 {
@@ -66,7 +67,8 @@ const struct progress *live_progress(struct live *live)
 	return &live->progress;
 }
 
-static void add_styled(struct strbuf *to, const struct term *term, const char *code, const char *text)
+static void add_styled(struct strbuf *to, const struct term *term, const char *code,
+		       const char *text)
 {
 	if (term->err_color && *code)
 		strbuf_printf(to, "\033[%sm%s\033[0m", code, text);
@@ -75,7 +77,8 @@ static void add_styled(struct strbuf *to, const struct term *term, const char *c
 }
 
 /* One line of the view, cut so that it never wraps. */
-static void add_view_line(struct live *live, struct strbuf *frame, const char *mark, const char *text)
+static void add_view_line(struct live *live, struct strbuf *frame, const char *mark,
+			  const char *text)
 {
 	int room = live->term->width - 1 - (*mark ? 2 : 0);
 
@@ -93,7 +96,8 @@ static const char *spinner(const struct live *live)
 	static const char *const fancy[] = { "⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏" };
 	static const char *const plain[] = { "|", "/", "-", "\\" };
 
-	return live->term->utf8 ? fancy[live->frame % ARRAY_LEN(fancy)] : plain[live->frame % ARRAY_LEN(plain)];
+	return live->term->utf8 ? fancy[live->frame % ARRAY_LEN(fancy)]
+				: plain[live->frame % ARRAY_LEN(plain)];
 }
 
 static void add_steps(struct live *live, struct strbuf *frame, int64_t now)
@@ -110,7 +114,8 @@ static void add_steps(struct live *live, struct strbuf *frame, int64_t now)
 			hidden++;
 			continue;
 		}
-		text = xasprintf("%s  %s%s%s", step->name, human_duration(now - step->started_ms, time),
+		text = xasprintf("%s  %s%s%s", step->name,
+				 human_duration(now - step->started_ms, time),
 				 step->last ? "  " : "", step->last ? step->last : "");
 		add_view_line(live, frame, spinner(live), text);
 		shown++;
@@ -138,7 +143,8 @@ static void add_work(struct live *live, struct strbuf *frame, int64_t now)
 			      (int)(part * 100));
 		if (part > 0.01)
 			strbuf_printf(&text, "  %s left",
-				      human_duration((int64_t)((double)spent * (1 - part) / part), number));
+				      human_duration((int64_t)((double)spent * (1 - part) / part),
+						     number));
 	}
 	if (live->files > 1)
 		strbuf_printf(&text, "  %s files", human_count(live->files, number));
@@ -192,7 +198,8 @@ static void draw_when_due(struct live *live)
 		draw(live, true);
 }
 
-static bool report(void *ctx, const char *what, uint64_t files, uint64_t bytes, uint64_t total_bytes)
+static bool report(void *ctx, const char *what, uint64_t files, uint64_t bytes,
+		   uint64_t total_bytes)
 {
 	struct live *live = ctx;
 	int64_t now = clock_mono_ms();
@@ -349,7 +356,8 @@ static void on_output_line(struct live *live, struct live_step *step, const char
 		if (++step->lines > MOST_LINES + 1)
 			return;
 		text = step->lines > MOST_LINES
-			       ? xasprintf("%s | more is in its log: mlops logs last %s", step->name, step->name)
+			       ? xasprintf("%s | more is in its log: mlops logs last %s",
+					   step->name, step->name)
 			       : xasprintf("%s | %.*s", step->name, (int)len, line);
 		say(live, "", "", text);
 		return;
@@ -385,8 +393,8 @@ static void on_run(struct live *live, const struct js *event)
 	if (!run || live->announced)
 		return;
 	live->announced = true;
-	text = xasprintf("%s as run %.8s%s%s%s", pipeline ? pipeline : "pipeline", run, name ? " (" : "",
-			 name ? name : "", name ? ")" : "");
+	text = xasprintf("%s as run %.8s%s%s%s", pipeline ? pipeline : "pipeline", run,
+			 name ? " (" : "", name ? name : "", name ? ")" : "");
 	say(live, "1", "running ", text);
 }
 

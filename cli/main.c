@@ -33,8 +33,8 @@ struct session {
 	bool paged;
 };
 
-/* A descriptor that was closed must not be given to a database: what is then written to stdout would
- * land in it. Reading from such a stdin finds its end; writing to such a stdout fails. */
+/* A descriptor that was closed must not be given to a database: what is then written to stdout
+ * would land in it. Reading from such a stdin finds its end; writing to such a stdout fails. */
 static void fill_standard_files(void)
 {
 	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
@@ -97,7 +97,8 @@ static enum live_mode live_mode(const struct session *s)
 	return s->term.moves ? LIVE_SCREEN : LIVE_LINES;
 }
 
-/* Writing to a pipe or socket fails only when its reader has left, and who left wants no message. */
+/* Writing to a pipe or socket fails only when its reader has left, and who left wants no
+ * message. */
 static bool reader_left(void)
 {
 	struct stat st;
@@ -187,8 +188,8 @@ static int run_operation(struct session *s, struct error *err)
 	return exit_status(s, failed, err);
 }
 
-/* The command's environment: directory, spawner, locks' holder. Nothing is opened before the spawner
- * is forked, so that it shares no descriptor with what steps must not reach. */
+/* The command's environment: directory, spawner, locks' holder. Nothing is opened before the
+ * spawner is forked, so that it shares no descriptor with what steps must not reach. */
 static int operate(struct session *s, int argc, char **argv, struct error *err)
 {
 	CLEANUP(cleanup_free) char *line = args_join(argc, argv), *here = NULL;

@@ -51,7 +51,8 @@ static void put_styled(struct print *p, enum style style, const char *text)
 	while (ends < len && text[len - ends - 1] == '\n')
 		ends++;
 	if (styled && len > ends)
-		fprintf(p->out, "%s%.*s\033[0m%s", style_codes[style], (int)(len - ends), text, text + len - ends);
+		fprintf(p->out, "%s%.*s\033[0m%s", style_codes[style], (int)(len - ends), text,
+			text + len - ends);
 	else
 		fputs(text, p->out);
 }

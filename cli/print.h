@@ -14,7 +14,16 @@ struct error;
 struct js;
 struct op;
 
-enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_GOOD, STYLE_WARN, STYLE_BAD, STYLE_NAME, STYLES };
+enum style {
+	STYLE_PLAIN,
+	STYLE_BOLD,
+	STYLE_DIM,
+	STYLE_GOOD,
+	STYLE_WARN,
+	STYLE_BAD,
+	STYLE_NAME,
+	STYLES
+};
 
 struct print {
 	FILE *out;
@@ -22,8 +31,10 @@ struct print {
 	bool color;
 	bool utf8;  /* else own symbols are ASCII */
 };
-/* Formats, escapes control bytes other than newline and tab, writes in the style. Ends no line by itself. */
-void print_put(struct print *, enum style, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Formats, escapes control bytes other than newline and tab, writes in the style. Ends no line by
+ * itself. */
+void print_put(struct print *, enum style, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* A path, a log line, any text that may hold anything: also newlines and tabs are shown escaped. */
 void print_word(struct print *, enum style, const char *text);
 /* "a symbol or its ASCII form": print_symbol(p, "✓", "ok") */
@@ -53,10 +64,12 @@ struct table {
 	int indent;  /* blanks before each line */
 };
 void table_init(struct table *, const struct table_column *, size_t ncolumns);
-void table_cell(struct table *, enum style, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void table_cell(struct table *, enum style, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void table_print(struct table *, struct print *);
 
-/* `result` is what the operation returned, also when it failed with a result (a failed run). Lent. */
+/* `result` is what the operation returned, also when it failed with a result (a failed run).
+ * Lent. */
 typedef void printer(struct print *, const struct js *result);
 /* NULL: the operation has no text of its own (it wrote bytes). */
 printer *printer_find(const char *op_name);
@@ -69,6 +82,7 @@ struct js *error_to_json(const struct error *);
 void print_json(FILE *, const struct js *, bool pretty);
 
 /* Printers, by file. */
-printer print_init, print_doctor, print_config, print_version;                      /* print_project.c */
-printer print_add, print_status, print_diff, print_checkout, print_lock_take, print_fsck; /* print_data.c */
-printer print_run, print_why, print_dag, print_runs, print_show;                    /* print_run.c */
+printer print_init, print_doctor, print_config, print_version; /* print_project.c */
+/* print_data.c */
+printer print_add, print_status, print_diff, print_checkout, print_lock_take, print_fsck;
+printer print_run, print_why, print_dag, print_runs, print_show; /* print_run.c */

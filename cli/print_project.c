@@ -6,7 +6,8 @@
 
 void print_version(struct print *p, const struct js *result)
 {
-	print_put(p, STYLE_PLAIN, "%s %s\n", js_get_str(result, "name"), js_get_str(result, "version"));
+	print_put(p, STYLE_PLAIN, "%s %s\n", js_get_str(result, "name"),
+		  js_get_str(result, "version"));
 }
 
 static void put_paths(struct print *p, const char *title, const struct js *paths)
@@ -28,8 +29,8 @@ void print_init(struct print *p, const struct js *result)
 	putc('\n', p->out);
 	if (wrote) {
 		print_put(p, STYLE_GOOD, "wrote");
-		print_put(p, STYLE_PLAIN, " %s, a guess to look over: step %s\n", js_get_str(wrote, "file"),
-			  js_get_str(wrote, "step"));
+		print_put(p, STYLE_PLAIN, " %s, a guess to look over: step %s\n",
+			  js_get_str(wrote, "file"), js_get_str(wrote, "step"));
 		print_put(p, STYLE_DIM, "  %-9s", "cmd");
 		print_word(p, STYLE_PLAIN, js_get_str(wrote, "cmd"));
 		putc('\n', p->out);
@@ -58,8 +59,8 @@ static void put_state(struct print *p, const char *state)
 
 	for (size_t i = 0; i < ARRAY_LEN(states); i++)
 		if (!strcmp(states[i].state, state))
-			print_put(p, states[i].style, "%s %s", print_symbol(p, states[i].utf8, states[i].ascii),
-				  state);
+			print_put(p, states[i].style, "%s %s",
+				  print_symbol(p, states[i].utf8, states[i].ascii), state);
 }
 
 void print_doctor(struct print *p, const struct js *result)
@@ -96,7 +97,8 @@ static void put_settings(struct print *p, const struct js *settings)
 		bool changed = strcmp(js_get_str(setting, "origin"), "default") != 0;
 
 		table_cell(&table, STYLE_NAME, "%s", js_get_str(setting, "key"));
-		table_cell(&table, changed ? STYLE_BOLD : STYLE_PLAIN, "%s", js_get_str(setting, "value"));
+		table_cell(&table, changed ? STYLE_BOLD : STYLE_PLAIN, "%s",
+			   js_get_str(setting, "value"));
 		table_cell(&table, STYLE_DIM, "%s", js_get_str(setting, "default"));
 		table_cell(&table, STYLE_PLAIN, "%s", js_get_str(setting, "origin"));
 		table_cell(&table, STYLE_DIM, "%s", js_get_str(setting, "help"));

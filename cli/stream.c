@@ -30,7 +30,8 @@ static void put_piece(const struct stream *s, const char *text, size_t len)
 	fwrite(safe.buf, 1, safe.len, stdout);
 }
 
-/* The last place at or before `at` where a character starts; `at` itself when the bytes are not text. */
+/* The last place at or before `at` where a character starts; `at` itself when the bytes are not
+ * text. */
 static size_t character_start(const char *text, size_t at)
 {
 	for (size_t back = 0; back < 4; back++)

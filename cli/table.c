@@ -85,8 +85,8 @@ static void put_text(struct print *p, int *owed, enum style style, const char *t
 	print_put(p, style, "%s", text);
 }
 
-static void put_cell(struct print *p, int *owed, const struct table_column *column, const char *text,
-		     enum style style, int width)
+static void put_cell(struct print *p, int *owed, const struct table_column *column,
+		     const char *text, enum style style, int width)
 {
 	CLEANUP_STRBUF struct strbuf cut = STRBUF_INIT;
 	int blanks;

@@ -40,7 +40,8 @@ static bool is_dumb(void)
 
 static enum term_color color_wanted(enum term_color said, const struct settings *settings)
 {
-	const char *word = settings ? settings_get(settings, SETTING_UI_COLOR) : getenv("MLOPS_UI_COLOR");
+	const char *word =
+		settings ? settings_get(settings, SETTING_UI_COLOR) : getenv("MLOPS_UI_COLOR");
 	enum term_color wanted;
 
 	if (said != TERM_COLOR_UNSAID)

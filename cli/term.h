@@ -27,8 +27,9 @@ void term_measure(struct term *);
 
 /*
  * Sends this process's stdout through a pager, as git does: MLOPS_UI_PAGER, else PAGER, else the
- * setting's default; run by sh. A project's own file can only switch it off (ui.pager empty), because
- * a cloned project must not name programs to run. Returns the child, or 0 when there is no pager.
+ * setting's default; run by sh. A project's own file can only switch it off (ui.pager empty),
+ * because a cloned project must not name programs to run. Returns the child, or 0 when there is no
+ * pager.
  */
 pid_t pager_start(const struct settings *);
 /* Closes stdout and waits until the reader is done. 0 is legal. */

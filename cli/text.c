@@ -33,7 +33,8 @@ static bool is_deceptive(uint32_t c)
 	       (c >= 0x2060 && c <= 0x2069) || c == 0x061c || c == 0xfeff || c >= 0xe0000;
 }
 
-static void escape_char(uint32_t c, const char *text, size_t n, enum text_escape how, struct strbuf *ret)
+static void escape_char(uint32_t c, const char *text, size_t n, enum text_escape how,
+			struct strbuf *ret)
 {
 	if (how == TEXT_KEEP_LINES && (c == '\n' || c == '\t'))
 		strbuf_putc(ret, (char)c);
@@ -177,7 +178,8 @@ char *human_time(int64_t wall_ms, char buf[HUMAN])
 	time_t seconds = (time_t)(wall_ms / 1000);
 	struct tm tm;
 
-	if (wall_ms == 0 || !localtime_r(&seconds, &tm) || !strftime(buf, HUMAN, "%Y-%m-%d %H:%M", &tm))
+	if (wall_ms == 0 || !localtime_r(&seconds, &tm) ||
+	    !strftime(buf, HUMAN, "%Y-%m-%d %H:%M", &tm))
 		snprintf(buf, HUMAN, "-");
 	return buf;
 }

@@ -19,8 +19,8 @@ int text_width(const char *text);
 void text_cut(const char *text, int width, bool utf8, struct strbuf *ret);
 
 #define HUMAN 32
-char *human_bytes(uint64_t bytes, char buf[HUMAN]);      /* "0 B", "1.5 MiB" */
-char *human_count(uint64_t n, char buf[HUMAN]);          /* "45,312" */
-char *human_duration(int64_t ms, char buf[HUMAN]);       /* "12 ms", "3.4 s", "2m 05s", "1h 02m", "3d 04h" */
-char *human_time(int64_t wall_ms, char buf[HUMAN]);      /* local time: "2026-11-22 05:23"; "-" for 0 */
-char *human_number(double value, char buf[HUMAN]);       /* shortest that reads back to 6 digits: "0.9124", "NaN" */
+char *human_bytes(uint64_t bytes, char buf[HUMAN]); /* "0 B", "1.5 MiB" */
+char *human_count(uint64_t n, char buf[HUMAN]); /* "45,312" */
+char *human_duration(int64_t ms, char buf[HUMAN]); /* "12 ms", "3.4 s", "2m 05s", "3d 04h" */
+char *human_time(int64_t wall_ms, char buf[HUMAN]); /* local: "2026-11-22 05:23"; "-" for 0 */
+char *human_number(double value, char buf[HUMAN]); /* 6 digits: "0.9124", "NaN" */
