@@ -138,13 +138,14 @@ static void add_work(struct live *live, struct strbuf *frame, int64_t now)
 	strbuf_printf(&text, "%s  %s", live->work, human_bytes(live->bytes, number));
 	if (live->total_bytes >= live->bytes && live->total_bytes) {
 		double part = (double)live->bytes / (double)live->total_bytes;
+		int64_t left = part > 0.01 ? (int64_t)((double)spent * (1 - part) / part) / 1000 : -1;
 
 		strbuf_printf(&text, " of %s  %d%%", human_bytes(live->total_bytes, number),
 			      (int)(part * 100));
-		if (part > 0.01)
-			strbuf_printf(&text, "  %s left",
-				      human_duration((int64_t)((double)spent * (1 - part) / part),
-						     number));
+		if (left >= 60)
+			strbuf_printf(&text, "  %s left", human_duration(left * 1000, number));
+		else if (left >= 0)
+			strbuf_printf(&text, "  %d s left", (int)left + 1);
 	}
 	if (live->files > 1)
 		strbuf_printf(&text, "  %s files", human_count(live->files, number));
