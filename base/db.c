@@ -62,8 +62,10 @@ int db_error(const struct db *db, int rc, struct error *err)
 		if (rc == SQLITE_IOERR_SHORT_READ || rc == SQLITE_IOERR_CORRUPTFS)
 			return damaged(db, "it ends too early", err);
 		return env_error(db, "read or write", err);
+	case SQLITE_CANTOPEN:
+		return env_error(db, "open", err);
 	default:
-		return env_error(db, "use", err);
+		return error_set(err, ERR_ENV, "cannot use %s: %s", db->path, sqlite3_errmsg(db->h));
 	}
 }
 

@@ -115,7 +115,8 @@ int run_create(struct db *db, const struct run_new *run, struct error *err)
 		return error_set(err, ERR_USAGE, "'%.64s' is not a run id (32 hexadecimal digits)", run->id);
 	if (run->name && text_check("run", run->name, TAG_CHARS, err) < 0)
 		return -1;
-	run_random_name(name, sizeof(name));
+	if (!run->name)
+		run_random_name(name, sizeof(name));
 	if (db_begin(db, err) < 0)
 		return -1;
 	return write_end(db, create_run(db, run, run->name ? run->name : name, err), err);

@@ -37,9 +37,10 @@ CREATE TABLE runs (
 	step            TEXT -- step instance of a nested run
 ) STRICT;
 
-CREATE INDEX runs_by_start ON runs (start_time);
-CREATE INDEX runs_by_parent ON runs (parent);
-CREATE INDEX runs_top_by_start ON runs (start_time) WHERE parent IS NULL;
+-- The order of a page of runs, all of them or those at the top.
+CREATE INDEX runs_by_start ON runs (start_time DESC, run_id);
+CREATE INDEX runs_top_by_start ON runs (start_time DESC, run_id) WHERE parent IS NULL;
+CREATE INDEX runs_by_parent ON runs (parent) WHERE parent IS NOT NULL;
 CREATE INDEX runs_top_by_name ON runs (name) WHERE parent IS NULL;
 CREATE INDEX runs_running ON runs (status) WHERE status = 'RUNNING';
 
