@@ -22,7 +22,7 @@
 
 size_t plan_literal_prefix(const char *pattern)
 {
-	size_t wild = strcspn(pattern, "*?[");
+	size_t wild = strcspn(pattern, "*?[\\");
 
 	while (wild && pattern[wild - 1] != '/')
 		wild--;
@@ -197,7 +197,7 @@ static void fill_candidates(struct plan_builder *b)
 {
 	struct strlist *all = &b->candidates;
 
-	if (all->len)
+	if (all->len || b->once.len)
 		return;
 	for (size_t i = 0; i < b->nmade; i++) {
 		CLEANUP(cleanup_free) char *path = xstrdup(b->made[i].path);
@@ -215,7 +215,7 @@ static void fill_candidates(struct plan_builder *b)
 
 static void match_candidates(const struct plan_builder *b, const char *pattern, struct strlist *found)
 {
-	size_t prefix = plan_literal_prefix(pattern), low = 0, high = b->candidates.len;
+	size_t prefix = strcspn(pattern, "*?[\\"), low = 0, high = b->candidates.len;
 	bool files_only = strlen(pattern) > 2 && !strcmp(pattern + strlen(pattern) - 3, "/**");
 
 	while (low < high) {
