@@ -3,9 +3,10 @@
 #include <stdbool.h>
 #include "store/content.h"
 /*
- * From the store to the disk. Only what differs is written: each file beside its
- * place, then renamed over it, so a crash leaves old or new files, never half ones,
- * and running again completes it. Files whose bytes the store does not hold ("unknown")
+ * From the store to the disk. Only what differs is written: first all of it into the
+ * store's staging directory and to disk, then each file is renamed to its place. So a
+ * full disk or a damaged object changes nothing, a crash leaves old or new files, never
+ * half ones, and running again completes it. Files whose bytes the store does not hold ("unknown")
  * are never overwritten or deleted silently.
  */
 struct error;
@@ -28,6 +29,8 @@ struct checkout {
 	bool verify;                   /* hash what is written */
 	const struct progress *progress;
 };
+/* In a tree, a symlink is known when it is wanted or when the whole tree that stands there is stored.
+ * Ignored files are not seen and stay; where a file must stand they are unknown content. */
 struct checkout_result {
 	uint64_t files_written, files_removed, files_kept, files_aside;
 };

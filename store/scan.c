@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/strlist.h"
+#include "store/cursor_internal.h"
 #include "store/parallel_internal.h"
 #include "store/scan_internal.h"
 #include "store/walk_internal.h"
@@ -24,47 +25,16 @@
 #define PARALLEL_FILES 64	   /* so many to read, or */
 #define PARALLEL_BYTES (4ull << 20) /* so much, is worth threads */
 
-/* The directory of the entry looked at last stays open: neighbours share it. */
-struct cursor {
-	int dirfd; /* -1 none, or scan->topfd */
-	char dir[TREE_MAX_PATH + 1];
-};
-
-#define CURSOR_INIT { .dirfd = -1, .dir = "" }
-
-static void cursor_leave(const struct scan *scan, struct cursor *cursor)
-{
-	if (cursor->dirfd >= 0 && cursor->dirfd != scan->topfd)
-		close(cursor->dirfd);
-	cursor->dirfd = -1;
-}
-
-static int cursor_enter(const struct scan *scan, struct cursor *cursor, const char *path, const char *base,
-			struct error *err)
-{
-	size_t len = base > path ? (size_t)(base - path) - 1 : 0;
-
-	if (cursor->dirfd >= 0 && !strncmp(cursor->dir, path, len) && cursor->dir[len] == '\0')
-		return 0;
-	cursor_leave(scan, cursor);
-	memcpy(cursor->dir, path, len);
-	cursor->dir[len] = '\0';
-	cursor->dirfd = len ? fs_open_beneath(scan->topfd, cursor->dir, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0, err)
-			    : scan->topfd;
-	return cursor->dirfd < 0 ? error_wrap(err, "%s", scan->path) : 0;
-}
-
 /* Where entry `e` stands. Lent until the cursor moves. */
 static int locate(const struct scan *scan, struct cursor *cursor, const struct tree_entry *e, struct place *ret,
 		  struct error *err)
 {
-	const char *base = path_base(e->path);
-
 	*ret = (struct place){ scan->topfd, scan->path, scan->path, "", FOLLOW_BENEATH };
 	if (scan->is_dir) {
-		if (cursor_enter(scan, cursor, e->path, base, err) < 0)
-			return -1;
-		*ret = (struct place){ cursor->dirfd, base, scan->path, e->path, FOLLOW_NOT };
+		int dirfd = cursor_enter(cursor, e->path, false, err);
+		if (dirfd < 0)
+			return error_wrap(err, "%s", scan->path);
+		*ret = (struct place){ dirfd, path_base(e->path), scan->path, e->path, FOLLOW_NOT };
 	}
 	if (e->target)
 		ret->follow = FOLLOW_OBJECT;
@@ -121,19 +91,18 @@ static int look_at(struct scan *scan, struct cursor *cursor, size_t index, struc
 static int look_range(void *ctx, size_t from, size_t to, struct error *err)
 {
 	struct scan *scan = ctx;
-	struct cursor cursor = CURSOR_INIT;
+	CLEANUP(cursor_release) struct cursor cursor = CURSOR_INIT(scan->topfd);
 	int r = 0;
 
 	for (size_t i = from; r == 0 && i < to; i++)
 		r = look_at(scan, &cursor, i, err);
-	cursor_leave(scan, &cursor);
 	return r;
 }
 
 static int read_range(void *ctx, size_t from, size_t to, struct error *err)
 {
 	struct scan *scan = ctx;
-	struct cursor cursor = CURSOR_INIT;
+	CLEANUP(cursor_release) struct cursor cursor = CURSOR_INIT(scan->topfd);
 	int r = 0;
 
 	for (size_t i = from; r == 0 && i < to; i++) {
@@ -151,7 +120,6 @@ static int read_range(void *ctx, size_t from, size_t to, struct error *err)
 		if (e->size < SMALL_FILE)
 			atomic_fetch_add(&scan->bytes_done, e->size);
 	}
-	cursor_leave(scan, &cursor);
 	if (r == 0 && scan_report(scan))
 		return error_set(err, ERR_INTERRUPTED, "interrupted");
 	return r;
