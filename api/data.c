@@ -51,8 +51,9 @@ static void waiting(void *ctx, const struct lock_holder *holder)
 {
 	const struct op_context *op = ctx;
 	CLEANUP_JS struct js *event = js_object();
-	CLEANUP(cleanup_free) char *text = xasprintf(
-		"waiting for process %ld (%s) to finish with this work tree", holder->pid, holder->command);
+	CLEANUP(cleanup_free)
+	char *text = xasprintf("waiting for process %ld (%s) to finish with this work tree",
+			       holder->pid, holder->command);
 
 	js_set_str(event, "event", "note");
 	js_set_str(event, "text", text);
@@ -65,8 +66,8 @@ int data_lock_tree(struct op_context *ctx, struct data_locks *locks, struct js *
 {
 	CLEANUP(strlist_release) struct strlist repaired = STRLIST_INIT;
 
-	locks->tree = lock_take(ctx->project->locksfd, LOCK_TREE, LOCK_EXCLUSIVE, LOCK_WAIT, waiting,
-				ctx, err);
+	locks->tree = lock_take(ctx->project->locksfd, LOCK_TREE, LOCK_EXCLUSIVE, LOCK_WAIT,
+				waiting, ctx, err);
 	if (locks->tree < 0 || run_recover(ctx->project, &repaired, err) < 0)
 		return -1;
 	for (size_t i = 0; i < repaired.len; i++)
@@ -100,7 +101,8 @@ static int not_inside(const struct tree *tree, const char *inside, struct error 
 	if (nearest)
 		return error_help(err, "did you mean %s?", nearest);
 	return tree->len ? error_help(err, "it holds %zu files, such as %s", tree->len,
-				      tree->entries[0].path) : -1;
+				      tree->entries[0].path) :
+			   -1;
 }
 
 /* The entries below `inside` as a tree of their own. 0 entries: there is no such directory. */

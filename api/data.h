@@ -15,25 +15,30 @@ struct store_batch;
  * caller frees *ret. */
 int data_path(const struct op_context *, const char *text, char **ret, struct error *);
 /* A scanner of the project with its stat cache, ignore rules and store; `batch` may be NULL. */
-int data_scanner(struct op_context *, struct store_batch *batch, struct scanner *ret, struct error *);
+int data_scanner(struct op_context *, struct store_batch *batch, struct scanner *ret,
+		 struct error *);
 
 struct data_locks {
 	int tree, store; /* descriptors */
 };
-#define DATA_LOCKS_INIT { -1, -1 }
-/* Takes the work tree for this process, says for whom it waits, and repairs what a killed run left. */
+#define DATA_LOCKS_INIT                                                                            \
+	{                                                                                          \
+		-1, -1                                                                             \
+	}
+/* Takes the work tree for this process, says for whom it waits, and repairs what a killed run
+ * left. */
 int data_lock_tree(struct op_context *, struct data_locks *, struct js *notes, struct error *);
 /* Keeps garbage collection away until released. */
 int data_lock_store(struct op_context *, struct data_locks *, struct error *);
 void data_unlock(struct data_locks *);
 
 /*
- * What stands at `inside` in a stored tree. A directory in it has no object of its own: with a batch one is
- * made there, without it is CONTENT_TREE with a zero digest. A symlink is followed inside the
- * tree. ERR_NOT_FOUND names the nearest entries.
+ * What stands at `inside` in a stored tree. A directory in it has no object of its own: with a
+ * batch one is made there, without it is CONTENT_TREE with a zero digest. A symlink is followed
+ * inside the tree. ERR_NOT_FOUND names the nearest entry.
  */
-int data_inside(struct store *, const struct content *tree, const char *inside, struct store_batch *,
-		struct content *ret, struct error *);
+int data_inside(struct store *, const struct content *tree, const char *inside,
+		struct store_batch *, struct content *ret, struct error *);
 /* The work tree has the content that mlops.lock names for this path, as data or output. */
 bool data_locked(struct op_context *, const char *path, struct content *ret);
 /* Sets `key` to content_format's text and leaves an absent one out. */

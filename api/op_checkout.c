@@ -36,8 +36,8 @@ struct job {
 	struct scanner scanner;
 	struct checkout checkout;
 	struct checkout_result sum;
-	char *to;       /* absolute, or NULL */
-	int tofd;       /* where the project's paths go */
+	char *to; /* absolute, or NULL */
+	int tofd; /* where the project's paths go */
 	struct js *paths, *notes, *failed;
 	struct error first; /* of those in `failed` */
 };
@@ -71,13 +71,15 @@ static int target_inside(struct job *j, const struct snapshot_item *item, const 
 {
 	struct content content;
 
-	if (data_inside(j->store, &item->content, path + strlen(item->path) + 1, batch, &content, err) < 0)
+	if (data_inside(j->store, &item->content, path + strlen(item->path) + 1, batch, &content,
+			err) < 0)
 		return error_wrap(err, "%s", item->path);
 	add_target(j, path, &content);
 	return 0;
 }
 
-static int target_wanted(struct job *j, const char *path, struct store_batch *batch, struct error *err)
+static int target_wanted(struct job *j, const char *path, struct store_batch *batch,
+			 struct error *err)
 {
 	size_t before = j->len;
 	struct content none;
@@ -94,7 +96,8 @@ static int target_wanted(struct job *j, const char *path, struct store_batch *ba
 	return j->len > before ? 0 : snapshot_content(&j->snap, j->store, path, &none, err);
 }
 
-/* In place, what a run read and git tracks is code: git brings it back, together with the rest of the code. */
+/* In place, what a run read and git tracks is code: git brings it back, together with the rest of
+ * the code. */
 static void target_all(struct job *j)
 {
 	size_t code = 0;
@@ -108,8 +111,10 @@ static void target_all(struct job *j)
 			add_target(j, item->path, &item->content);
 	}
 	if (code) {
-		CLEANUP(cleanup_free) char *text = xasprintf(
-			"%zu inputs that git tracks were left as they are; to have the code, too: --to DIR", code);
+		CLEANUP(cleanup_free)
+		char *text = xasprintf("%zu inputs that git tracks were left as they are; to have "
+				       "the code, too: --to DIR",
+				       code);
 		js_push_str(j->notes, text);
 	}
 }
@@ -119,7 +124,8 @@ static int target_content(struct job *j, struct error *err)
 {
 	if (j->wanted.len != 1) {
 		error_set(err, ERR_USAGE, "%s has no path", j->snap.label);
-		return error_help(err, "name the one to write: mlops checkout PATH --from %s", j->snap.label);
+		return error_help(err, "name the one to write: mlops checkout PATH --from %s",
+				  j->snap.label);
 	}
 	add_target(j, j->wanted.items[0], &j->snap.items[0].content);
 	return 0;
@@ -176,7 +182,8 @@ static void add_failure(struct job *j, const struct target *t, const struct erro
 static void help_missing(struct error *err)
 {
 	if (err->code == ERR_NOT_FOUND && !*err->help)
-		error_help(err, "make outputs anew with: mlops run; data comes from the clone that added it");
+		error_help(err, "make outputs anew with: mlops run; data comes from the clone that "
+				"added it");
 }
 
 /* One path that cannot be brought does not keep the others from coming. */
@@ -187,7 +194,8 @@ static int bring(struct job *j, struct error *err)
 		struct error failed;
 
 		error_clear(&failed);
-		if (checkout_path(&j->checkout, j->targets[i].path, &j->targets[i].content, &r, &failed) == 0) {
+		if (checkout_path(&j->checkout, j->targets[i].path, &j->targets[i].content, &r,
+				  &failed) == 0) {
 			add_result(j, &j->targets[i], &r);
 			continue;
 		}
@@ -202,7 +210,8 @@ static int bring(struct job *j, struct error *err)
 	if (!j->first.code)
 		return 0;
 	if (js_len(j->failed) > 1)
-		error_wrap(&j->first, "%zu of %zu paths were not brought, the first", js_len(j->failed), j->len);
+		error_wrap(&j->first, "%zu of %zu paths were not brought, the first",
+			   js_len(j->failed), j->len);
 	if (err)
 		*err = j->first;
 	return -1;
@@ -262,8 +271,9 @@ static int prepare_directory(struct job *j, struct error *err)
 
 	if (s->code)
 		note_code(j);
-	if (git_restore(j->ctx->project->root, s->code ? s->commit : "", j->store, &s->changes, s->deleted,
-			j->to, err) < 0 || open_project_in(j, err) < 0)
+	if (git_restore(j->ctx->project->root, s->code ? s->commit : "", j->store, &s->changes,
+			s->deleted, j->to, err) < 0 ||
+	    open_project_in(j, err) < 0)
 		return -1;
 	/* it was empty: what stands there is the code just restored, and the run's bytes win */
 	j->checkout.unknown = UNKNOWN_REPLACE;
@@ -318,7 +328,8 @@ static int read_args(struct job *j, const struct js *args, struct error *err)
 	if (read_link(j, js_get_str(args, "link"), err) < 0 ||
 	    read_wanted(j, js_get(args, "paths"), err) < 0)
 		return -1;
-	return from ? snapshot_named(j->ctx, from, &j->snap, err) : snapshot_lock(j->ctx, &j->snap, err);
+	return from ? snapshot_named(j->ctx, from, &j->snap, err) :
+		      snapshot_lock(j->ctx, &j->snap, err);
 }
 
 static struct js *job_result(struct job *j)
@@ -352,16 +363,22 @@ static int prepare(struct job *j, struct error *err)
 }
 
 /*
- * data.checkout {paths[], from, to, force, link} -> {from, to, commit, paths: [{path, state: restored|ok,
- *     content, written, removed}], failed: [{path, code, message, help}], files_written, files_removed,
- *     files_kept, notes[]}; with an error when `failed` is not empty.
+ * data.checkout {paths[], from, to, force, link} -> {from, to, commit, paths: [{path, state:
+ *     restored|ok, content, written, removed}], failed: [{path, code, message, help}],
+ *     files_written, files_removed, files_kept, notes[]}; with an error when `failed` is not empty.
  * Without `from`: mlops.lock. Without paths: all. mlops.lock stays as it is.
  */
-int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_result,
+		struct error *err)
 {
-	CLEANUP(job_release) struct job j = {
-		.ctx = ctx, .locks = DATA_LOCKS_INIT, .tofd = -1,
-		.paths = js_array(), .notes = js_array(), .failed = js_array(),
+	CLEANUP(job_release)
+	struct job j = {
+		.ctx = ctx,
+		.locks = DATA_LOCKS_INIT,
+		.tofd = -1,
+		.paths = js_array(),
+		.notes = js_array(),
+		.failed = js_array(),
 	};
 	int r;
 

@@ -69,7 +69,8 @@ static int check_ignored(struct adding *a, const char *path, struct error *err)
 	if (!ignore_match(ignore, path, S_ISDIR(st.st_mode)))
 		return 0;
 	error_set(err, ERR_USAGE, "%s is never versioned", path);
-	return error_help(err, "see .mlopsignore; .mlops, .git and Python's caches are always left out");
+	return error_help(err,
+			  "see .mlopsignore; .mlops, .git and Python's caches are always left out");
 }
 
 /* One path has one owner: a step, this add, or an outer directory that was added whole. */
@@ -79,13 +80,16 @@ static int check_overlap(struct adding *a, const char *path, struct error *err)
 		const struct lock_entry *e = &a->lock.entries[i];
 		bool same = !strcmp(e->name, path);
 
-		if (e->kind == LOCKED_OUT && (path_contains(e->name, path) || path_contains(path, e->name))) {
+		if (e->kind == LOCKED_OUT &&
+		    (path_contains(e->name, path) || path_contains(path, e->name))) {
 			error_set(err, ERR_CONFLICT, "%s is made by a step", e->name);
-			return error_help(err, "mlops run keeps every version of it; if no step makes it any "
-					       "more, delete its line from mlops.lock");
+			return error_help(
+				err, "mlops run keeps every version of it; if no step makes it any "
+				     "more, delete its line from mlops.lock");
 		}
 		if (e->kind == LOCKED_DATA && !same && path_contains(e->name, path)) {
-			error_set(err, ERR_CONFLICT, "%s is part of %s, which is one version", path, e->name);
+			error_set(err, ERR_CONFLICT, "%s is part of %s, which is one version", path,
+				  e->name);
 			return error_help(err, "run: mlops add %s", e->name);
 		}
 	}
@@ -100,7 +104,8 @@ static int add_path(struct adding *a, const char *text, struct error *err)
 		return -1;
 	if (!strcmp(path, ".")) {
 		error_set(err, ERR_USAGE, "the project itself cannot be one version");
-		return error_help(err, "name the files or directories that hold data; git keeps the code");
+		return error_help(
+			err, "name the files or directories that hold data; git keeps the code");
 	}
 	if (!strcmp(path, LOCKFILE_NAME)) {
 		error_set(err, ERR_USAGE, "%s is what versions are written to", path);
@@ -199,7 +204,8 @@ static void drop_inner(struct adding *a, const char *path)
 	for (size_t i = a->lock.len; i-- > 0;) {
 		const struct lock_entry *e = &a->lock.entries[i];
 
-		if (e->kind != LOCKED_DATA || !path_contains(path, e->name) || !strcmp(path, e->name))
+		if (e->kind != LOCKED_DATA || !path_contains(path, e->name) ||
+		    !strcmp(path, e->name))
 			continue;
 		note(a, xasprintf("%s is now part of %s", e->name, path));
 		lockfile_remove(&a->lock, LOCKED_DATA, e->name);
@@ -228,7 +234,8 @@ static void tell_git(struct adding *a)
 	for (size_t i = 0; i < a->len; i++) {
 		paths[i] = a->items[i].path;
 		if (git_tracks(root, paths[i]))
-			note(a, xasprintf("git tracks %s, too; to keep it here only: git rm -r --cached '%s'",
+			note(a, xasprintf("git tracks %s, too; to keep it here only: git rm -r "
+					  "--cached '%s'",
 					  paths[i], paths[i]));
 	}
 	if (git_ignore_paths(root, paths, a->len, &refused) < 0)
@@ -263,8 +270,12 @@ static struct js *adding_result(struct adding *a)
  */
 int op_add(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
-	CLEANUP(adding_release) struct adding a = {
-		.ctx = ctx, .lock = LOCKFILE_INIT, .locks = DATA_LOCKS_INIT, .notes = js_array(),
+	CLEANUP(adding_release)
+	struct adding a = {
+		.ctx = ctx,
+		.lock = LOCKFILE_INIT,
+		.locks = DATA_LOCKS_INIT,
+		.notes = js_array(),
 	};
 	const struct js *paths = js_get(args, "paths");
 
@@ -321,7 +332,8 @@ static int cat_directory(struct store *store, const struct content *content, con
 
 	error_set(err, ERR_USAGE, "%s is a directory of %llu files", text,
 		  (unsigned long long)content->files);
-	if (!digest_is_zero(&content->id) && tree_read(store, &content->id, &tree, NULL) == 0 && tree.len)
+	if (!digest_is_zero(&content->id) && tree_read(store, &content->id, &tree, NULL) == 0 &&
+	    tree.len)
 		return error_help(err, "name one of them, such as: mlops cat %s/%s", text,
 				  tree.entries[0].path);
 	return error_help(err, "name a file in it: mlops cat %s/FILE", text);
@@ -361,7 +373,8 @@ static int cat_snapshot(struct op_context *ctx, const struct snapshot *snap, con
 
 /*
  * data.cat {name} -> bytes through ctx->write; no result.
- * NAME, or NAME/PATH with the longest NAME that means something: a version of a directory, a run, a commit.
+ * NAME, or NAME/PATH with the longest NAME that means something: a version of a directory, a run,
+ * a commit.
  */
 int op_cat(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {

@@ -85,8 +85,9 @@ static void diff_files(struct diff *d, const struct snapshot_item *old,
 		return;
 	if (side_tree(d, a, NULL, &was, &failed) < 0 ||
 	    side_tree(d, b, d->disk ? now->path : NULL, &is, &failed) < 0) {
-		CLEANUP(cleanup_free) char *text = xasprintf("the files of %s are not known: %s",
-							     (old ? old : now)->path, failed.msg);
+		CLEANUP(cleanup_free)
+		char *text = xasprintf("the files of %s are not known: %s", (old ? old : now)->path,
+				       failed.msg);
 		js_push_str(d->notes, text);
 		return;
 	}
@@ -99,7 +100,8 @@ static void diff_files(struct diff *d, const struct snapshot_item *old,
 
 /* ---- data ---- */
 
-static void diff_item(struct diff *d, const struct snapshot_item *old, const struct snapshot_item *now)
+static void diff_item(struct diff *d, const struct snapshot_item *old,
+		      const struct snapshot_item *now)
 {
 	const struct snapshot_item *either = now ? now : old;
 	bool was = old && old->content.kind != CONTENT_ABSENT;
@@ -144,8 +146,10 @@ static int diff_single(struct diff *d, struct error *err)
 	struct snapshot_item other = { .path = item->path };
 
 	if (!*item->path) {
-		error_set(err, ERR_USAGE, "%s has no path to compare with %s", single->label, whole->label);
-		return error_help(err, "compare it with a version: mlops diff %s PATH@vN", single->label);
+		error_set(err, ERR_USAGE, "%s has no path to compare with %s", single->label,
+			  whole->label);
+		return error_help(err, "compare it with a version: mlops diff %s PATH@vN",
+				  single->label);
 	}
 	if (snapshot_content(whole, d->store, item->path, &other.content, err) < 0)
 		return -1;
@@ -219,12 +223,14 @@ static struct js *diff_code(const struct snapshot *old, const struct snapshot *n
 	if (!old->code || !now->code)
 		return js_null();
 	json = js_object();
-	js_set_bool(json, "same", !strcmp(old->commit, now->commit) &&
-					  js_get_bool(old->code, "dirty") == js_get_bool(now->code, "dirty") &&
-					  (!js_get_bool(old->code, "dirty") ||
-					   (js_get_str(old->code, "changes") && js_get_str(now->code, "changes") &&
-					    !strcmp(js_get_str(old->code, "changes"),
-						    js_get_str(now->code, "changes")))));
+	js_set_bool(
+		json, "same",
+		!strcmp(old->commit, now->commit) &&
+			js_get_bool(old->code, "dirty") == js_get_bool(now->code, "dirty") &&
+			(!js_get_bool(old->code, "dirty") ||
+			 (js_get_str(old->code, "changes") && js_get_str(now->code, "changes") &&
+			  !strcmp(js_get_str(old->code, "changes"),
+				  js_get_str(now->code, "changes")))));
 	js_set(json, "old", js_ref(old->code));
 	js_set(json, "new", js_ref(now->code));
 	return json;
@@ -240,8 +246,9 @@ static struct js *diff_result(struct diff *d)
 	metrics = diff_objects(d->old.metrics, d->now.metrics);
 	code = diff_code(&d->old, &d->now);
 	js_set(result, "names", names);
-	js_set_bool(result, "same", !js_len(d->data) && !js_len(params) && !js_len(metrics) &&
-					    (!js_get(code, "same") || js_get_bool(code, "same")));
+	js_set_bool(result, "same",
+		    !js_len(d->data) && !js_len(params) && !js_len(metrics) &&
+			    (!js_get(code, "same") || js_get_bool(code, "same")));
 	js_set(result, "data", steal(&d->data));
 	js_set(result, "params", params);
 	js_set(result, "metrics", metrics);
@@ -250,7 +257,8 @@ static struct js *diff_result(struct diff *d)
 	return result;
 }
 
-static int diff_two(struct diff *d, const struct js *names, struct js **ret_result, struct error *err)
+static int diff_two(struct diff *d, const struct js *names, struct js **ret_result,
+		    struct error *err)
 {
 	const char *first = js_text(js_at(names, 0)), *second = js_text(js_at(names, 1));
 
@@ -288,8 +296,8 @@ static struct js *table_rows(const struct snapshot *runs, size_t n, bool metrics
 		bool same = true;
 
 		for (size_t c = 0; c < n; c++) {
-			struct js *value = js_get(metrics ? runs[c].metrics : runs[c].params,
-						  keys.items[i]);
+			struct js *value =
+				js_get(metrics ? runs[c].metrics : runs[c].params, keys.items[i]);
 
 			first = c ? first : value;
 			same &= value == first || (value && first && js_equal(value, first));
@@ -304,7 +312,7 @@ static struct js *table_rows(const struct snapshot *runs, size_t n, bool metrics
 }
 
 static int read_runs(struct op_context *ctx, const struct js *names, struct snapshot *runs,
-			struct error *err)
+		     struct error *err)
 {
 	for (size_t i = 0; i < js_len(names); i++) {
 		const char *text = js_text(js_at(names, i));
@@ -312,7 +320,8 @@ static int read_runs(struct op_context *ctx, const struct js *names, struct snap
 		if (snapshot_named(ctx, text, &runs[i], err) < 0)
 			return -1;
 		if (!runs[i].params) {
-			error_set(err, ERR_USAGE, "%s is no run: more than two names must be runs", text);
+			error_set(err, ERR_USAGE, "%s is no run: more than two names must be runs",
+				  text);
 			return error_help(err, "list them with: mlops runs");
 		}
 	}
@@ -344,12 +353,14 @@ static int diff_many(struct op_context *ctx, const struct js *names, struct js *
 
 /*
  * data.diff {names[]} -> one or two names:
- *   {names[2], same, data: [{path, change: added|modified|removed, old, new, files: [{path, change, old_size,
- *    new_size}] (at most 1000), added, modified, removed}], params: [{key, old, new}],
- *    metrics: [{key, old, new, delta}], code: {same, old{commit, branch, dirty, note}, new{}} | null, notes[]}
+ *   {names[2], same, data: [{path, change: added|modified|removed, old, new, files: [{path, change,
+ *    old_size, new_size}] (at most 1000), added, modified, removed}], params: [{key, old, new}],
+ *    metrics: [{key, old, new, delta}], code: {same, old{commit, branch, dirty, note}, new{}} or
+ *    null, notes[]}
  * more: {names[], params_table: [{key, values[], same}], metrics_table: [...]}
  */
-int op_diff(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_diff(struct op_context *ctx, const struct js *args, struct js **ret_result,
+	    struct error *err)
 {
 	CLEANUP(diff_release) struct diff d = { .ctx = ctx };
 	const struct js *names = js_get(args, "names");

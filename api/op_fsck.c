@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fsck: every stored byte is hashed again, then every fact is asked whether the objects it
- * names are there. Damaged objects go to quarantine first, so what is left to name is what is missing.
+ * names are there. Damaged objects go to quarantine first, so what is left to name is what is
+ * missing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ struct fsck {
 	uint64_t bytes, checked;
 	struct strmap problems; /* hex -> struct js *, lent by `list` */
 	struct js *list, *foreign, *notes;
-	const char *database;   /* "ok", or what is wrong */
+	const char *database; /* "ok", or what is wrong */
 	struct error db_error;
 	int64_t facts;
 };
@@ -114,8 +115,8 @@ static int check_object(struct fsck *f, const struct object *object, struct erro
 			*err = failed;
 		return -1;
 	}
-	js_set_str(problem(f, &object->id, failed.code == ERR_DAMAGED ? "damaged" : "unreadable"), "message",
-		   failed.msg);
+	js_set_str(problem(f, &object->id, failed.code == ERR_DAMAGED ? "damaged" : "unreadable"),
+		   "message", failed.msg);
 	return failed.code == ERR_DAMAGED ? store_quarantine(f->store, &object->id, err) : 0;
 }
 
@@ -144,7 +145,8 @@ static int clean_staging(struct fsck *f, struct error *err)
 
 static void missing(struct fsck *f, const struct digest *id, const char *what, const char *inside)
 {
-	CLEANUP(cleanup_free) char *text = *inside ? xasprintf("%s: %s", what, inside) : xstrdup(what);
+	CLEANUP(cleanup_free)
+	char *text = *inside ? xasprintf("%s: %s", what, inside) : xstrdup(what);
 
 	affects(problem(f, id, "missing"), text);
 }
@@ -227,26 +229,35 @@ static int verdict(struct fsck *f, struct error *err)
 	if (!n)
 		return 0;
 	error_set(err, ERR_DAMAGED, "%zu object%s damaged or missing", n, n == 1 ? " is" : "s are");
-	return error_help(err, "make outputs anew with: mlops run; put data back in its place and run: mlops add "
-			       "PATH");
+	return error_help(
+		err,
+		"make outputs anew with: mlops run; put data back in its place and run: mlops add "
+		"PATH");
 }
 
 /*
  * store.fsck {} -> {objects, bytes, facts, database: "ok"|text, problems: [{object, problem:
- *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected}], foreign[], notes[]}
+ *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected}],
+ *     foreign[], notes[]}
  * ERR_DAMAGED, with the result, when anything is wrong.
  */
-int op_fsck(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_fsck(struct op_context *ctx, const struct js *args, struct js **ret_result,
+	    struct error *err)
 {
-	CLEANUP(fsck_release) struct fsck f = {
-		.ctx = ctx, .list = js_array(), .foreign = js_array(), .notes = js_array(),
+	CLEANUP(fsck_release)
+	struct fsck f = {
+		.ctx = ctx,
+		.list = js_array(),
+		.foreign = js_array(),
+		.notes = js_array(),
 	};
 	CLEANUP(data_unlock) struct data_locks locks = DATA_LOCKS_INIT;
 	int r;
 
 	(void)args;
-	if (project_store(ctx->project, &f.store, err) < 0 || data_lock_store(ctx, &locks, err) < 0 ||
-	    clean_staging(&f, err) < 0 || check_objects(&f, err) < 0)
+	if (project_store(ctx->project, &f.store, err) < 0 ||
+	    data_lock_store(ctx, &locks, err) < 0 || clean_staging(&f, err) < 0 ||
+	    check_objects(&f, err) < 0)
 		return -1;
 	check_database(&f);
 	if (js_len(f.foreign))

@@ -51,9 +51,9 @@ static void status_release(struct status *s)
 
 static void note_error(struct status *s, const struct error *err)
 {
-	CLEANUP(cleanup_free) char *text =
-		xasprintf("%s%s%s%s%s", err->where, *err->where ? ": " : "", err->msg,
-			  *err->help ? "; " : "", err->help);
+	CLEANUP(cleanup_free)
+	char *text = xasprintf("%s%s%s%s%s", err->where, *err->where ? ": " : "", err->msg,
+			       *err->help ? "; " : "", err->help);
 
 	js_push_str(s->notes, text);
 }
@@ -127,7 +127,8 @@ static int status_steps(struct status *s, struct error *err)
 	}
 	if (s->lock.conflicts)
 		return 0; /* no step can be judged before they are settled */
-	if (looker_new(p, s->plan, false, &s->looker, &failed) < 0 || look_at_steps(s, &failed) < 0) {
+	if (looker_new(p, s->plan, false, &s->looker, &failed) < 0 ||
+	    look_at_steps(s, &failed) < 0) {
 		if (failed.code == ERR_INTERRUPTED) {
 			if (err)
 				*err = failed;
@@ -209,9 +210,9 @@ static int look_at_entry(struct status *s, const struct lock_entry *entry, struc
 	else if (scan_path(&s->scanner, entry->name, &now, NULL, err) < 0)
 		return -1;
 	add_path(s, entry->name, kind,
-		 now.kind == CONTENT_ABSENT     ? "missing" :
-		 content_equal(&now, &want)     ? "ok" :
-						  "changed",
+		 now.kind == CONTENT_ABSENT ? "missing" :
+		 content_equal(&now, &want) ? "ok" :
+					      "changed",
 		 &want, &now);
 	return 0;
 }
@@ -227,7 +228,8 @@ static int status_paths(struct status *s, struct error *err)
 		if (entry->kind != LOCKED_DATA && entry->kind != LOCKED_OUT)
 			continue;
 		if (entry->other) {
-			add_path(s, entry->name, lock_kind_name(entry->kind), "conflict", NULL, NULL);
+			add_path(s, entry->name, lock_kind_name(entry->kind), "conflict", NULL,
+				 NULL);
 			continue;
 		}
 		if (look_at_entry(s, entry, &failed) == 0)
@@ -289,8 +291,10 @@ static bool status_database(struct status *s)
 
 	if (fs_stat_beneath(s->ctx->project->dirfd, "registry.db", &st, NULL) > 0 && st.st_size > 0)
 		return true;
-	js_push_str(s->notes, ".mlops/registry.db is missing or empty: runs recorded before are unknown; put a "
-			      "backup in its place, or run: mlops init");
+	js_push_str(
+		s->notes,
+		".mlops/registry.db is missing or empty: runs recorded before are unknown; put a "
+		"backup in its place, or run: mlops init");
 	return false;
 }
 
@@ -299,11 +303,13 @@ static void status_leftovers(struct status *s)
 	static const struct {
 		const char *path, *text;
 	} left[] = {
-		{ "mlruns", "mlruns/ is left over from MLflow and is not read here; look at it with: mlflow ui "
+		{ "mlruns", "mlruns/ is left over from MLflow and is not read here; look at it "
+			    "with: mlflow ui "
 			    "--backend-store-uri mlruns; when nothing needs it: rm -r mlruns" },
-		{ "mlflow.db", "mlflow.db is left over from MLflow and is not read here; look at it with: "
-			       "mlflow ui --backend-store-uri sqlite:///mlflow.db; when nothing needs it: rm "
-			       "mlflow.db" },
+		{ "mlflow.db",
+		  "mlflow.db is left over from MLflow and is not read here; look at it with: "
+		  "mlflow ui --backend-store-uri sqlite:///mlflow.db; when nothing needs it: rm "
+		  "mlflow.db" },
 	};
 	const struct project *p = s->ctx->project;
 	struct stat st;
@@ -333,13 +339,15 @@ static void finish(struct status *s)
 }
 
 /*
- * data.status {} -> {branch, paths: [{path, kind: data|out, state, locked, content, added, modified,
- *     removed}], counts{state: n}, conflicts: [{kind, name, ours, theirs}], database, pipeline,
- *     steps_total, steps: [{name, state: restore|stale|blocked, reason}] of those not up to date, notes[]}
+ * data.status {} -> {branch, paths: [{path, kind: data|out, state, locked, content, added,
+ *     modified, removed}], counts{state: n}, conflicts: [{kind, name, ours, theirs}], database,
+ *     pipeline, steps_total, steps: [{name, state: restore|stale|blocked, reason}] of those not up
+ *     to date, notes[]}
  * state: ok, changed, missing, new (an output that mlops.lock does not know), conflict, unreadable.
  * Nothing is changed but the stat cache.
  */
-int op_status(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+int op_status(struct op_context *ctx, const struct js *args, struct js **ret_result,
+	      struct error *err)
 {
 	CLEANUP(status_release) struct status s = { .ctx = ctx, .result = js_object() };
 

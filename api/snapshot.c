@@ -102,12 +102,13 @@ static int from_commit(struct op_context *ctx, const struct name *name, struct s
 {
 	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	int rc = git_read(ctx->project->root, name->commit, LOCKFILE_NAME, LOCK_MAX_BYTES, &text, err);
+	int rc = git_read(ctx->project->root, name->commit, LOCKFILE_NAME, LOCK_MAX_BYTES, &text,
+			  err);
 
 	if (rc < 0)
 		return -1;
-	if (rc > 0 && (lockfile_parse(text.buf, text.len, &lock, err) < 0 ||
-		       lockfile_check(&lock, err) < 0))
+	if (rc > 0 &&
+	    (lockfile_parse(text.buf, text.len, &lock, err) < 0 || lockfile_check(&lock, err) < 0))
 		return error_wrap(err, "commit %.12s", name->commit);
 	s->label = xasprintf("commit %.12s", name->commit);
 	memcpy(s->commit, name->commit, sizeof(s->commit));
@@ -226,7 +227,8 @@ static int from_name(struct op_context *ctx, const struct name *name, struct sna
 	}
 }
 
-int snapshot_named(struct op_context *ctx, const char *text, struct snapshot *ret, struct error *err)
+int snapshot_named(struct op_context *ctx, const char *text, struct snapshot *ret,
+		   struct error *err)
 {
 	CLEANUP(snapshot_release) struct snapshot s = SNAPSHOT_INIT;
 	struct error failed;

@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include "store/content.h"
 /*
- * What stood where at one moment, whatever was named: a run (inputs and outputs), a version, a commit
- * (its mlops.lock), mlops.lock itself, or the disk now. checkout brings one back, diff compares two, cat
- * reads from one.
+ * What stood where at one moment, whatever was named: a run (inputs and outputs), a version, a
+ * commit (its mlops.lock), mlops.lock itself, or the disk now. checkout brings one back, diff
+ * compares two, cat reads from one.
  */
 struct error;
 struct js;
@@ -20,19 +20,22 @@ struct snapshot_item {
 	bool metrics; /* a metrics file */
 };
 struct snapshot {
-	char *label;        /* "run 3f2a91bc", "data/raw@v2" */
-	bool single;        /* one version or content, not a whole tree of paths */
-	char run[33];       /* or "" */
-	char commit[65];    /* of the code, or "" */
+	char *label;                 /* "run 3f2a91bc", "data/raw@v2" */
+	bool single;                 /* one version or content, not a whole tree of paths */
+	char run[33];                /* or "" */
+	char commit[65];             /* of the code, or "" */
 	struct snapshot_item *items; /* sorted by path */
 	size_t len, cap;
 	struct js *params, *metrics; /* flat objects of a run, else NULL */
-	struct js *code;    /* {commit, branch, dirty, note}, or NULL */
-	struct content changes; /* over the commit */
-	char *deleted;      /* newline-separated, or NULL */
-	char *pipeline;     /* file the run came from, or NULL */
+	struct js *code;             /* {commit, branch, dirty, note}, or NULL */
+	struct content changes;      /* over the commit */
+	char *deleted;               /* newline-separated, or NULL */
+	char *pipeline;              /* file the run came from, or NULL */
 };
-#define SNAPSHOT_INIT { .label = NULL }
+#define SNAPSHOT_INIT                                                                              \
+	{                                                                                          \
+		.label = NULL                                                                      \
+	}
 void snapshot_release(struct snapshot *);
 
 /* Whatever a user may type; a path that only mlops.lock knows counts, too. */
@@ -40,11 +43,13 @@ int snapshot_named(struct op_context *, const char *text, struct snapshot *ret, 
 /* mlops.lock as it is; ERR_CONFLICT while it has conflicts. */
 int snapshot_lock(struct op_context *, struct snapshot *ret, struct error *);
 /* The disk now, at the paths of `like`; with params, metrics and code where `like` has them. */
-int snapshot_disk(struct op_context *, const struct snapshot *like, struct snapshot *ret, struct error *);
+int snapshot_disk(struct op_context *, const struct snapshot *like, struct snapshot *ret,
+		  struct error *);
 
 /* An item is at the path, above it, or below it. */
 bool snapshot_has(const struct snapshot *, const char *path);
-const struct snapshot_item *snapshot_find(const struct snapshot *, const char *path); /* exact; lent */
+const struct snapshot_item *snapshot_find(const struct snapshot *,
+					  const char *path); /* exact; lent */
 /* What stands at a path, also inside a tree; "" is the one item of a single. ERR_NOT_FOUND. */
 int snapshot_content(const struct snapshot *, struct store *, const char *path, struct content *ret,
 		     struct error *);

@@ -32,8 +32,9 @@ static void put_count(struct print *p, int64_t n, const char *one, const char *m
 
 void print_add(struct print *p, const struct js *result)
 {
-	static const struct table_column columns[] = { { NULL, false, true }, { 0 }, { NULL, true, false },
-						       { NULL, true, false }, { 0 } };
+	static const struct table_column columns[] = {
+		{ NULL, false, true }, { 0 }, { NULL, true, false }, { NULL, true, false }, { 0 }
+	};
 	const struct js *added = js_get(result, "added");
 	struct table table;
 	char text[HUMAN];
@@ -50,7 +51,8 @@ void print_add(struct print *p, const struct js *result)
 			   files == 1 ? "file" : "files");
 		table_cell(&table, STYLE_PLAIN, "%s",
 			   human_bytes((uint64_t)js_get_int(item, "size", 0), text));
-		table_cell(&table, is_new ? STYLE_GOOD : STYLE_DIM, "%s", is_new ? "new" : "unchanged");
+		table_cell(&table, is_new ? STYLE_GOOD : STYLE_DIM, "%s",
+			   is_new ? "new" : "unchanged");
 	}
 	table_print(&table, p);
 	put_notes(p, result);
@@ -62,8 +64,8 @@ static const struct {
 	const char *state, *text;
 	enum style style;
 } path_states[] = {
-	{ "conflict", "in conflict", STYLE_BAD },  { "unreadable", "unreadable", STYLE_BAD },
-	{ "missing", "missing", STYLE_BAD },       { "changed", "changed", STYLE_WARN },
+	{ "conflict", "in conflict", STYLE_BAD }, { "unreadable", "unreadable", STYLE_BAD },
+	{ "missing", "missing", STYLE_BAD },      { "changed", "changed", STYLE_WARN },
 	{ "new", "not recorded", STYLE_WARN },
 };
 
@@ -77,7 +79,8 @@ static void files_text(const struct js *item, struct strbuf *sb)
 		int64_t n = js_get_int(item, parts[i].key, 0);
 
 		if (n)
-			strbuf_printf(sb, "%s%s%lld", sb->len ? " " : "", parts[i].sign, (long long)n);
+			strbuf_printf(sb, "%s%s%lld", sb->len ? " " : "", parts[i].sign,
+				      (long long)n);
 	}
 	if (sb->len)
 		strbuf_puts(sb, " files");
@@ -110,7 +113,9 @@ static void put_paths(struct print *p, const struct js *paths)
 static void put_conflicts(struct print *p, const struct js *conflicts)
 {
 	static const struct table_column columns[] = {
-		{ "KIND", false, false }, { "NAME", false, true }, { "OURS", false, true },
+		{ "KIND", false, false },
+		{ "NAME", false, true },
+		{ "OURS", false, true },
 		{ "THEIRS", false, true },
 	};
 	struct table table;
@@ -129,7 +134,8 @@ static void put_conflicts(struct print *p, const struct js *conflicts)
 		table_cell(&table, STYLE_PLAIN, "%.*s", HASH_SHOWN, js_get_str(item, "theirs"));
 	}
 	table_print(&table, p);
-	print_put(p, STYLE_DIM, "  choose a side: mlops lock take ours   or: mlops lock take theirs\n");
+	print_put(p, STYLE_DIM,
+		  "  choose a side: mlops lock take ours   or: mlops lock take theirs\n");
 }
 
 static void put_steps(struct print *p, const struct js *result)
@@ -140,7 +146,9 @@ static void put_steps(struct print *p, const struct js *result)
 	} states[] = { { "stale", "would run", STYLE_WARN },
 		       { "restore", "would be restored", STYLE_PLAIN },
 		       { "blocked", "waits for another", STYLE_DIM } };
-	static const struct table_column columns[] = { { 0 }, { NULL, false, true }, { NULL, false, true } };
+	static const struct table_column columns[] = { { 0 },
+						       { NULL, false, true },
+						       { NULL, false, true } };
 	const struct js *steps = js_get(result, "steps");
 	struct table table;
 
@@ -180,15 +188,17 @@ void print_status(struct print *p, const struct js *result)
 	}
 	put_conflicts(p, js_get(result, "conflicts"));
 	if (ok < total) {
-		print_put(p, STYLE_PLAIN, "%lld of %lld paths are as mlops.lock says; not so:\n", (long long)ok,
-			  (long long)total);
+		print_put(p, STYLE_PLAIN, "%lld of %lld paths are as mlops.lock says; not so:\n",
+			  (long long)ok, (long long)total);
 		put_paths(p, paths);
-		print_put(p, STYLE_DIM, "  to keep a change: mlops add PATH   to undo it: mlops checkout PATH\n");
+		print_put(p, STYLE_DIM,
+			  "  to keep a change: mlops add PATH   to undo it: mlops checkout PATH\n");
 	} else if (total) {
 		put_count(p, total, "path is", "paths are");
 		print_put(p, STYLE_GOOD, " as mlops.lock says\n");
 	} else {
-		print_put(p, STYLE_PLAIN, "nothing is versioned yet; start with: mlops add PATH%s\n",
+		print_put(p, STYLE_PLAIN,
+			  "nothing is versioned yet; start with: mlops add PATH%s\n",
 			  js_get_bool(result, "pipeline") ? "   or: mlops run" : "");
 	}
 	put_steps(p, result);
@@ -227,7 +237,8 @@ static void put_files(struct print *p, const struct js *item)
 	static const struct {
 		const char *change, *sign;
 		enum style style;
-	} changes[] = { { "added", "+", STYLE_GOOD }, { "modified", "~", STYLE_WARN },
+	} changes[] = { { "added", "+", STYLE_GOOD },
+			{ "modified", "~", STYLE_WARN },
 			{ "removed", "-", STYLE_BAD } };
 	const struct js *files = js_get(item, "files");
 	int64_t all = js_get_int(item, "added", 0) + js_get_int(item, "modified", 0) +
@@ -244,7 +255,8 @@ static void put_files(struct print *p, const struct js *item)
 		putc('\n', p->out);
 	}
 	if (all > (int64_t)shown)
-		print_put(p, STYLE_DIM, "    and %lld more; all with --json\n", (long long)(all - (int64_t)shown));
+		print_put(p, STYLE_DIM, "    and %lld more; all with --json\n",
+			  (long long)(all - (int64_t)shown));
 }
 
 static void put_data(struct print *p, const struct js *data)
@@ -259,16 +271,19 @@ static void put_data(struct print *p, const struct js *data)
 		files_text(item, &files);
 		print_put(p, STYLE_PLAIN, "  ");
 		print_word(p, STYLE_NAME, js_get_str(item, "path"));
-		print_put(p, STYLE_DIM, "  %.*s -> %.*s  %s\n", HASH_SHOWN, old ? old : "absent", HASH_SHOWN,
-			  now ? now : "absent", files.buf);
+		print_put(p, STYLE_DIM, "  %.*s -> %.*s  %s\n", HASH_SHOWN, old ? old : "absent",
+			  HASH_SHOWN, now ? now : "absent", files.buf);
 		put_files(p, item);
 	}
 }
 
 static void put_values(struct print *p, const char *title, const struct js *list, bool deltas)
 {
-	static const struct table_column columns[] = { { NULL, false, true }, { NULL, true, true },
-						       { 0 }, { NULL, true, true }, { NULL, true, false } };
+	static const struct table_column columns[] = { { NULL, false, true },
+						       { NULL, true, true },
+						       { 0 },
+						       { NULL, true, true },
+						       { NULL, true, false } };
 	struct table table;
 	char text[HUMAN];
 
@@ -288,7 +303,8 @@ static void put_values(struct print *p, const char *title, const struct js *list
 		if (!deltas || isnan(delta))
 			table_cell(&table, STYLE_DIM, "%s", "");
 		else
-			table_cell(&table, STYLE_DIM, "%s%s", delta > 0 ? "+" : "", human_number(delta, text));
+			table_cell(&table, STYLE_DIM, "%s%s", delta > 0 ? "+" : "",
+				   human_number(delta, text));
 	}
 	table_print(&table, p);
 }
@@ -312,8 +328,8 @@ static void put_code(struct print *p, const struct js *code)
 	put_code_side(p, "new", js_get(code, "new"));
 }
 
-static void put_table(struct print *p, const char *title, const struct js *names, const struct js *rows,
-		      bool only_different)
+static void put_table(struct print *p, const char *title, const struct js *names,
+		      const struct js *rows, bool only_different)
 {
 	size_t n = js_len(names) + 1;
 	CLEANUP(cleanup_free) struct table_column *columns = xcalloc(n, sizeof(*columns));
@@ -385,13 +401,15 @@ void print_checkout(struct print *p, const struct js *result)
 		print_put(p, STYLE_GOOD, "restored ");
 		print_word(p, STYLE_NAME, js_get_str(item, "path"));
 		print_put(p, STYLE_DIM, "  %lld written, %lld removed\n",
-			  (long long)js_get_int(item, "written", 0), (long long)js_get_int(item, "removed", 0));
+			  (long long)js_get_int(item, "written", 0),
+			  (long long)js_get_int(item, "removed", 0));
 	}
 	if (same) {
 		put_count(p, (int64_t)same, "path", "paths");
 		print_put(p, STYLE_DIM, same == 1 ? " was so already\n" : " were so already\n");
 	} else if (!js_len(paths) && !js_len(js_get(result, "failed"))) {
-		print_put(p, STYLE_PLAIN, "%s names nothing to bring\n", js_get_str(result, "from"));
+		print_put(p, STYLE_PLAIN, "%s names nothing to bring\n",
+			  js_get_str(result, "from"));
 	}
 	if (commit)
 		print_put(p, STYLE_GOOD, "restored the code of commit %.12s\n", commit);
@@ -443,7 +461,8 @@ static void put_problem(struct print *p, const struct js *item)
 		putc('\n', p->out);
 	}
 	if (all > (int64_t)js_len(list))
-		print_put(p, STYLE_DIM, "  and %lld more\n", (long long)(all - (int64_t)js_len(list)));
+		print_put(p, STYLE_DIM, "  and %lld more\n",
+			  (long long)(all - (int64_t)js_len(list)));
 }
 
 void print_fsck(struct print *p, const struct js *result)

@@ -94,7 +94,8 @@ static char *repo_top(const char *root)
 	}
 }
 
-/* libgit2 1.5 says "not found" also when it refused the owner and no safe.directory is configured. */
+/* libgit2 1.5 says "not found" also when it refused the owner and no safe.directory is
+ * configured. */
 static bool repo_exists(const char *root)
 {
 	git_buf found = GIT_BUF_INIT;
@@ -123,8 +124,10 @@ static int repo_refused(const char *root, int rc, struct error *err)
 	}
 	repo_error(err, "git repository %s cannot be read", top);
 	if (strstr(err ? err->msg : "", "extension"))
-		return error_help(err, "when nothing needs the extension: git -C '%s' config --unset "
-				       "extensions.NAME, otherwise clone the repository without it", top);
+		return error_help(err,
+				  "when nothing needs the extension: git -C '%s' config --unset "
+				  "extensions.NAME, otherwise clone the repository without it",
+				  top);
 	return error_help(err, "see what is wrong: git -C '%s' status", top);
 }
 
@@ -179,7 +182,8 @@ static char *url_strip(const char *url)
 	bool ssh;
 
 	if (!scheme_end)
-		return xstrdup(url); /* a path, or user@host:path, which has no room for a password */
+		return xstrdup(
+			url); /* a path, or user@host:path, which has no room for a password */
 	host = scheme_end + 3;
 	path = host + strcspn(host, "/?#");
 	at = memrchr(host, '@', (size_t)(path - host));
@@ -189,7 +193,8 @@ static char *url_strip(const char *url)
 	if (!at) {
 		/* "user:pa/ss@host": a slash in an unescaped password hides it in the path */
 		colon = memchr(host, ':', (size_t)(path - host));
-		if (colon && *host != '[' && strspn(colon + 1, "0123456789") < (size_t)(path - colon - 1))
+		if (colon && *host != '[' &&
+		    strspn(colon + 1, "0123456789") < (size_t)(path - colon - 1))
 			return NULL;
 		return xstrndup(url, (size_t)(end - url));
 	}
@@ -244,8 +249,8 @@ static void repo_head(git_repository *repo, struct code_version *cv, struct strb
 
 /* Gathers into `cv`; the caller releases it when this fails. */
 static int code_version_read(git_repository *repo, const struct scanner *scan, const char *root,
-			     struct store_batch *batch, struct code_version *cv, struct strbuf *note,
-			     struct error *err)
+			     struct store_batch *batch, struct code_version *cv,
+			     struct strbuf *note, struct error *err)
 {
 	const char *workdir = git_repository_workdir(repo);
 
@@ -374,8 +379,8 @@ int git_read(const char *root, const char *commit, const char *path, size_t max,
 	if (rc < 0 || git_blob_lookup(&blob, repo, git_tree_entry_id(entry)) < 0)
 		return repo_error(err, "%s of commit %.12s", path, commit);
 	if (git_blob_rawsize(blob) > (git_object_size_t)max)
-		return error_set(err, ERR_USAGE, "%s of commit %.12s is larger than %zu bytes", path,
-				 commit, max);
+		return error_set(err, ERR_USAGE, "%s of commit %.12s is larger than %zu bytes",
+				 path, commit, max);
 	strbuf_add(ret, git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob));
 	return 1;
 }

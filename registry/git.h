@@ -13,21 +13,21 @@ struct store_batch;
 struct scanner;
 
 struct code_version {
-	char commit[65];   /* hex, "" before the first commit */
-	char *branch;      /* NULL when detached */
-	char *remote;      /* URL of origin without credentials, or NULL */
-	char *workdir;     /* of the repository */
-	char *subdir;      /* the project inside it, "" at its top */
+	char commit[65]; /* hex, "" before the first commit */
+	char *branch;    /* NULL when detached */
+	char *remote;    /* URL of origin without credentials, or NULL */
+	char *workdir;   /* of the repository */
+	char *subdir;    /* the project inside it, "" at its top */
 	bool dirty;
 	struct content changes; /* tree of changed files; ABSENT when clean or too large */
-	char *deleted;     /* newline-separated deleted paths, or NULL */
-	char *note;        /* why something is missing ("no git repository", "too large: ..."), or NULL */
+	char *deleted;          /* newline-separated deleted paths, or NULL */
+	char *note; /* why something is missing ("no git repository", "too large: ..."), or NULL */
 };
 void code_version_release(struct code_version *);
 /* No repository: 0 with commit "" and a note. A repository that libgit2 refuses: the note says so
  * with its fix. With a batch, changed files (64 MiB in all at most) are stored. */
-int git_code_version(const struct scanner *, const char *root, struct store_batch *, struct code_version *ret,
-		     struct error *);
+int git_code_version(const struct scanner *, const char *root, struct store_batch *,
+		     struct code_version *ret, struct error *);
 /* Writes the commit's files, then the changes over them, into an empty directory `to`. */
 int git_restore(const char *root, const char *commit, struct store *, const struct content *changes,
 		const char *deleted, const char *to, struct error *);
@@ -41,6 +41,7 @@ int git_read(const char *root, const char *commit, const char *path, size_t max,
 void git_branch(const char *root, char *ret, size_t size);
 /* git has the path, or files below it, in its index: versioning it here too would keep it twice. */
 bool git_tracks(const char *root, const char *path);
-/* .gitignore and .gitattributes lines, added once, only inside a repository. Paths are the project's. */
+/* .gitignore and .gitattributes lines, added once, only inside a repository. Paths are the
+ * project's. */
 int git_ignore_paths(const char *root, const char *const *paths, size_t n, struct error *);
 int git_setup_attributes(const char *root, struct error *);

@@ -137,8 +137,8 @@ static void collect_path(struct change_set *set, const char *path, bool gone)
 
 static const char *status_path(const git_status_entry *entry)
 {
-	const git_diff_delta *delta = entry->index_to_workdir ? entry->index_to_workdir :
-								 entry->head_to_index;
+	const git_diff_delta *delta =
+		entry->index_to_workdir ? entry->index_to_workdir : entry->head_to_index;
 
 	return delta->new_file.path ? delta->new_file.path : delta->old_file.path;
 }
@@ -228,8 +228,9 @@ static int store_once(struct change_set *set, int fd, const char *path, struct s
 
 static int add_file(struct change_set *set, const struct change *item, struct error *err)
 {
-	CLEANUP(cleanup_fd) int fd = fs_open_beneath(set->workfd, item->path,
-						     O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, NULL);
+	CLEANUP(cleanup_fd)
+	int fd = fs_open_beneath(set->workfd, item->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0,
+				 NULL);
 	struct digest id;
 	struct stat st;
 	uint64_t size;
@@ -246,12 +247,13 @@ static int add_file(struct change_set *set, const struct change *item, struct er
 	if (rc == 0)
 		skip(set, item->path, "it changed while it was read");
 	else
-		tree_add(&set->tree, item->path, st.st_mode & S_IXUSR ? ENTRY_EXEC : ENTRY_FILE, &id,
-			 size, NULL);
+		tree_add(&set->tree, item->path, st.st_mode & S_IXUSR ? ENTRY_EXEC : ENTRY_FILE,
+			 &id, size, NULL);
 	return 0;
 }
 
-static int interrupted(const struct change_set *set, size_t files, uint64_t bytes, struct error *err)
+static int interrupted(const struct change_set *set, size_t files, uint64_t bytes,
+		       struct error *err)
 {
 	const struct progress *p = set->scan ? set->scan->progress : NULL;
 
@@ -299,8 +301,8 @@ static void note_too_large(const struct change_set *set, struct strbuf *note)
 		      "changed and untracked files have %llu MiB, at most %llu MiB are kept; the "
 		      "biggest is %s (%llu MiB): commit it, version it (mlops add %s), or put it "
 		      "into .gitignore",
-		      (unsigned long long)(set->bytes >> 20), CHANGES_MAX_BYTES >> 20, biggest->path,
-		      (unsigned long long)(biggest->size >> 20), biggest->path);
+		      (unsigned long long)(set->bytes >> 20), CHANGES_MAX_BYTES >> 20,
+		      biggest->path, (unsigned long long)(biggest->size >> 20), biggest->path);
 }
 
 static int read_status(git_repository *repo, git_status_list **ret)
@@ -316,9 +318,14 @@ static int read_status(git_repository *repo, git_status_list **ret)
 int repo_changes(git_repository *repo, const struct scanner *scan, struct store_batch *batch,
 		 struct code_version *cv, struct strbuf *note, struct error *err)
 {
-	CLEANUP(changes_release) struct change_set set = {
-		.workfd = -1, .scan = scan, .batch = batch,
-		.deleted = STRBUF_INIT, .skipped = STRBUF_INIT, .tree = TREE_INIT,
+	CLEANUP(changes_release)
+	struct change_set set = {
+		.workfd = -1,
+		.scan = scan,
+		.batch = batch,
+		.deleted = STRBUF_INIT,
+		.skipped = STRBUF_INIT,
+		.tree = TREE_INIT,
 	};
 	CLEANUP(cleanup_status) git_status_list *list = NULL;
 	struct error failed;

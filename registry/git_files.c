@@ -39,7 +39,8 @@ static void add_line(struct strbuf *text, const char *line)
 	strbuf_putc(text, '\n');
 }
 
-/* git does not follow a symlink in this place either, and replacing one would surprise its owner. */
+/* git does not follow a symlink in this place either, and replacing one would surprise its
+ * owner. */
 static int read_own(int rootfd, const char *name, struct strbuf *ret, mode_t *ret_mode,
 		    struct error *err)
 {
@@ -50,7 +51,8 @@ static int read_own(int rootfd, const char *name, struct strbuf *ret, mode_t *re
 	if (rc <= 0)
 		return rc;
 	if (!S_ISREG(st.st_mode)) {
-		error_set(err, ERR_CONFLICT, "%s is a %s, not a file", name, fs_kind_name(st.st_mode));
+		error_set(err, ERR_CONFLICT, "%s is a %s, not a file", name,
+			  fs_kind_name(st.st_mode));
 		return error_help(err, "make %s a regular file", name);
 	}
 	*ret_mode = st.st_mode & 0777;

@@ -106,8 +106,8 @@ static int write_blob(struct restore *r, git_blob *blob, const char *path, bool 
 
 static int write_blob_link(const struct restore *r, git_blob *blob, const char *path)
 {
-	CLEANUP(cleanup_free) char *target = xstrndup(git_blob_rawcontent(blob),
-						      (size_t)git_blob_rawsize(blob));
+	CLEANUP(cleanup_free)
+	char *target = xstrndup(git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob));
 
 	return write_link(r, path, target);
 }
@@ -125,8 +125,9 @@ static int restore_entry(struct restore *r, const char *dir, const git_tree_entr
 		return error_set(r->err, ERR_DENIED, "the commit holds an unsafe path: %s", path);
 	if (git_blob_lookup(&blob, r->repo, git_tree_entry_id(entry)) < 0)
 		return repo_error(r->err, "%s", path);
-	rc = mode == GIT_FILEMODE_LINK ? write_blob_link(r, blob, path) :
-					 write_blob(r, blob, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE);
+	rc = mode == GIT_FILEMODE_LINK ?
+		     write_blob_link(r, blob, path) :
+		     write_blob(r, blob, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE);
 	git_blob_free(blob);
 	return rc;
 }
@@ -164,7 +165,8 @@ static int remove_deleted(const struct restore *r, const char *deleted)
 	return 0;
 }
 
-static int restore_change(const struct restore *r, struct store *store, const struct tree_entry *entry)
+static int restore_change(const struct restore *r, struct store *store,
+			  const struct tree_entry *entry)
 {
 	CLEANUP(cleanup_fd) int from = -1;
 	CLEANUP(cleanup_fd) int to = -1;
@@ -187,7 +189,8 @@ static int restore_change(const struct restore *r, struct store *store, const st
 	return fs_copy_fd(from, to, entry->path, r->err);
 }
 
-static int restore_changes(const struct restore *r, struct store *store, const struct content *changes)
+static int restore_changes(const struct restore *r, struct store *store,
+			   const struct content *changes)
 {
 	CLEANUP(tree_release) struct tree tree = TREE_INIT;
 
@@ -222,7 +225,8 @@ static int open_target(const char *to, struct error *err)
 }
 
 int git_restore(const char *root, const char *commit, struct store *store,
-		const struct content *changes, const char *deleted, const char *to, struct error *err)
+		const struct content *changes, const char *deleted, const char *to,
+		struct error *err)
 {
 	CLEANUP(cleanup_repo) git_repository *repo = NULL;
 	CLEANUP(cleanup_fd) int tofd = -1;
@@ -232,15 +236,16 @@ int git_restore(const char *root, const char *commit, struct store *store,
 	if (rc < 0)
 		return -1;
 	if (rc == 0 && *commit)
-		return error_set(err, ERR_NOT_FOUND, "%s is in no git repository, which held commit %s",
-				 root, commit);
+		return error_set(err, ERR_NOT_FOUND,
+				 "%s is in no git repository, which held commit %s", root, commit);
 	tofd = open_target(to, err);
 	if (tofd < 0)
 		return -1;
 	r.repo = repo;
 	r.tofd = tofd;
 	git_blob_filter_options_init(&r.filter, GIT_BLOB_FILTER_OPTIONS_VERSION);
-	r.filter.flags |= GIT_BLOB_FILTER_NO_SYSTEM_ATTRIBUTES | GIT_BLOB_FILTER_ATTRIBUTES_FROM_COMMIT;
+	r.filter.flags |=
+		GIT_BLOB_FILTER_NO_SYSTEM_ATTRIBUTES | GIT_BLOB_FILTER_ATTRIBUTES_FROM_COMMIT;
 	if (*commit && restore_commit(&r, commit) < 0)
 		return error_wrap(err, "restore %.12s", commit);
 	if (remove_deleted(&r, deleted) < 0)

@@ -52,8 +52,8 @@ struct line_entry {
 struct parser {
 	const char *pos, *end;
 	int line;
-	bool markers;  /* the text has conflict markers of git */
-	bool in_base;  /* between ||||||| and =======: what both sides replaced */
+	bool markers; /* the text has conflict markers of git */
+	bool in_base; /* between ||||||| and =======: what both sides replaced */
 	bool unsorted;
 	struct line_entry *items;
 	size_t len, cap;
@@ -81,7 +81,8 @@ static int damaged(const struct parser *p, struct error *err, const char *what, 
 	shown[n] = '\0';
 	error_set(err, ERR_DAMAGED, "%s: line %d: %s: \"%s\"", LOCKFILE_NAME, p->line, what, shown);
 	error_where(err, LOCKFILE_NAME, p->line, 0);
-	return error_help(err, "delete line %d of %s, or bring the file back: git checkout HEAD -- %s",
+	return error_help(err,
+			  "delete line %d of %s, or bring the file back: git checkout HEAD -- %s",
 			  p->line, LOCKFILE_NAME, LOCKFILE_NAME);
 }
 
@@ -209,7 +210,8 @@ static int parse_entry(struct parser *p, const char *text, size_t len, struct er
 	CLEANUP(cleanup_free) char *value = NULL;
 	CLEANUP(cleanup_free) char *name = NULL;
 	const char *first = memchr(text, ' ', len);
-	const char *second = first ? memchr(first + 1, ' ', len - (size_t)(first + 1 - text)) : NULL;
+	const char *second =
+		first ? memchr(first + 1, ' ', len - (size_t)(first + 1 - text)) : NULL;
 	int kind = kind_parse(text, first ? (size_t)(first - text) : len);
 
 	if (has_control_byte(text, len))
@@ -343,7 +345,8 @@ static size_t entry_index(const struct lockfile *lock, enum lock_kind kind, cons
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int order = key_compare(lock->entries[mid].kind, lock->entries[mid].name, kind, name);
+		int order =
+			key_compare(lock->entries[mid].kind, lock->entries[mid].name, kind, name);
 
 		if (!order) {
 			*ret_found = true;
@@ -441,7 +444,8 @@ int lockfile_check(const struct lockfile *lock, struct error *err)
 	}
 	if (lock->conflicts > shown)
 		strbuf_printf(&names, " and %zu more", lock->conflicts - shown);
-	error_set(err, ERR_CONFLICT, "%s: two branches disagree about %s", LOCKFILE_NAME, names.buf);
+	error_set(err, ERR_CONFLICT, "%s: two branches disagree about %s", LOCKFILE_NAME,
+		  names.buf);
 	return error_help(err, "choose a side: mlops lock take ours   or: mlops lock take theirs");
 }
 

@@ -26,7 +26,10 @@ struct lockfile {
 	size_t conflicts;
 	bool dirty;
 };
-#define LOCKFILE_INIT { NULL, 0, 0, 0, false }
+#define LOCKFILE_INIT                                                                              \
+	{                                                                                          \
+		NULL, 0, 0, 0, false                                                               \
+	}
 #define LOCKFILE_NAME "mlops.lock"
 void lockfile_release(struct lockfile *);
 const char *lock_kind_name(enum lock_kind); /* "data" "image" "out" "step" */
@@ -35,7 +38,8 @@ const char *lock_kind_name(enum lock_kind); /* "data" "image" "out" "step" */
 int lockfile_load(int rootfd, struct lockfile *ret, struct error *);
 int lockfile_parse(const char *text, size_t len, struct lockfile *ret, struct error *);
 const struct lock_entry *lockfile_find(const struct lockfile *, enum lock_kind, const char *name);
-bool lockfile_content(const struct lockfile *, enum lock_kind, const char *name, struct content *ret);
+bool lockfile_content(const struct lockfile *, enum lock_kind, const char *name,
+		      struct content *ret);
 bool lockfile_step(const struct lockfile *, const char *step, struct digest *ret);
 void lockfile_set(struct lockfile *, enum lock_kind, const char *name, const char *value);
 bool lockfile_remove(struct lockfile *, enum lock_kind, const char *name);

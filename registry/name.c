@@ -62,7 +62,8 @@ static int search_runs(struct search *s, struct error *err)
 	return 0;
 }
 
-/* Splits "PATH@v3" and "PATH@latest"; version 0 is the newest. false: another suffix, no artifact. */
+/* Splits "PATH@v3" and "PATH@latest"; version 0 is the newest. false: another suffix, no
+ * artifact. */
 static bool split_version(const char *text, char **ret_path, int64_t *ret_version)
 {
 	const char *at = strrchr(text, '@');
@@ -192,7 +193,8 @@ static int search_objects(struct search *s, const struct digest *low, const stru
 	return store_each(store, each_object, &o, err);
 }
 
-static int search_facts(struct search *s, enum content_kind kind, const char *hex, struct error *err)
+static int search_facts(struct search *s, enum content_kind kind, const char *hex,
+			struct error *err)
 {
 	struct content found[2 * CANDIDATES_MAX];
 	struct db *db;
@@ -209,7 +211,8 @@ static int search_facts(struct search *s, enum content_kind kind, const char *he
 			continue;
 		/* the same bytes as executable and as file are one answer: the file */
 		name = last && digest_equal(&last->content.id, &found[i].id) ?
-			       last : candidate_add(s, NAME_CONTENT);
+			       last :
+			       candidate_add(s, NAME_CONTENT);
 		if (name)
 			name->content = found[i];
 	}
@@ -281,13 +284,16 @@ static int ambiguous(const struct search *s, struct error *err)
 	}
 	error_set(err, ERR_USAGE, "'%s' is ambiguous: %s%s", s->text, list.buf,
 		  s->len == CANDIDATES_MAX ? ", ..." : "");
-	return error_help(err, "type more of the id; PATH@latest means a path, refs/heads/NAME a branch");
+	return error_help(
+		err, "type more of the id; PATH@latest means a path, refs/heads/NAME a branch");
 }
 
 static int not_found(const struct search *s, unsigned accept, struct error *err)
 {
-	static const char *const words[] = { [NAME_RUN] = "run", [NAME_ARTIFACT] = "version",
-					     [NAME_CONTENT] = "content", [NAME_COMMIT] = "git revision" };
+	static const char *const words[] = { [NAME_RUN] = "run",
+					     [NAME_ARTIFACT] = "version",
+					     [NAME_CONTENT] = "content",
+					     [NAME_COMMIT] = "git revision" };
 	CLEANUP_STRBUF struct strbuf kinds = STRBUF_INIT;
 
 	if (s->miss.code && !*s->miss.help) {
@@ -306,7 +312,8 @@ static int not_found(const struct search *s, unsigned accept, struct error *err)
 	}
 	if (!strncmp(s->miss.help, "did you mean", strlen("did you mean")))
 		return error_help(err, "%s", s->miss.help);
-	return error_help(err, "list runs with: mlops runs   and versioned paths with: mlops status");
+	return error_help(err,
+			  "list runs with: mlops runs   and versioned paths with: mlops status");
 }
 
 static int search_all(struct search *s, unsigned accept, struct error *err)

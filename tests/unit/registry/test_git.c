@@ -23,7 +23,7 @@
 #include "store/tree.h"
 
 struct work {
-	char dir[32];    /* holds repo/ and store/ */
+	char dir[32]; /* holds repo/ and store/ */
 	char repo[64];
 	int dirfd, repofd;
 	struct store *store;
@@ -197,8 +197,10 @@ static void listing(const char *dir, struct strbuf *ret)
 	pid_t child;
 
 	snprintf(script, sizeof(script),
-		 "cd '%s' && find . -name .git -prune -o -name .mlops -prune -o -name '*.tmp' -prune -o "
-		 "\\( -type f -printf '%%P %%m ' -exec cat {} \\; -o -type l -printf '%%P -> %%l\\n' \\) | sort",
+		 "cd '%s' && find . -name .git -prune -o -name .mlops -prune -o -name '*.tmp' "
+		 "-prune -o "
+		 "\\( -type f -printf '%%P %%m ' -exec cat {} \\; -o -type l -printf '%%P -> "
+		 "%%l\\n' \\) | sort",
 		 dir);
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	child = fork();
@@ -271,7 +273,8 @@ static void a_target_that_is_not_empty_is_refused(void **state)
 	(void)state;
 	setup(&w);
 	version(&w, w.repo, &cv);
-	assert_int_equal(git_restore(w.repo, cv.commit, w.store, &cv.changes, NULL, w.dir, &err), -1);
+	assert_int_equal(git_restore(w.repo, cv.commit, w.store, &cv.changes, NULL, w.dir, &err),
+			 -1);
 	assert_int_equal(err.code, ERR_CONFLICT);
 	code_version_release(&cv);
 	teardown(&w);
@@ -491,7 +494,8 @@ static void submodules_are_left_out(void **state)
 	assert_clean(&w, w.repo);
 	version(&w, w.repo, &cv);
 	snprintf(to, sizeof(to), "%s/to", w.dir);
-	assert_int_equal(git_restore(w.repo, cv.commit, w.store, &cv.changes, cv.deleted, to, &err), 0);
+	assert_int_equal(git_restore(w.repo, cv.commit, w.store, &cv.changes, cv.deleted, to, &err),
+			 0);
 	code_version_release(&cv);
 	teardown(&w);
 }
@@ -607,8 +611,9 @@ static void a_missing_commit_is_not_found(void **state)
 	(void)state;
 	setup(&w);
 	snprintf(to, sizeof(to), "%s/to", w.dir);
-	assert_int_equal(git_restore(w.repo, "0123456789012345678901234567890123456789", w.store, NULL, NULL,
-				     to, &err), -1);
+	assert_int_equal(git_restore(w.repo, "0123456789012345678901234567890123456789", w.store,
+				     NULL, NULL, to, &err),
+			 -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_int_equal(git_read(w.repo, "zz", "a", 10, &text, &err), -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
@@ -617,7 +622,8 @@ static void a_missing_commit_is_not_found(void **state)
 
 static void ignore_lines_are_added_once_and_git_obeys_them(void **state)
 {
-	static const char *const paths[] = { "data/raw", "a*b[c]?", "model.bin", "x.tmp", "trail " };
+	static const char *const paths[] = { "data/raw", "a*b[c]?", "model.bin", "x.tmp",
+					     "trail " };
 	struct work w;
 
 	(void)state;
@@ -627,15 +633,18 @@ static void ignore_lines_are_added_once_and_git_obeys_them(void **state)
 	assert_int_equal(git_ignore_paths(w.repo, paths, ARRAY_LEN(paths), &err), 0);
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		GIT(&w, "check-ignore", "-q", "--", paths[i]);
-	assert_int_equal(run_in(w.repo, (const char *const[]){ "git", "check-ignore", "-q", "--", "aXbc1",
-							       NULL }), 1);
 	assert_int_equal(run_in(w.repo, (const char *const[]){ "git", "check-ignore", "-q", "--",
-							       "sub/model.bin", NULL }), 1);
+							       "aXbc1", NULL }),
+			 1);
+	assert_int_equal(run_in(w.repo, (const char *const[]){ "git", "check-ignore", "-q", "--",
+							       "sub/model.bin", NULL }),
+			 1);
 	{
 		struct strbuf text = STRBUF_INIT;
 
 		assert_int_equal(io_read_file(w.repofd, ".gitignore", 1000, &text, &err), 0);
-		assert_string_equal(text.buf, "*.tmp\n/data/raw\n/a\\*b\\[c]\\?\n/model.bin\n/trail\\ \n");
+		assert_string_equal(text.buf,
+				    "*.tmp\n/data/raw\n/a\\*b\\[c]\\?\n/model.bin\n/trail\\ \n");
 		strbuf_release(&text);
 	}
 	teardown(&w);
@@ -704,7 +713,8 @@ static int home_make(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(home));
 	fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	put_at(fd, ".gitconfig", "[user]\nname = t\nemail = t@t\n[protocol \"file\"]\nallow = always\n", 0644);
+	put_at(fd, ".gitconfig",
+	       "[user]\nname = t\nemail = t@t\n[protocol \"file\"]\nallow = always\n", 0644);
 	close(fd);
 	setenv("HOME", home, 1);
 	setenv("GIT_CONFIG_NOSYSTEM", "1", 1);

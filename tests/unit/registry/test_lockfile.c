@@ -99,8 +99,10 @@ static void bom_crlf_and_a_missing_last_newline_are_accepted(void **state)
 
 static void odd_names_survive_a_round_trip(void **state)
 {
-	static const char *const names[] = { " lead", "trail ", "a\nb", "back\\slash", "tab\there",
-					     "\xc3\xa9t\xc3\xa9", "\x7f", "a  b", "\xff", "x\\x41" };
+	static const char *const names[] = { " lead",       "trail ",    "a\nb",
+					     "back\\slash", "tab\there", "\xc3\xa9t\xc3\xa9",
+					     "\x7f",        "a  b",      "\xff",
+					     "x\\x41" };
 	struct lockfile lock = LOCKFILE_INIT, again = LOCKFILE_INIT;
 	struct strbuf sb = STRBUF_INIT;
 
@@ -212,8 +214,9 @@ static void setting_or_removing_settles_a_conflict(void **state)
 	struct lockfile lock = LOCKFILE_INIT;
 
 	(void)state;
-	assert_int_equal(parse("step " A64 " s\nstep " B64 " s\nstep " A64 " t\nstep " B64 " t\n",
-			       &lock), 0);
+	assert_int_equal(
+		parse("step " A64 " s\nstep " B64 " s\nstep " A64 " t\nstep " B64 " t\n", &lock),
+		0);
 	assert_int_equal(lock.conflicts, 2);
 	lockfile_set(&lock, LOCKED_STEP, "s", A64);
 	assert_int_equal(lock.conflicts, 1);
@@ -343,10 +346,10 @@ static void lock_edit(const struct work *w, const char *branch)
 
 	GIT(w, "checkout", "-q", branch);
 	assert_int_equal(lockfile_load(w->fd, &lock, &err), 0);
-	lockfile_set(&lock, LOCKED_STEP, "s05", value);               /* both: a conflict */
-	lockfile_set(&lock, LOCKED_STEP, topic ? "s06" : "s07", value); /* neighbours of it */
+	lockfile_set(&lock, LOCKED_STEP, "s05", value);                   /* both: a conflict */
+	lockfile_set(&lock, LOCKED_STEP, topic ? "s06" : "s07", value);   /* neighbours of it */
 	lockfile_set(&lock, LOCKED_STEP, topic ? "s04a" : "s04b", value); /* added at one place */
-	lockfile_set(&lock, LOCKED_STEP, "s99", B64);                 /* both, equal */
+	lockfile_set(&lock, LOCKED_STEP, "s99", B64);                     /* both, equal */
 	lockfile_set(&lock, LOCKED_DATA, topic ? "t.csv" : "m.csv",
 		     topic ? "file:" B64 : "file:" C64);
 	if (topic)
@@ -363,8 +366,9 @@ static void merge_branches(struct work *w, bool with_union, int want_exit)
 	work_make(w);
 	GIT(w, "init", "-q", "-b", "main");
 	if (with_union)
-		assert_int_equal(io_replace_file(w->fd, ".gitattributes", "mlops.lock merge=union\n", 23,
-						 0644, false, &err), 0);
+		assert_int_equal(io_replace_file(w->fd, ".gitattributes",
+						 "mlops.lock merge=union\n", 23, 0644, false, &err),
+				 0);
 	for (int i = 0; i < 20; i++) {
 		snprintf(name, sizeof(name), "s%02d", i);
 		lockfile_set(&lock, LOCKED_STEP, name, A64);
@@ -374,8 +378,9 @@ static void merge_branches(struct work *w, bool with_union, int want_exit)
 	GIT(w, "branch", "topic");
 	lock_edit(w, "topic");
 	lock_edit(w, "main");
-	assert_int_equal(git_run(w, (const char *const[]){ "merge", "-q", "-m", "m", "topic", NULL }),
-			 want_exit);
+	assert_int_equal(
+		git_run(w, (const char *const[]){ "merge", "-q", "-m", "m", "topic", NULL }),
+		want_exit);
 }
 
 static void assert_merged(const struct work *w)

@@ -51,7 +51,8 @@ static void record(struct db *db, const char *name, enum content_kind kind, cons
 {
 	const struct content content = { kind, *id, 3, 1 };
 
-	assert_int_equal(artifact_record(db, name, &content, NULL, "t@t", 1000, NULL, NULL, &err), 0);
+	assert_int_equal(artifact_record(db, name, &content, NULL, "t@t", 1000, NULL, NULL, &err),
+			 0);
 }
 
 static void make_run(struct db *db, const char *id, const char *name)
@@ -74,7 +75,8 @@ static int setup(void **state)
 	setenv("HOME", dir, 1);
 	setenv("GIT_CONFIG_NOSYSTEM", "1", 1);
 	GIT("init", "-q", "-b", "main");
-	GIT("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m", "x");
+	GIT("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "--allow-empty", "-m",
+	    "x");
 	GIT("tag", "v1.0");
 	assert_int_equal(project_create(dir, &made, &err), 0);
 	assert_int_equal(project_open(dir, &project, &err), 0);
@@ -129,7 +131,8 @@ static void runs_are_found_by_prefix_name_and_last(void **state)
 	assert_string_equal(found.run, RUN_A);
 	assert_int_equal(resolve("last"), NAME_RUN);
 	assert_string_equal(found.run, RUN_B);
-	refused("3f2", ACCEPT_ANY, ERR_NOT_FOUND, "no run or version or content or git revision '3f2'");
+	refused("3f2", ACCEPT_ANY, ERR_NOT_FOUND,
+		"no run or version or content or git revision '3f2'");
 }
 
 static void versions_are_found_by_number_and_from_where_the_user_stands(void **state)
