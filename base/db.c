@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/db.h"
+#include "base/db_internal.h"
+#include "base/error.h"
+#include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -9,9 +12,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "base/db_internal.h"
-#include "base/error.h"
-#include "base/mem.h"
 
 /* Whoever opens a database after everybody had left reads its whole WAL: at 2 MB about 2 ms. */
 #define CHECKPOINT_PAGES 512
@@ -21,10 +21,11 @@
 static int damaged(const struct db *db, const char *why, struct error *err)
 {
 	error_set(err, ERR_DAMAGED, "%s is damaged: %s", db->path, why);
-	return error_help(err,
-			  "keep it: move %s, %s-wal and %s-shm away together; then put a backup in its place, or "
-			  "make an empty one with `mlops init`; `mlops fsck` tells what the store still holds",
-			  db->path, db->name, db->name);
+	return error_help(
+	    err,
+	    "keep it: move %s, %s-wal and %s-shm away together; then put a backup in its place, or "
+	    "make an empty one with `mlops init`; `mlops fsck` tells what the store still holds",
+	    db->path, db->name, db->name);
 }
 
 static int env_error(const struct db *db, const char *verb, struct error *err)
@@ -65,7 +66,8 @@ int db_error(const struct db *db, int rc, struct error *err)
 	case SQLITE_CANTOPEN:
 		return env_error(db, "open", err);
 	default:
-		return error_set(err, ERR_ENV, "cannot use %s: %s", db->path, sqlite3_errmsg(db->h));
+		return error_set(err, ERR_ENV, "cannot use %s: %s", db->path,
+				 sqlite3_errmsg(db->h));
 	}
 }
 
@@ -147,7 +149,8 @@ static void checkpoint(struct db *db, int mode)
 
 /* Opening. */
 
-/* A WAL without its database is what a moved or truncated file leaves behind; SQLite would delete it. */
+/* A WAL without its database is what a moved or truncated file leaves behind; SQLite would delete
+ * it. */
 static int refuse_lost_database(struct db *db, struct error *err)
 {
 	CLEANUP(cleanup_free) char *wal = xasprintf("%s-wal", db->path);
@@ -162,11 +165,12 @@ static int refuse_lost_database(struct db *db, struct error *err)
 
 static int open_handle(struct db *db, struct error *err)
 {
-	int flags = db->lock_path ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+	int flags =
+	    db->lock_path ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
 	static const int options[][2] = {
-		{ SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1 }, { SQLITE_DBCONFIG_ENABLE_FKEY, 1 },
-		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },	 { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
-		{ SQLITE_DBCONFIG_DQS_DML, 0 },		 { SQLITE_DBCONFIG_DQS_DDL, 0 },
+	    {SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1}, {SQLITE_DBCONFIG_ENABLE_FKEY, 1},
+	    {SQLITE_DBCONFIG_DEFENSIVE, 1},        {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+	    {SQLITE_DBCONFIG_DQS_DML, 0},          {SQLITE_DBCONFIG_DQS_DDL, 0},
 	};
 	int rc = sqlite3_open_v2(db->path, &db->h, flags | SQLITE_OPEN_NOMUTEX, NULL);
 
@@ -181,10 +185,11 @@ static int open_handle(struct db *db, struct error *err)
 	/* A hook takes the place of SQLite's own checkpoints, which would not hold the lock. */
 	db->checkpoint_at = CHECKPOINT_PAGES;
 	sqlite3_wal_hook(db->h, note_wal, db);
-	return run_sql(db,
-		       "PRAGMA synchronous = FULL; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON;"
-		       "PRAGMA journal_size_limit = 8388608",
-		       err);
+	return run_sql(
+	    db,
+	    "PRAGMA synchronous = FULL; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON;"
+	    "PRAGMA journal_size_limit = 8388608",
+	    err);
 }
 
 static int use_wal(struct db *db, struct error *err)
@@ -204,12 +209,14 @@ static int use_wal(struct db *db, struct error *err)
 		return -1;
 	if (strcmp(mode, "wal") == 0)
 		return 0;
-	error_set(err, ERR_ENV, "the file system of %s cannot share memory between processes", db->path);
+	error_set(err, ERR_ENV, "the file system of %s cannot share memory between processes",
+		  db->path);
 	return error_help(err, "keep the project on a local disk");
 }
 
 /* Applies the one migration after `version`, or finds that another process just did. */
-static int migrate_once(struct db *db, const struct db_migration *migrations, int *version, struct error *err)
+static int migrate_once(struct db *db, const struct db_migration *migrations, int *version,
+			struct error *err)
 {
 	char pragma[64];
 	int tables;
@@ -250,22 +257,24 @@ static int check_version(struct db *db, const struct db_migration *migrations, s
 		return -1;
 	while (version < target) {
 		if (!db->lock_path) {
-			error_set(err, ERR_CONFLICT, "%s has format %d, but this program reads %d", db->path,
-				  version, target);
-			return error_help(err, "run any command that writes; it converts the database");
+			error_set(err, ERR_CONFLICT, "%s has format %d, but this program reads %d",
+				  db->path, version, target);
+			return error_help(err,
+					  "run any command that writes; it converts the database");
 		}
 		if (migrate_once(db, migrations, &version, err) < 0)
 			return -1;
 	}
 	if (version == target)
 		return 0;
-	error_set(err, ERR_CONFLICT, "%s has format %d, made by a newer mlops; this one knows up to %d",
-		  db->path, version, target);
+	error_set(err, ERR_CONFLICT,
+		  "%s has format %d, made by a newer mlops; this one knows up to %d", db->path,
+		  version, target);
 	return error_help(err, "install the newer mlops; nothing was changed");
 }
 
-int db_open(const char *path, const char *lock_path, const struct db_migration *migrations, enum db_mode mode,
-	    struct db **ret, struct error *err)
+int db_open(const char *path, const char *lock_path, const struct db_migration *migrations,
+	    enum db_mode mode, struct db **ret, struct error *err)
 {
 	CLEANUP(cleanup_db) struct db *db = xcalloc(1, sizeof(*db));
 
@@ -375,7 +384,8 @@ int db_exec(struct db *db, const char *sql, struct error *err)
 }
 
 /* Appends up to a few findings of a checking pragma to `text`. */
-static int collect_findings(struct db *db, const char *pragma, char *text, size_t size, struct error *err)
+static int collect_findings(struct db *db, const char *pragma, char *text, size_t size,
+			    struct error *err)
 {
 	struct db_stmt *q;
 	int r;
@@ -398,10 +408,11 @@ int db_check(struct db *db, struct error *err)
 	char text[600] = "";
 
 	if (collect_findings(db, "PRAGMA integrity_check(5)", text, sizeof(text), err) < 0 ||
-	    collect_findings(db,
-			     "SELECT 'a row of ' || \"table\" || ' refers to a missing row of ' || parent"
-			     " FROM pragma_foreign_key_check LIMIT 5",
-			     text, sizeof(text), err) < 0)
+	    collect_findings(
+		db,
+		"SELECT 'a row of ' || \"table\" || ' refers to a missing row of ' || parent"
+		" FROM pragma_foreign_key_check LIMIT 5",
+		text, sizeof(text), err) < 0)
 		return -1;
 	for (char *c = text; *c; c++)
 		if (*c == '\n')

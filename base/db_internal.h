@@ -20,7 +20,8 @@ struct db {
 };
 /* Turns a result code of SQLite into an error. */
 int db_error(const struct db *, int rc, struct error *);
-/* No transaction is open in SQLite: within db_begin it was rolled back, by db_rollback or by SQLite. */
+/* No transaction is open in SQLite: within db_begin it was rolled back, by db_rollback or by
+ * SQLite. */
 bool db_rolled_back(const struct db *);
 int db_refuse_rolled_back(struct error *);
 void db_forget_statements(struct db *);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "base/db.h"
 #include "base/db_internal.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct db_stmt {
 	struct db *db;
@@ -28,7 +28,8 @@ bool db_rolled_back(const struct db *db)
 	return sqlite3_get_autocommit(db->h);
 }
 
-/* A missing table or column is a damaged schema: the statement itself is a literal that tests have run. */
+/* A missing table or column is a damaged schema: the statement itself is a literal that tests have
+ * run. */
 static void stmt_break(struct db_stmt *s, int rc)
 {
 	const char *why = sqlite3_errmsg(s->db->h);

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/artifacts.h"
-#include <stdio.h>
-#include <string.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strlist.h"
 #include "registry/rows.h"
+#include <stdio.h>
+#include <string.h>
 
 /* Row and newest number of an artifact; makes the row when it is new. */
-static int ensure_artifact(struct db *db, const char *name, int64_t *ret_id, int64_t *ret_last, struct error *err)
+static int ensure_artifact(struct db *db, const char *name, int64_t *ret_id, int64_t *ret_last,
+			   struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT id, last_number FROM artifacts WHERE name = ?1");
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT id, last_number FROM artifacts WHERE name = ?1");
 	int r;
 
 	db_bind(q, 1, name);
@@ -34,10 +36,11 @@ static int ensure_artifact(struct db *db, const char *name, int64_t *ret_id, int
 	return 0;
 }
 
-static int newest_content(struct db *db, int64_t artifact, int64_t number, int64_t *ret, struct error *err)
+static int newest_content(struct db *db, int64_t artifact, int64_t number, int64_t *ret,
+			  struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT content FROM artifact_versions WHERE artifact = ?1 AND number = ?2");
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db, "SELECT content FROM artifact_versions WHERE artifact = ?1 AND number = ?2");
 
 	db_bind(q, 1, artifact);
 	db_bind(q, 2, number);
@@ -60,8 +63,9 @@ struct new_version {
 
 static int insert_version(struct db *db, const struct new_version *v, struct error *err)
 {
-	struct db_stmt *q = db_query(db, "INSERT INTO artifact_versions (artifact, number, content, created, run, actor)"
-					 " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6)");
+	struct db_stmt *q = db_query(
+	    db, "INSERT INTO artifact_versions (artifact, number, content, created, run, actor)"
+		" VALUES (?1, ?2, ?3, ?4, nullif(?5, 0), ?6)");
 
 	db_bind(q, 1, v->artifact);
 	db_bind(q, 2, v->number);
@@ -99,9 +103,10 @@ static int record(struct db *db, const char *name, const struct content *content
 }
 
 int artifact_record(struct db *db, const char *name, const struct content *content, const char *run,
-		    const char *actor, int64_t now_ms, int64_t *ret_number, bool *ret_new, struct error *err)
+		    const char *actor, int64_t now_ms, int64_t *ret_number, bool *ret_new,
+		    struct error *err)
 {
-	struct new_version v = { .now_ms = now_ms, .actor = actor };
+	struct new_version v = {.now_ms = now_ms, .actor = actor};
 	int r;
 
 	if (db_begin(db, err) < 0)
@@ -131,8 +136,8 @@ static int suggest_artifact(struct db *db, const char *name, struct error *err)
 		return -1;
 	nearest = strlist_nearest(&names, name);
 	error_set(err, ERR_NOT_FOUND, "no artifact '%s'", name);
-	return nearest ? error_help(err, "did you mean '%s'?", nearest) :
-			 error_help(err, "run: mlops add %s", name);
+	return nearest ? error_help(err, "did you mean '%s'?", nearest)
+		       : error_help(err, "run: mlops add %s", name);
 }
 
 static int read_version(struct db_stmt *q, struct artifact_version *ret, struct error *err)
@@ -146,16 +151,17 @@ static int read_version(struct db_stmt *q, struct artifact_version *ret, struct 
 }
 
 #define VERSION_COLUMNS "v.number, v.created, r.run_id, c.kind, c.digest, c.size, c.files"
-#define VERSION_JOINS                                                                              \
-	" JOIN contents c ON c.id = v.content LEFT JOIN runs r ON r.id = v.run"
+#define VERSION_JOINS   " JOIN contents c ON c.id = v.content LEFT JOIN runs r ON r.id = v.run"
 
-int artifact_find(struct db *db, const char *name, int64_t version, struct artifact_version *ret, struct error *err)
+int artifact_find(struct db *db, const char *name, int64_t version, struct artifact_version *ret,
+		  struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = db_query(
-		db, "SELECT " VERSION_COLUMNS ", a.last_number FROM artifacts a"
-		    " LEFT JOIN artifact_versions v ON v.artifact = a.id"
-		    " AND v.number = CASE ?2 WHEN 0 THEN a.last_number ELSE ?2 END"
-		    " LEFT JOIN contents c ON c.id = v.content LEFT JOIN runs r ON r.id = v.run WHERE a.name = ?1");
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT " VERSION_COLUMNS ", a.last_number FROM artifacts a"
+			 " LEFT JOIN artifact_versions v ON v.artifact = a.id"
+			 " AND v.number = CASE ?2 WHEN 0 THEN a.last_number ELSE ?2 END"
+			 " LEFT JOIN contents c ON c.id = v.content"
+			 " LEFT JOIN runs r ON r.id = v.run WHERE a.name = ?1");
 	int r;
 
 	db_bind(q, 1, name);
@@ -166,7 +172,8 @@ int artifact_find(struct db *db, const char *name, int64_t version, struct artif
 	if (r == 0)
 		return suggest_artifact(db, name, err);
 	if (db_is_null(q, 0))
-		return error_set(err, ERR_NOT_FOUND, "artifact '%s' has no version %lld; the newest is v%lld", name,
+		return error_set(err, ERR_NOT_FOUND,
+				 "artifact '%s' has no version %lld; the newest is v%lld", name,
 				 (long long)version, (long long)db_int(q, 7));
 	return read_version(q, ret, err);
 }
@@ -185,10 +192,11 @@ static struct js *version_json(const struct artifact_version *v)
 int artifact_list(struct db *db, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(
-		db, "SELECT " VERSION_COLUMNS ", a.name,"
-		    " (SELECT count(*) FROM artifact_versions n WHERE n.artifact = a.id) FROM artifacts a"
-		    " JOIN artifact_versions v ON v.artifact = a.id AND v.number = a.last_number" VERSION_JOINS
-		    " ORDER BY a.name");
+	    db,
+	    "SELECT " VERSION_COLUMNS ", a.name,"
+	    " (SELECT count(*) FROM artifact_versions n WHERE n.artifact = a.id) FROM artifacts a"
+	    " JOIN artifact_versions v ON v.artifact = a.id"
+	    " AND v.number = a.last_number" VERSION_JOINS " ORDER BY a.name");
 	CLEANUP_JS struct js *list = js_array();
 	struct artifact_version v;
 	int r;
@@ -213,8 +221,9 @@ int artifact_list(struct db *db, struct js **ret, struct error *err)
 int artifact_versions(struct db *db, const char *name, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(
-		db, "SELECT " VERSION_COLUMNS " FROM artifacts a JOIN artifact_versions v ON v.artifact = a.id"
-		    VERSION_JOINS " WHERE a.name = ?1 ORDER BY v.number DESC");
+	    db, "SELECT " VERSION_COLUMNS
+		" FROM artifacts a JOIN artifact_versions v ON v.artifact = a.id" VERSION_JOINS
+		" WHERE a.name = ?1 ORDER BY v.number DESC");
 	CLEANUP_JS struct js *list = js_array();
 	struct artifact_version v;
 	int r;
@@ -235,21 +244,23 @@ int artifact_versions(struct db *db, const char *name, struct js **ret, struct e
 
 /* Contents. */
 
-int artifact_each_content(struct db *db, int (*each)(void *ctx, const struct content *, const char *what), void *ctx,
-			  struct error *err)
+int artifact_each_content(struct db *db,
+			  int (*each)(void *ctx, const struct content *, const char *what),
+			  void *ctx, struct error *err)
 {
 	/* min() makes SQLite take `what` from the row of the lowest rank. */
 	CLEANUP_STMT struct db_stmt *q = db_query(
-		db, "WITH named (content, rank, what) AS ("
-		    " SELECT v.content, 0, a.name || '@v' || v.number"
-		    " FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact"
-		    " UNION ALL SELECT i.content, iif(i.direction = 'out', 1, 2),"
-		    " iif(i.direction = 'out', 'output ', 'input ') || i.path || ' of run ' || substr(r.run_id, 1, 8)"
-		    " FROM run_contents i JOIN runs r ON r.id = i.run"
-		    " UNION ALL SELECT o.content, 3, 'cached ' || o.path || ' of step ' || k.step"
-		    " FROM cache_outputs o JOIN cache k ON k.key = o.key)"
-		    " SELECT c.kind, c.digest, c.size, c.files, n.what, min(n.rank)"
-		    " FROM named n JOIN contents c ON c.id = n.content GROUP BY c.id");
+	    db, "WITH named (content, rank, what) AS ("
+		" SELECT v.content, 0, a.name || '@v' || v.number"
+		" FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact"
+		" UNION ALL SELECT i.content, iif(i.direction = 'out', 1, 2),"
+		" iif(i.direction = 'out', 'output ', 'input ')"
+		" || i.path || ' of run ' || substr(r.run_id, 1, 8)"
+		" FROM run_contents i JOIN runs r ON r.id = i.run"
+		" UNION ALL SELECT o.content, 3, 'cached ' || o.path || ' of step ' || k.step"
+		" FROM cache_outputs o JOIN cache k ON k.key = o.key)"
+		" SELECT c.kind, c.digest, c.size, c.files, n.what, min(n.rank)"
+		" FROM named n JOIN contents c ON c.id = n.content GROUP BY c.id");
 	struct content content;
 	int r;
 
@@ -259,12 +270,12 @@ int artifact_each_content(struct db *db, int (*each)(void *ctx, const struct con
 	return r;
 }
 
-int content_match(struct db *db, const char *hex, size_t max, struct content *ret, size_t *ret_found,
-		  struct error *err)
+int content_match(struct db *db, const char *hex, size_t max, struct content *ret,
+		  size_t *ret_found, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT kind, digest, size, files FROM contents WHERE digest >= ?1 AND digest <= ?2"
-			     " ORDER BY digest, kind LIMIT ?3");
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db, "SELECT kind, digest, size, files FROM contents WHERE digest >= ?1 AND digest <= ?2"
+		" ORDER BY digest, kind LIMIT ?3");
 	char low[DIGEST_HEX + 1], high[DIGEST_HEX + 1];
 	struct digest from, to;
 	size_t len = strlen(hex), found = 0;

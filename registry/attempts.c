@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "registry/rows.h"
 #include "registry/runs.h"
+#include <string.h>
 
 static int store_attempt(struct db *db, const struct attempt *a, struct error *err)
 {
@@ -17,15 +17,17 @@ static int store_attempt(struct db *db, const struct attempt *a, struct error *e
 		r = run_row(db, a->run, &run, err);
 	if (r < 0)
 		return r;
-	q = db_query(db, "INSERT INTO attempts (parent, step, number, run, state, key, exit_code, signal, start_time,"
-			 " end_time, user_us, system_us, max_rss, source, reason, record)"
-			 " VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, nullif(?7, -1), nullif(?8, 0), ?9, nullif(?10, 0),"
-			 " ?11, ?12, ?13, ?14, ?15, ?16)"
-			 " ON CONFLICT (parent, step, number) DO UPDATE SET run = excluded.run,"
-			 " state = excluded.state, key = excluded.key, exit_code = excluded.exit_code,"
-			 " signal = excluded.signal, start_time = excluded.start_time, end_time = excluded.end_time,"
-			 " user_us = excluded.user_us, system_us = excluded.system_us, max_rss = excluded.max_rss,"
-			 " source = excluded.source, reason = excluded.reason, record = excluded.record");
+	q = db_query(
+	    db, "INSERT INTO attempts (parent, step, number, run, state, key, exit_code, signal,"
+		" start_time, end_time, user_us, system_us, max_rss, source, reason, record)"
+		" VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, nullif(?7, -1), nullif(?8, 0),"
+		" ?9, nullif(?10, 0), ?11, ?12, ?13, ?14, ?15, ?16)"
+		" ON CONFLICT (parent, step, number) DO UPDATE SET run = excluded.run,"
+		" state = excluded.state, key = excluded.key, exit_code = excluded.exit_code,"
+		" signal = excluded.signal, start_time = excluded.start_time,"
+		" end_time = excluded.end_time, user_us = excluded.user_us,"
+		" system_us = excluded.system_us, max_rss = excluded.max_rss,"
+		" source = excluded.source, reason = excluded.reason, record = excluded.record");
 	db_bind(q, 1, parent);
 	db_bind(q, 2, a->step);
 	db_bind(q, 3, a->number);
@@ -73,10 +75,10 @@ static void set_int(struct js *object, const char *key, struct db_stmt *q, int c
 
 static int attempt_json(struct db_stmt *q, struct js **ret, struct error *err)
 {
-	static const char *const texts[] = { "run", "step", "state", "source", "reason" };
+	static const char *const texts[] = {"run", "step", "state", "source", "reason"};
 	static const char *const numbers[] = {
-		"number",  "exit_code", "signal",  "start_time", "end_time",
-		"user_us", "system_us", "max_rss",
+	    "number",   "exit_code", "signal",    "start_time",
+	    "end_time", "user_us",   "system_us", "max_rss",
 	};
 	char hex[DIGEST_HEX + 1];
 	struct digest key;
@@ -108,10 +110,12 @@ int attempts_list(struct db *db, const char *parent, struct js **ret, struct err
 
 	if (run_row(db, parent, &row, err) < 0)
 		return -1;
-	q = db_query(db, "SELECT n.run_id, a.step, a.state, a.source, a.reason, a.number, a.exit_code, a.signal,"
-			 " a.start_time, a.end_time, a.user_us, a.system_us, a.max_rss, a.key, a.record"
-			 " FROM attempts a LEFT JOIN runs n ON n.id = a.run"
-			 " WHERE a.parent = ?1 ORDER BY a.start_time, a.id");
+	q = db_query(
+	    db,
+	    "SELECT n.run_id, a.step, a.state, a.source, a.reason, a.number, a.exit_code, a.signal,"
+	    " a.start_time, a.end_time, a.user_us, a.system_us, a.max_rss, a.key, a.record"
+	    " FROM attempts a LEFT JOIN runs n ON n.id = a.run"
+	    " WHERE a.parent = ?1 ORDER BY a.start_time, a.id");
 	db_bind(q, 1, row);
 	while ((r = db_step(q, err)) > 0) {
 		if (attempt_json(q, &attempt, err) < 0)
@@ -124,14 +128,15 @@ int attempts_list(struct db *db, const char *parent, struct js **ret, struct err
 	return 0;
 }
 
-int attempt_last_record(struct db *db, const char *experiment, const char *step, struct js **ret, struct error *err)
+int attempt_last_record(struct db *db, const char *experiment, const char *step, struct js **ret,
+			struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT a.record FROM attempts a"
-			     " CROSS JOIN runs p ON p.id = a.parent"
-			     " CROSS JOIN experiments e ON e.experiment_id = p.experiment"
-			     " WHERE a.step = ?2 AND a.state = 'ok' AND e.name = ?1 AND a.record IS NOT NULL"
-			     " ORDER BY a.id DESC LIMIT 1");
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db, "SELECT a.record FROM attempts a"
+		" CROSS JOIN runs p ON p.id = a.parent"
+		" CROSS JOIN experiments e ON e.experiment_id = p.experiment"
+		" WHERE a.step = ?2 AND a.state = 'ok' AND e.name = ?1 AND a.record IS NOT NULL"
+		" ORDER BY a.id DESC LIMIT 1");
 	int r;
 
 	db_bind(q, 1, experiment);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/cache.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "registry/rows.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 void cache_entry_release(struct cache_entry *entry)
 {
@@ -16,11 +16,12 @@ void cache_entry_release(struct cache_entry *entry)
 	entry->noutputs = 0;
 }
 
-static int read_outputs(struct db *db, const struct digest *key, struct cache_entry *entry, struct error *err)
+static int read_outputs(struct db *db, const struct digest *key, struct cache_entry *entry,
+			struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT o.path, c.kind, c.digest, c.size, c.files FROM cache_outputs o"
-			     " JOIN contents c ON c.id = o.content WHERE o.key = ?1 ORDER BY o.path");
+	    db_query(db, "SELECT o.path, c.kind, c.digest, c.size, c.files FROM cache_outputs o"
+			 " JOIN contents c ON c.id = o.content WHERE o.key = ?1 ORDER BY o.path");
 	size_t cap = 0;
 	int r;
 
@@ -31,15 +32,17 @@ static int read_outputs(struct db *db, const struct digest *key, struct cache_en
 		if (content_read(q, 1, &content, err) < 0)
 			return -1;
 		GROW(entry->outputs, entry->noutputs, cap);
-		entry->outputs[entry->noutputs++] = (struct cache_output){ xstrdup(db_text(q, 0)), content };
+		entry->outputs[entry->noutputs++] =
+		    (struct cache_output){xstrdup(db_text(q, 0)), content};
 	}
 	return r;
 }
 
 int cache_find(struct db *db, const struct digest *key, struct cache_entry *ret, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT run, step, created FROM cache WHERE key = ?1");
-	struct cache_entry entry = { .created_ms = 0 };
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT run, step, created FROM cache WHERE key = ?1");
+	struct cache_entry entry = {.created_ms = 0};
 	int r;
 
 	db_bind(q, 1, key);
@@ -65,7 +68,8 @@ static int forget(struct db *db, const struct digest *key, struct error *err)
 	return db_run(q, err);
 }
 
-static int store_output(struct db *db, const struct digest *key, const struct cache_output *output, struct error *err)
+static int store_output(struct db *db, const struct digest *key, const struct cache_output *output,
+			struct error *err)
 {
 	struct db_stmt *q;
 	int64_t content;
@@ -79,7 +83,8 @@ static int store_output(struct db *db, const struct digest *key, const struct ca
 	return db_run(q, err);
 }
 
-static int store(struct db *db, const struct digest *key, const struct cache_entry *entry, struct error *err)
+static int store(struct db *db, const struct digest *key, const struct cache_entry *entry,
+		 struct error *err)
 {
 	struct db_stmt *q;
 
@@ -98,7 +103,8 @@ static int store(struct db *db, const struct digest *key, const struct cache_ent
 	return 0;
 }
 
-int cache_store(struct db *db, const struct digest *key, const struct cache_entry *entry, struct error *err)
+int cache_store(struct db *db, const struct digest *key, const struct cache_entry *entry,
+		struct error *err)
 {
 	if (db_begin(db, err) < 0)
 		return -1;

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/events.h"
-#include <string.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "registry/rows.h"
+#include <string.h>
 
 static int append(struct db *db, const struct event *event, int64_t now_ms, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
-	struct db_stmt *q = db_query(db, "INSERT INTO events (time, actor, origin, operation, subject, before, after, body)"
-					 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+	struct db_stmt *q = db_query(
+	    db, "INSERT INTO events (time, actor, origin, operation, subject, before, after, body)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
 
 	if (event->body)
 		js_dump(event->body, JS_CANONICAL, &body);
@@ -27,7 +28,8 @@ static int append(struct db *db, const struct event *event, int64_t now_ms, stru
 	return db_run(q, err);
 }
 
-int event_append(struct db *db, const struct event *event, int64_t now_ms, int64_t *ret_seq, struct error *err)
+int event_append(struct db *db, const struct event *event, int64_t now_ms, int64_t *ret_seq,
+		 struct error *err)
 {
 	int64_t seq;
 
@@ -45,7 +47,8 @@ int event_append(struct db *db, const struct event *event, int64_t now_ms, int64
 
 static int event_json(struct db_stmt *q, struct js **ret, struct error *err)
 {
-	static const char *const texts[] = { "actor", "origin", "operation", "subject", "before", "after" };
+	static const char *const texts[] = {"actor",   "origin", "operation",
+					    "subject", "before", "after"};
 	const char *text = db_text(q, 8);
 	struct js *event, *body = NULL;
 
@@ -67,9 +70,10 @@ static int event_json(struct db_stmt *q, struct js **ret, struct error *err)
 
 int event_list(struct db *db, int64_t limit, struct js **ret, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT seq, time, actor, origin, operation, subject, before, after, body FROM events"
-			     " ORDER BY seq DESC LIMIT ?1");
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db,
+	    "SELECT seq, time, actor, origin, operation, subject, before, after, body FROM events"
+	    " ORDER BY seq DESC LIMIT ?1");
 	CLEANUP_JS struct js *list = js_array();
 	struct js *event;
 	int r;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/filter.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "registry/filter_internal.h"
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/error.h"
-#include "base/mem.h"
-#include "base/utf8.h"
-#include "registry/filter_internal.h"
 
 #define TEXT_MAX    (1u << 20)
 #define ORDERS_MAX  20    /* of up to 3 expressions each: SQLite 3.40 crashes at 64 over joins */
@@ -23,14 +23,25 @@ static const struct {
 	const char *word;
 	enum entity entity;
 } entities[] = {
-	{ "metric", METRIC },	 { "metrics", METRIC },	      { "param", PARAM },    { "params", PARAM },
-	{ "parameter", PARAM },	 { "parameters", PARAM },     { "tag", TAG },	     { "tags", TAG },
-	{ "attr", ATTRIBUTE },	 { "attribute", ATTRIBUTE },  { "attributes", ATTRIBUTE },
-	{ "run", ATTRIBUTE },	 { "dataset", DATASET },      { "datasets", DATASET },
+    {"metric", METRIC},
+    {"metrics", METRIC},
+    {"param", PARAM},
+    {"params", PARAM},
+    {"parameter", PARAM},
+    {"parameters", PARAM},
+    {"tag", TAG},
+    {"tags", TAG},
+    {"attr", ATTRIBUTE},
+    {"attribute", ATTRIBUTE},
+    {"attributes", ATTRIBUTE},
+    {"run", ATTRIBUTE},
+    {"dataset", DATASET},
+    {"datasets", DATASET},
 };
 
 /* Tables of the entities that are rows of (run, key, value). */
-static const char *const tables[] = { [METRIC] = "latest_metrics", [PARAM] = "params", [TAG] = "tags" };
+static const char *const tables[] = {
+    [METRIC] = "latest_metrics", [PARAM] = "params", [TAG] = "tags"};
 
 struct column {
 	enum entity entity;
@@ -39,40 +50,45 @@ struct column {
 	bool maybe_null;
 };
 static const struct column columns[] = {
-	{ ATTRIBUTE, "run_id", "r.run_id", TEXT, false },
-	{ ATTRIBUTE, "run_name", "r.name", TEXT, false },
-	{ ATTRIBUTE, "run name", "r.name", TEXT, false },
-	{ ATTRIBUTE, "Run name", "r.name", TEXT, false },
-	{ ATTRIBUTE, "Run Name", "r.name", TEXT, false },
-	{ ATTRIBUTE, "status", "r.status", TEXT, false },
-	{ ATTRIBUTE, "user_id", "r.user_id", TEXT, false },
-	{ ATTRIBUTE, "artifact_uri", "('mlflow-artifacts:/' || r.experiment || '/' || r.run_id || '/artifacts')",
-	  TEXT, false },
-	{ ATTRIBUTE, "start_time", "r.start_time", NUMBER, false },
-	{ ATTRIBUTE, "created", "r.start_time", NUMBER, false },
-	{ ATTRIBUTE, "Created", "r.start_time", NUMBER, false },
-	{ ATTRIBUTE, "end_time", "r.end_time", NUMBER, true },
-	/* A run's inputs are its data sets. */
-	{ DATASET, "name", "i.path", TEXT, false },
-	{ DATASET, "digest", "lower(hex(c.digest))", TEXT, false },
-	{ DATASET, "context", "i.use", TEXT, false },
+    {ATTRIBUTE, "run_id", "r.run_id", TEXT, false},
+    {ATTRIBUTE, "run_name", "r.name", TEXT, false},
+    {ATTRIBUTE, "run name", "r.name", TEXT, false},
+    {ATTRIBUTE, "Run name", "r.name", TEXT, false},
+    {ATTRIBUTE, "Run Name", "r.name", TEXT, false},
+    {ATTRIBUTE, "status", "r.status", TEXT, false},
+    {ATTRIBUTE, "user_id", "r.user_id", TEXT, false},
+    {ATTRIBUTE, "artifact_uri",
+     "('mlflow-artifacts:/' || r.experiment || '/' || r.run_id || '/artifacts')", TEXT, false},
+    {ATTRIBUTE, "start_time", "r.start_time", NUMBER, false},
+    {ATTRIBUTE, "created", "r.start_time", NUMBER, false},
+    {ATTRIBUTE, "Created", "r.start_time", NUMBER, false},
+    {ATTRIBUTE, "end_time", "r.end_time", NUMBER, true},
+    /* A run's inputs are its data sets. */
+    {DATASET, "name", "i.path", TEXT, false},
+    {DATASET, "digest", "lower(hex(c.digest))", TEXT, false},
+    {DATASET, "context", "i.use", TEXT, false},
 };
 
 enum shape { COMPARE, PATTERN, LIST, NULLNESS };
-struct operator
-{
+struct comparison {
 	const char *word, *sql;
 	enum kind takes;
 	enum shape shape;
 };
 /* Longer signs stand before their beginnings; words are found in any case. */
-static const struct operator operators[] = {
-	{ "!=", "!=", ANY, COMPARE }, { ">=", ">=", NUMBER, COMPARE },
-	{ "<=", "<=", NUMBER, COMPARE },	{ "=", "=", ANY, COMPARE },
-	{ ">", ">", NUMBER, COMPARE },		{ "<", "<", NUMBER, COMPARE },
-	{ "LIKE", "GLOB", TEXT, PATTERN },	{ "ILIKE", "LIKE", TEXT, PATTERN },
-	{ "NOT IN", "NOT IN", TEXT, LIST },	{ "IN", "IN", TEXT, LIST },
-	{ "IS NOT NULL", "IS NOT NULL", TEXT, NULLNESS }, { "IS NULL", "IS NULL", TEXT, NULLNESS },
+static const struct comparison comparisons[] = {
+    {"!=", "!=", ANY, COMPARE},
+    {">=", ">=", NUMBER, COMPARE},
+    {"<=", "<=", NUMBER, COMPARE},
+    {"=", "=", ANY, COMPARE},
+    {">", ">", NUMBER, COMPARE},
+    {"<", "<", NUMBER, COMPARE},
+    {"LIKE", "GLOB", TEXT, PATTERN},
+    {"ILIKE", "LIKE", TEXT, PATTERN},
+    {"NOT IN", "NOT IN", TEXT, LIST},
+    {"IN", "IN", TEXT, LIST},
+    {"IS NOT NULL", "IS NOT NULL", TEXT, NULLNESS},
+    {"IS NULL", "IS NULL", TEXT, NULLNESS},
 };
 
 /* What stands left of an operator. */
@@ -80,7 +96,7 @@ struct operand {
 	enum entity entity;
 	enum kind kind;
 	const struct column *column; /* of attributes and data sets */
-	char *key;		     /* of metrics, params and tags */
+	char *key;                   /* of metrics, params and tags */
 	const char *start;
 };
 
@@ -98,8 +114,8 @@ static int find_entity(struct filter_parser *p, const char *word, size_t len, st
 			ret->entity = entities[i].entity;
 			return 0;
 		}
-	return filter_refuse(p, word, "'%.*s' is not metrics, params, tags, attributes or datasets", (int)(len < 40 ? len : 40),
-		      word);
+	return filter_refuse(p, word, "'%.*s' is not metrics, params, tags, attributes or datasets",
+			     (int)(len < 40 ? len : 40), word);
 }
 
 static int find_column(struct filter_parser *p, struct operand *o)
@@ -118,10 +134,11 @@ static int find_column(struct filter_parser *p, struct operand *o)
 			return 0;
 		}
 		if (!strchr(c->word, ' ') && islower((unsigned char)c->word[0]))
-			snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "", c->word);
+			snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "",
+				 c->word);
 	}
 	return filter_refuse(p, o->start, "no %s is called '%.60s'; there are %s",
-		      o->entity == DATASET ? "data set's key" : "attribute", o->key, known);
+			     o->entity == DATASET ? "data set's key" : "attribute", o->key, known);
 }
 
 /* entity.key, or the bare key of an attribute; the key may be quoted by " or `. */
@@ -160,17 +177,18 @@ static size_t add_value(struct filter_parser *p, char *text, double number)
 	struct filter_sql *out = p->out;
 
 	GROW(out->values, out->nvalues, out->cap);
-	out->values[out->nvalues++] = (struct filter_value){ text, number };
+	out->values[out->nvalues++] = (struct filter_value){text, number};
 	return out->nvalues;
 }
 
-/* CROSS JOIN keeps SQLite from starting anywhere but at the runs, whose order it then reads from an index. */
+/* CROSS JOIN keeps SQLite from starting anywhere but at the runs, whose order it then reads from an
+ * index. */
 static void add_join(struct filter_parser *p, const char *join, struct operand *o)
 {
 	size_t key = add_value(p, steal(&o->key), 0);
 
-	strbuf_printf(&p->out->joins, " %s %s t%u ON t%u.run = r.id AND t%u.key = ?%zu", join, tables[o->entity],
-		      p->terms, p->terms, p->terms, key);
+	strbuf_printf(&p->out->joins, " %s %s t%u ON t%u.run = r.id AND t%u.key = ?%zu", join,
+		      tables[o->entity], p->terms, p->terms, p->terms, key);
 }
 
 /* LIKE's pattern as one of GLOB, which minds case. */
@@ -215,7 +233,8 @@ static int parse_list(struct filter_parser *p, struct strbuf *sql)
 }
 
 /* The right side as SQL. */
-static int parse_value(struct filter_parser *p, const struct operand *o, const struct operator *op, struct strbuf *sql)
+static int parse_value(struct filter_parser *p, const struct operand *o,
+		       const struct comparison *op, struct strbuf *sql)
 {
 	const char *start = p->at;
 	double number;
@@ -238,24 +257,29 @@ static int parse_value(struct filter_parser *p, const struct operand *o, const s
 	}
 	strbuf_printf(sql, "?%zu", add_value(p, text, 0));
 	if (op->shape == PATTERN && strlen(text) > PATTERN_MAX)
-		return filter_refuse(p, start, "a pattern may have %d bytes, and three for each of * ? [", PATTERN_MAX);
+		return filter_refuse(p, start,
+				     "a pattern may have %d bytes, and three for each of * ? [",
+				     PATTERN_MAX);
 	return 0;
 }
 
-static const struct operator *parse_operator(struct filter_parser *p, const struct operand *o)
+static const struct comparison *parse_comparison(struct filter_parser *p, const struct operand *o)
 {
 	const char *start = p->at;
 
-	for (size_t i = 0; i < ARRAY_LEN(operators); i++) {
-		const struct operator *op = &operators[i];
+	for (size_t i = 0; i < ARRAY_LEN(comparisons); i++) {
+		const struct comparison *op = &comparisons[i];
 
 		if (!filter_take(p, op->word))
 			continue;
-		if (op->shape == NULLNESS ? o->entity == PARAM || o->entity == TAG : (op->takes & o->kind) != 0)
+		if (op->shape == NULLNESS ? o->entity == PARAM || o->entity == TAG
+					  : (op->takes & o->kind) != 0)
 			return op;
-		filter_refuse(p, start, o->kind == NUMBER ? "a number is compared by = != > >= < <=, not %s" :
-						     "%s does not fit here: texts take = != LIKE ILIKE IN NOT IN",
-		       op->word);
+		filter_refuse(p, start,
+			      o->kind == NUMBER
+				  ? "a number is compared by = != > >= < <=, not %s"
+				  : "%s does not fit here: texts take = != LIKE ILIKE IN NOT IN",
+			      op->word);
 		return NULL;
 	}
 	filter_refuse(p, start, "expected an operator, not '%.40s'", start);
@@ -264,14 +288,14 @@ static const struct operator *parse_operator(struct filter_parser *p, const stru
 
 static int parse_condition(struct filter_parser *p)
 {
-	struct operand o CLEANUP(operand_release) = { .entity = METRIC };
+	struct operand o CLEANUP(operand_release) = {.entity = METRIC};
 	CLEANUP_STRBUF struct strbuf value = STRBUF_INIT;
 	struct strbuf *where = &p->out->where;
-	const struct operator *op;
+	const struct comparison *op;
 
 	if (parse_operand(p, &o) < 0)
 		return -1;
-	op = parse_operator(p, &o);
+	op = parse_comparison(p, &o);
 	if (!op || (op->shape != NULLNESS && parse_value(p, &o, op, &value) < 0))
 		return -1;
 	if (where->len)
@@ -279,10 +303,11 @@ static int parse_condition(struct filter_parser *p)
 	if (o.entity == ATTRIBUTE) {
 		strbuf_printf(where, "%s %s %s", o.column->sql, op->sql, value.buf);
 	} else if (o.entity == DATASET) {
-		strbuf_printf(where,
-			      "EXISTS (SELECT 1 FROM run_contents i CROSS JOIN contents c ON c.id = i.content"
-			      " WHERE i.run = r.id AND i.direction = 'in' AND %s %s %s)",
-			      o.column->sql, op->sql, value.buf);
+		strbuf_printf(
+		    where,
+		    "EXISTS (SELECT 1 FROM run_contents i CROSS JOIN contents c ON c.id = i.content"
+		    " WHERE i.run = r.id AND i.direction = 'in' AND %s %s %s)",
+		    o.column->sql, op->sql, value.buf);
 	} else if (op->shape == NULLNESS) {
 		add_join(p, "LEFT JOIN", &o);
 		strbuf_printf(where, "t%u.run %s", p->terms, op->sql);
@@ -291,7 +316,8 @@ static int parse_condition(struct filter_parser *p)
 		strbuf_printf(where, "(t%u.value %s %s", p->terms, op->sql, value.buf);
 		/* NaN stands as 0 in the table; it is unequal to everything. */
 		if (o.entity == METRIC)
-			strbuf_printf(where, " %s t%u.is_nan", *op->sql == '!' ? "OR" : "AND NOT", p->terms);
+			strbuf_printf(where, " %s t%u.is_nan", *op->sql == '!' ? "OR" : "AND NOT",
+				      p->terms);
 		strbuf_puts(where, ")");
 	}
 	return 0;
@@ -321,7 +347,7 @@ static int parse_filter(struct filter_parser *p)
 /* What has a value first, then NaN, then what has none, in both directions. */
 static int parse_order_term(struct filter_parser *p, bool *by_start)
 {
-	struct operand o CLEANUP(operand_release) = { .entity = METRIC };
+	struct operand o CLEANUP(operand_release) = {.entity = METRIC};
 	struct strbuf *order = &p->out->order;
 	const char *direction;
 
@@ -366,7 +392,8 @@ static int parse_order(struct filter_parser *p)
 	return 0;
 }
 
-static int parse(struct filter_parser *p, const char *what, const char *text, int (*grammar)(struct filter_parser *))
+static int parse(struct filter_parser *p, const char *what, const char *text,
+		 int (*grammar)(struct filter_parser *))
 {
 	p->what = what;
 	p->text = p->at = text ? text : "";
@@ -377,12 +404,14 @@ static int parse(struct filter_parser *p, const char *what, const char *text, in
 	return grammar(p);
 }
 
-int filter_compile(const char *filter, const char *order_by, struct filter_sql *ret, struct error *err)
+int filter_compile(const char *filter, const char *order_by, struct filter_sql *ret,
+		   struct error *err)
 {
-	struct filter_sql out = { .joins = STRBUF_INIT, .where = STRBUF_INIT, .order = STRBUF_INIT };
-	struct filter_parser p = { .out = &out, .err = err };
+	struct filter_sql out = {.joins = STRBUF_INIT, .where = STRBUF_INIT, .order = STRBUF_INIT};
+	struct filter_parser p = {.out = &out, .err = err};
 
-	if (parse(&p, "filter", filter, parse_filter) < 0 || parse(&p, "order_by", order_by, parse_order) < 0) {
+	if (parse(&p, "filter", filter, parse_filter) < 0 ||
+	    parse(&p, "order_by", order_by, parse_order) < 0) {
 		filter_release(&out);
 		return -1;
 	}
@@ -398,5 +427,5 @@ void filter_release(struct filter_sql *f)
 	for (size_t i = 0; i < f->nvalues; i++)
 		free(f->values[i].text);
 	free(f->values);
-	*f = (struct filter_sql){ .joins = STRBUF_INIT, .where = STRBUF_INIT, .order = STRBUF_INIT };
+	*f = (struct filter_sql){.joins = STRBUF_INIT, .where = STRBUF_INIT, .order = STRBUF_INIT};
 }

@@ -2,7 +2,8 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-/* The text of a filter or an order, read from left to right. What is taken takes the blanks after it. */
+/* The text of a filter or an order, read from left to right. What is taken takes the blanks after
+ * it. */
 struct error;
 struct filter_sql;
 
@@ -16,7 +17,7 @@ struct filter_parser {
 
 /* ERR_USAGE with the column of `at`; returns -1. */
 int filter_refuse(const struct filter_parser *, const char *at, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 void filter_skip(struct filter_parser *); /* blanks */
 size_t filter_word_len(const struct filter_parser *);
 /* A sign, or words in any case with blanks between them; nothing is taken when it is not there. */

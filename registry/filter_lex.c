@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "registry/filter_internal.h"
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/error.h"
-#include "base/mem.h"
-#include "base/strbuf.h"
-#include "registry/filter_internal.h"
 
 static int column_of(const struct filter_parser *p, const char *at)
 {
@@ -28,7 +28,8 @@ int filter_refuse(const struct filter_parser *p, const char *at, const char *fmt
 	va_end(ap);
 	error_set(p->err, ERR_USAGE, "%s, column %d: %s", p->what, column_of(p, at), why);
 	if (p->what[0] == 'f')
-		return error_help(p->err, "conditions look like: metrics.auc > 0.9 AND params.model = 'xgb'");
+		return error_help(
+		    p->err, "conditions look like: metrics.auc > 0.9 AND params.model = 'xgb'");
 	return error_help(p->err, "an order looks like: metrics.auc DESC, start_time");
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/keys.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/utf8.h"
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/mem.h"
-#include "base/utf8.h"
 
 size_t text_prefix(const char *text, size_t max_chars)
 {
@@ -27,14 +27,17 @@ int text_check(const char *what, const char *text, size_t max_chars, struct erro
 	if (!len)
 		return error_set(err, ERR_USAGE, "the name of a %s is empty", what);
 	if (valid < len)
-		return error_set(err, ERR_USAGE, "the name of a %s is not valid UTF-8 at byte %zu", what, valid + 1);
+		return error_set(err, ERR_USAGE, "the name of a %s is not valid UTF-8 at byte %zu",
+				 what, valid + 1);
 	if (text[text_prefix(text, max_chars)])
-		return error_set(err, ERR_USAGE, "the name of a %s is longer than %zu characters: %.*s...", what,
+		return error_set(err, ERR_USAGE,
+				 "the name of a %s is longer than %zu characters: %.*s...", what,
 				 max_chars, (int)text_prefix(text, 40), text);
 	for (const char *s = text; *s; s++)
 		if ((uint8_t)*s < ' ' || *s == 0x7f)
-			return error_set(err, ERR_USAGE, "the name of a %s has a control character at byte %zu", what,
-					 (size_t)(s - text) + 1);
+			return error_set(err, ERR_USAGE,
+					 "the name of a %s has a control character at byte %zu",
+					 what, (size_t)(s - text) + 1);
 	return 0;
 }
 
@@ -47,7 +50,8 @@ static bool is_clean_path(const char *key)
 	for (const char *s = key;; s++) {
 		size_t len = strcspn(s, "/");
 
-		if (len == 0 || (len == 1 && s[0] == '.') || (len == 2 && s[0] == '.' && s[1] == '.'))
+		if (len == 0 || (len == 1 && s[0] == '.') ||
+		    (len == 2 && s[0] == '.' && s[1] == '.'))
 			return false;
 		s += len;
 		if (!*s)
@@ -61,32 +65,39 @@ int key_check(const char *what, const char *key, struct error *err)
 		return -1;
 	for (const char *s = key; *s; s++)
 		if ((uint8_t)*s < 0x80 && !isalnum((unsigned char)*s) && !strchr("_-./: ", *s)) {
-			error_set(err, ERR_USAGE, "the %s '%s' has a '%c' in its name", what, key, *s);
-			return error_help(err, "letters, digits, '_', '-', '.', '/', ':' and blanks are allowed");
+			error_set(err, ERR_USAGE, "the %s '%s' has a '%c' in its name", what, key,
+				  *s);
+			return error_help(
+			    err, "letters, digits, '_', '-', '.', '/', ':' and blanks are allowed");
 		}
 	if (!is_clean_path(key)) {
 		error_set(err, ERR_USAGE, "the %s '%s' is not a clean relative path", what, key);
-		return error_help(err, "leave out '..', '.', a slash at either end and double slashes");
+		return error_help(err,
+				  "leave out '..', '.', a slash at either end and double slashes");
 	}
 	return 0;
 }
 
 static const char *const adjectives[] = {
-	"amber", "agile", "ample", "austere", "bold",  "brave",	 "brisk",  "calm",   "candid", "clear",	 "crisp",
-	"deft",	 "eager", "early", "earnest", "fair",  "fleet",	 "fond",   "frank",  "fresh",  "gentle", "glad",
-	"grand", "hardy", "happy", "honest",  "keen",  "kind",	 "lively", "loyal",  "lucid",  "mellow", "merry",
-	"mild",	 "neat",  "nimble", "noble",  "patient", "plain", "proud",  "quick", "quiet",  "rapid",	 "rare",
-	"ready", "robust", "sage", "sharp",   "shy",   "silent", "sleek",  "smart",  "snug",   "sober",	 "solid",
-	"spry",	 "steady", "stout", "sunny",  "swift", "tidy",	 "vivid",  "warm",   "wise",
+    "amber",  "agile",  "ample", "austere", "bold",   "brave",   "brisk",   "calm",
+    "candid", "clear",  "crisp", "deft",    "eager",  "early",   "earnest", "fair",
+    "fleet",  "fond",   "frank", "fresh",   "gentle", "glad",    "grand",   "hardy",
+    "happy",  "honest", "keen",  "kind",    "lively", "loyal",   "lucid",   "mellow",
+    "merry",  "mild",   "neat",  "nimble",  "noble",  "patient", "plain",   "proud",
+    "quick",  "quiet",  "rapid", "rare",    "ready",  "robust",  "sage",    "sharp",
+    "shy",    "silent", "sleek", "smart",   "snug",   "sober",   "solid",   "spry",
+    "steady", "stout",  "sunny", "swift",   "tidy",   "vivid",   "warm",    "wise",
 };
 
 static const char *const nouns[] = {
-	"alder",  "auk",   "badger", "beech", "birch", "bison",	 "bream",  "carp",  "cedar", "crane",  "crow",
-	"deer",	  "dove",  "eagle",  "egret", "elk",   "elm",	 "falcon", "fern",  "finch", "fir",    "fox",
-	"gannet", "goose", "grouse", "hare",  "hawk",  "hazel",	 "heron",  "ibis",  "jay",   "kestrel", "kite",
-	"larch",  "lark",  "linnet", "lynx",  "maple", "marten", "mole",   "moose", "newt",  "oak",    "orca",
-	"osprey", "otter", "owl",    "perch", "pike",  "pine",	 "plover", "quail", "raven", "rook",   "rowan",
-	"seal",	  "shrew", "stork",  "swan",  "tern",  "thrush", "vole",   "wren",  "yew",
+    "alder",  "auk",    "badger", "beech",  "birch",  "bison", "bream",  "carp",
+    "cedar",  "crane",  "crow",   "deer",   "dove",   "eagle", "egret",  "elk",
+    "elm",    "falcon", "fern",   "finch",  "fir",    "fox",   "gannet", "goose",
+    "grouse", "hare",   "hawk",   "hazel",  "heron",  "ibis",  "jay",    "kestrel",
+    "kite",   "larch",  "lark",   "linnet", "lynx",   "maple", "marten", "mole",
+    "moose",  "newt",   "oak",    "orca",   "osprey", "otter", "owl",    "perch",
+    "pike",   "pine",   "plover", "quail",  "raven",  "rook",  "rowan",  "seal",
+    "shrew",  "stork",  "swan",   "tern",   "thrush", "vole",  "wren",   "yew",
 };
 
 void run_random_name(char *ret, size_t size)

@@ -3,12 +3,13 @@
 #include <stddef.h>
 /* What MLflow's server accepts as keys and values of runs. */
 struct error;
-#define KEY_CHARS         250
-#define PARAM_CHARS       6000
-#define TAG_CHARS         8000
-#define EXPERIMENT_CHARS  500
-/* ERR_USAGE unless `key` has at most KEY_CHARS characters, letters, digits and "_-./: " only, and is
- * the shortest way to write itself as a relative path. `what` ("metric", "param", "tag") is for the message. */
+#define KEY_CHARS        250
+#define PARAM_CHARS      6000
+#define TAG_CHARS        8000
+#define EXPERIMENT_CHARS 500
+/* ERR_USAGE unless `key` has at most KEY_CHARS characters, letters, digits and "_-./: " only, and
+ * is the shortest way to write itself as a relative path. `what` ("metric", "param", "tag") is for
+ * the message. */
 int key_check(const char *what, const char *key, struct error *);
 /* ERR_USAGE unless 1..max characters of valid UTF-8 without control characters. */
 int text_check(const char *what, const char *text, size_t max_chars, struct error *);

@@ -1,14 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/project.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -18,19 +9,28 @@
 #include "store/ignore.h"
 #include "store/statcache.h"
 #include "store/store.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define HOME     ".mlops"
 #define DATABASE "registry.db"
 
 static const char config_text[] =
-	"# Settings of this project for this machine; `mlops config` lists them all.\n"
-	"# For example:\n"
-	"#\n"
-	"# [run]\n"
-	"# jobs = 4\n";
+    "# Settings of this project for this machine; `mlops config` lists them all.\n"
+    "# For example:\n"
+    "#\n"
+    "# [run]\n"
+    "# jobs = 4\n";
 
 static const char *const folders[] = {
-	"objects", "staging", "quarantine", "work", "failed", "aside", "logs", "locks",
+    "objects", "staging", "quarantine", "work", "failed", "aside", "logs", "locks",
 };
 
 /* user@host from the user id, so that neither $USER nor $HOME is needed or believed. */
@@ -81,10 +81,12 @@ static int open_home(const char *dir, int *ret_fd, struct error *err)
 	if (stat(home, &st) < 0)
 		return error_sys(err, errno, "cannot open %s", home);
 	if (!S_ISDIR(st.st_mode)) {
-		error_set(err, ERR_CONFLICT, "%s is a %s, not a directory", home, fs_kind_name(st.st_mode));
+		error_set(err, ERR_CONFLICT, "%s is a %s, not a directory", home,
+			  fs_kind_name(st.st_mode));
 		return error_help(err, "move it away, then run: mlops init");
 	}
-	/* Another user's settings name programs that would run as us. Root may act on anybody's project. */
+	/* Another user's settings name programs that would run as us. Root may act on anybody's
+	 * project. */
 	if (st.st_uid != geteuid() && st.st_uid != 0 && geteuid() != 0)
 		return foreign_home(home, st.st_uid, err);
 	if (fd < 0) {
@@ -118,7 +120,8 @@ static int search_upwards(char *root, int *ret_fd, struct error *err)
 static int resolve_dir(const char *dir, char **ret, struct error *err)
 {
 	*ret = realpath(dir ? dir : ".", NULL);
-	return *ret ? 0 : error_sys(err, errno, "cannot enter %s", dir ? dir : "the working directory");
+	return *ret ? 0
+		    : error_sys(err, errno, "cannot enter %s", dir ? dir : "the working directory");
 }
 
 static char *prefix_of(const char *root, const char *start)
@@ -138,7 +141,8 @@ static int open_parts(struct project *p, struct error *err)
 	p->locksfd = openat(p->dirfd, "locks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->locksfd < 0) {
 		error_sys(err, errno, "cannot open %s/" HOME "/locks", p->root);
-		return error_help(err, "run: mlops init   (it adds what is missing and keeps the rest)");
+		return error_help(err,
+				  "run: mlops init   (it adds what is missing and keeps the rest)");
 	}
 	return settings_load(&p->settings, config, err);
 }
@@ -216,8 +220,9 @@ static int make_parts(const char *home, int dirfd, struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
 		if (io_mkdir(dirfd, folders[i], 0777, err) < 0)
 			return -1;
-	if (make_file(dirfd, ".gitignore", "*\n", err) < 0 || make_file(dirfd, "config.ini", config_text, err) < 0 ||
-	    make_database(home, err) < 0 || store_open(home, true, &store, err) < 0)
+	if (make_file(dirfd, ".gitignore", "*\n", err) < 0 ||
+	    make_file(dirfd, "config.ini", config_text, err) < 0 || make_database(home, err) < 0 ||
+	    store_open(home, true, &store, err) < 0)
 		return -1;
 	store_close(store);
 	return io_sync_dir(dirfd, home, err);
@@ -248,7 +253,8 @@ int project_create(const char *dir, bool *ret_made, struct error *err)
 		return -1;
 	home = path_join(root, HOME);
 	there = open_home(root, &dirfd, err);
-	if (there < 0 || (!there && make_home(root, &dirfd, err) < 0) || make_parts(home, dirfd, err) < 0)
+	if (there < 0 || (!there && make_home(root, &dirfd, err) < 0) ||
+	    make_parts(home, dirfd, err) < 0)
 		return -1;
 	*ret_made = !there;
 	return 0;

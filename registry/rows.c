@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/rows.h"
-#include <string.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include <string.h>
 
 int write_end(struct db *db, int result, struct error *err)
 {
@@ -55,8 +55,10 @@ int content_row(struct db *db, const struct content *content, int64_t *ret, stru
 		return 0;
 	}
 	db_done(q);
-	q = db_query(db, "INSERT INTO contents (digest, kind, size, files) VALUES (?1, ?2, ?3, ?4)"
-			 " ON CONFLICT DO UPDATE SET size = excluded.size, files = excluded.files RETURNING id");
+	q = db_query(
+	    db,
+	    "INSERT INTO contents (digest, kind, size, files) VALUES (?1, ?2, ?3, ?4)"
+	    " ON CONFLICT DO UPDATE SET size = excluded.size, files = excluded.files RETURNING id");
 	db_bind(q, 1, &content->id);
 	db_bind(q, 2, kind);
 	db_bind(q, 3, content->size);
@@ -71,12 +73,13 @@ int content_read(struct db_stmt *q, int column, struct content *ret, struct erro
 {
 	const char *kind = db_text(q, column);
 
-	*ret = (struct content){ .kind = CONTENT_ABSENT };
+	*ret = (struct content){.kind = CONTENT_ABSENT};
 	for (enum content_kind k = CONTENT_FILE; kind && k <= CONTENT_TREE; k++)
 		if (strcmp(kind, content_kind_name(k)) == 0)
 			ret->kind = k;
 	if (ret->kind == CONTENT_ABSENT || !db_digest(q, column + 1, &ret->id))
-		return error_set(err, ERR_DAMAGED, "the registry holds a content without kind or digest");
+		return error_set(err, ERR_DAMAGED,
+				 "the registry holds a content without kind or digest");
 	ret->size = (uint64_t)db_int(q, column + 2);
 	ret->files = (uint64_t)db_int(q, column + 3);
 	return 0;

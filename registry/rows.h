@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-#include <stdint.h>
 #include "store/content.h"
+#include <stdint.h>
 /* What the files of this floor share about rows: ids, and how a writer ends. */
 struct db;
 struct db_stmt;

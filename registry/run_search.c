@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -8,12 +7,14 @@
 #include "registry/filter.h"
 #include "registry/rows.h"
 #include "registry/runs.h"
+#include <math.h>
 
 #define DEFAULT_LIMIT 1000
 
 /* One member of a run for each row (key, ...) of a query about the run. */
 static int add_members(struct db *db, const char *sql, int64_t run, struct js *object,
-		       void (*add)(struct js *object, const char *key, struct db_stmt *), struct error *err)
+		       void (*add)(struct js *object, const char *key, struct db_stmt *),
+		       struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(db, sql);
 	int r;
@@ -46,19 +47,22 @@ static int add_facts(struct db *db, int64_t run, struct js *object, struct error
 	js_set(object, "params", params);
 	js_set(object, "metrics", metrics);
 	js_set(object, "tags", tags);
-	if (add_members(db, "SELECT key, value FROM params WHERE run = ?1", run, params, add_text, err) < 0 ||
-	    add_members(db, "SELECT key, value, is_nan FROM latest_metrics WHERE run = ?1", run, metrics, add_metric,
-			err) < 0)
+	if (add_members(db, "SELECT key, value FROM params WHERE run = ?1", run, params, add_text,
+			err) < 0 ||
+	    add_members(db, "SELECT key, value, is_nan FROM latest_metrics WHERE run = ?1", run,
+			metrics, add_metric, err) < 0)
 		return -1;
-	return add_members(db, "SELECT key, value FROM tags WHERE run = ?1", run, tags, add_text, err);
+	return add_members(db, "SELECT key, value FROM tags WHERE run = ?1", run, tags, add_text,
+			   err);
 }
 
-static int add_contents(struct db *db, int64_t run, const char *direction, struct js *list, struct error *err)
+static int add_contents(struct db *db, int64_t run, const char *direction, struct js *list,
+			struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT i.path, i.use, c.kind, c.digest, c.size, c.files FROM run_contents i"
-			     " JOIN contents c ON c.id = i.content WHERE i.run = ?1 AND i.direction = ?2"
-			     " ORDER BY i.path");
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db, "SELECT i.path, i.use, c.kind, c.digest, c.size, c.files FROM run_contents i"
+		" JOIN contents c ON c.id = i.content WHERE i.run = ?1 AND i.direction = ?2"
+		" ORDER BY i.path");
 	struct content content;
 	int r;
 
@@ -81,13 +85,16 @@ static int add_contents(struct db *db, int64_t run, const char *direction, struc
 /* The columns of `runs` and its params, metrics and tags. */
 static int describe_run(struct db *db, int64_t run, struct js *object, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT r.run_id, r.name,"
-			     " (SELECT e.name FROM experiments e WHERE e.experiment_id = r.experiment), r.status,"
-			     " r.start_time, r.end_time, r.user_id,"
-			     " (SELECT p.run_id FROM runs p WHERE p.id = r.parent), r.step FROM runs r WHERE r.id = ?1");
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db,
+	    "SELECT r.run_id, r.name,"
+	    " (SELECT e.name FROM experiments e WHERE e.experiment_id = r.experiment), r.status,"
+	    " r.start_time, r.end_time, r.user_id,"
+	    " (SELECT p.run_id FROM runs p WHERE p.id = r.parent), r.step"
+	    " FROM runs r WHERE r.id = ?1");
 	static const char *const keys[] = {
-		"run_id", "name", "experiment", "status", "start_time", "end_time", "user", "parent", "step",
+	    "run_id",   "name", "experiment", "status", "start_time",
+	    "end_time", "user", "parent",     "step",
 	};
 
 	db_bind(q, 1, run);
@@ -120,13 +127,15 @@ int run_load(struct db *db, const char *id, struct js **ret, struct error *err)
 		return -1;
 	js_set(object, "inputs", inputs = js_array());
 	js_set(object, "outputs", outputs = js_array());
-	if (add_contents(db, run, "in", inputs, err) < 0 || add_contents(db, run, "out", outputs, err) < 0)
+	if (add_contents(db, run, "in", inputs, err) < 0 ||
+	    add_contents(db, run, "out", outputs, err) < 0)
 		return -1;
 	*ret = steal(&object);
 	return 0;
 }
 
-int run_metric_history(struct db *db, const char *id, const char *key, struct js **ret, struct error *err)
+int run_metric_history(struct db *db, const char *id, const char *key, struct js **ret,
+		       struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = NULL;
 	CLEANUP_JS struct js *object = js_object();
@@ -137,8 +146,9 @@ int run_metric_history(struct db *db, const char *id, const char *key, struct js
 	js_set(object, key, points);
 	if (run_row(db, id, &run, err) < 0)
 		return -1;
-	q = db_query(db, "SELECT step, timestamp, value, is_nan FROM metrics WHERE run = ?1 AND key = ?2"
-			 " ORDER BY timestamp, step, value");
+	q = db_query(
+	    db, "SELECT step, timestamp, value, is_nan FROM metrics WHERE run = ?1 AND key = ?2"
+		" ORDER BY timestamp, step, value");
 	db_bind(q, 1, run);
 	db_bind(q, 2, key);
 	while ((r = db_step(q, err)) > 0) {
@@ -156,13 +166,14 @@ int run_metric_history(struct db *db, const char *id, const char *key, struct js
 }
 
 /* Which generation of runs, and how many: ?n+1 is the limit, ?n+2 the parent. */
-static int prepare_search(struct db *db, const struct run_query *query, const struct filter_sql *f, int64_t parent,
-			  struct db_stmt **ret, struct error *err)
+static int prepare_search(struct db *db, const struct run_query *query, const struct filter_sql *f,
+			  int64_t parent, struct db_stmt **ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf sql = STRBUF_INIT;
 	int n = (int)f->nvalues;
 
-	strbuf_printf(&sql, "SELECT r.id FROM runs r%s WHERE r.lifecycle_stage = 'active'", f->joins.buf);
+	strbuf_printf(&sql, "SELECT r.id FROM runs r%s WHERE r.lifecycle_stage = 'active'",
+		      f->joins.buf);
 	if (query->parent)
 		strbuf_printf(&sql, " AND r.parent = ?%d", n + 2);
 	else if (!query->all)
@@ -186,7 +197,8 @@ static int prepare_search(struct db *db, const struct run_query *query, const st
 
 int run_search(struct db *db, const struct run_query *query, struct js **ret, struct error *err)
 {
-	struct filter_sql f CLEANUP(filter_release) = { STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, NULL, 0, 0 };
+	struct filter_sql f CLEANUP(filter_release) = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT,
+						       NULL,        0,           0};
 	CLEANUP_STMT struct db_stmt *q = NULL;
 	CLEANUP_JS struct js *list = js_array();
 	int64_t parent = 0;

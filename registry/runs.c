@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/runs.h"
-#include <float.h>
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -11,13 +7,17 @@
 #include "base/strlist.h"
 #include "registry/keys.h"
 #include "registry/rows.h"
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #define TAG_RUN_NAME "mlflow.runName"
 #define TAG_PARENT   "mlflow.parentRunId"
 
 static const char *const status_names[] = {
-	[RUN_RUNNING] = "RUNNING", [RUN_SCHEDULED] = "SCHEDULED", [RUN_FINISHED] = "FINISHED",
-	[RUN_FAILED] = "FAILED",   [RUN_KILLED] = "KILLED",
+    [RUN_RUNNING] = "RUNNING", [RUN_SCHEDULED] = "SCHEDULED", [RUN_FINISHED] = "FINISHED",
+    [RUN_FAILED] = "FAILED",   [RUN_KILLED] = "KILLED",
 };
 
 const char *run_status_name(enum run_status status)
@@ -39,7 +39,8 @@ bool run_status_parse(const char *text, enum run_status *ret)
 
 static int ensure_experiment(struct db *db, const char *name, int64_t *ret_id, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT experiment_id FROM experiments WHERE name = ?1");
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT experiment_id FROM experiments WHERE name = ?1");
 	int64_t now = clock_wall_ms();
 	int r;
 
@@ -51,7 +52,9 @@ static int ensure_experiment(struct db *db, const char *name, int64_t *ret_id, s
 		return r < 0 ? -1 : 0;
 	}
 	db_done(q);
-	q = db_query(db, "INSERT INTO experiments (name, creation_time, last_update_time) VALUES (?1, ?2, ?2)");
+	q = db_query(
+	    db,
+	    "INSERT INTO experiments (name, creation_time, last_update_time) VALUES (?1, ?2, ?2)");
 	db_bind(q, 1, name);
 	db_bind(q, 2, now);
 	if (db_run(steal(&q), err) < 0)
@@ -69,7 +72,8 @@ int experiment_ensure(struct db *db, const char *name, int64_t *ret_id, struct e
 
 /* The run itself. */
 
-static int put_tag(struct db *db, int64_t run, const char *key, const char *value, struct error *err)
+static int put_tag(struct db *db, int64_t run, const char *key, const char *value,
+		   struct error *err)
 {
 	CLEANUP(cleanup_free) char *cut = xstrndup(value, text_prefix(value, TAG_CHARS));
 	struct db_stmt *q = db_query(db, "INSERT INTO tags (run, key, value) VALUES (?1, ?2, ?3)"
@@ -90,8 +94,10 @@ static int create_run(struct db *db, const struct run_new *run, const char *name
 	r = run->parent ? run_row(db, run->parent, &parent, err) : 0;
 	if (r < 0)
 		return r;
-	q = db_query(db, "INSERT INTO runs (run_id, name, experiment, user_id, status, start_time, parent, step)"
-			 " VALUES (?1, ?2, ?3, ?4, 'RUNNING', ?5, nullif(?6, 0), ?7)");
+	q = db_query(
+	    db,
+	    "INSERT INTO runs (run_id, name, experiment, user_id, status, start_time, parent, step)"
+	    " VALUES (?1, ?2, ?3, ?4, 'RUNNING', ?5, nullif(?6, 0), ?7)");
 	db_bind(q, 1, run->id);
 	db_bind(q, 2, name);
 	db_bind(q, 3, run->experiment);
@@ -112,7 +118,8 @@ int run_create(struct db *db, const struct run_new *run, struct error *err)
 	char name[64];
 
 	if (strlen(run->id) != 32 || strspn(run->id, "0123456789abcdef") != 32)
-		return error_set(err, ERR_USAGE, "'%.64s' is not a run id (32 hexadecimal digits)", run->id);
+		return error_set(err, ERR_USAGE, "'%.64s' is not a run id (32 hexadecimal digits)",
+				 run->id);
 	if (run->name && text_check("run", run->name, TAG_CHARS, err) < 0)
 		return -1;
 	if (!run->name)
@@ -133,7 +140,8 @@ static int update_run(struct db *db, struct db_stmt *q, const char *id, struct e
 	return REFUSED;
 }
 
-int run_finish(struct db *db, const char *id, enum run_status status, int64_t end_ms, struct error *err)
+int run_finish(struct db *db, const char *id, enum run_status status, int64_t end_ms,
+	       struct error *err)
 {
 	struct db_stmt *q;
 
@@ -149,10 +157,11 @@ int run_finish(struct db *db, const char *id, enum run_status status, int64_t en
 /* What a run logs. */
 
 /* The value that stands there already: the same is a repeat, another one is refused. */
-static int compare_param(struct db *db, int64_t row, const char *run, const char *key, const char *value,
-			 struct error *err)
+static int compare_param(struct db *db, int64_t row, const char *run, const char *key,
+			 const char *value, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT value FROM params WHERE run = ?1 AND key = ?2");
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT value FROM params WHERE run = ?1 AND key = ?2");
 	const char *old;
 
 	db_bind(q, 1, row);
@@ -162,13 +171,15 @@ static int compare_param(struct db *db, int64_t row, const char *run, const char
 	old = db_text(q, 0);
 	if (old && strcmp(old, value) == 0)
 		return 0;
-	error_set(err, ERR_CONFLICT, "param '%s' of run %.8s is '%.100s' already, so it cannot become '%.100s'", key,
+	error_set(err, ERR_CONFLICT,
+		  "param '%s' of run %.8s is '%.100s' already, so it cannot become '%.100s'", key,
 		  run, old ? old : "", value);
 	error_help(err, "a param keeps its first value; log a tag or a metric for what changes");
 	return REFUSED;
 }
 
-static int log_param(struct db *db, const char *run, const char *key, const char *value, struct error *err)
+static int log_param(struct db *db, const char *run, const char *key, const char *value,
+		     struct error *err)
 {
 	struct db_stmt *q;
 	int64_t row;
@@ -176,7 +187,8 @@ static int log_param(struct db *db, const char *run, const char *key, const char
 
 	if (r < 0)
 		return r;
-	q = db_query(db, "INSERT INTO params (run, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING");
+	q = db_query(
+	    db, "INSERT INTO params (run, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING");
 	db_bind(q, 1, row);
 	db_bind(q, 2, key);
 	db_bind(q, 3, value);
@@ -185,7 +197,8 @@ static int log_param(struct db *db, const char *run, const char *key, const char
 	return db_changes(db) ? 0 : compare_param(db, row, run, key, value, err);
 }
 
-int run_log_param(struct db *db, const char *run, const char *key, const char *value, struct error *err)
+int run_log_param(struct db *db, const char *run, const char *key, const char *value,
+		  struct error *err)
 {
 	CLEANUP(cleanup_free) char *cut = NULL;
 
@@ -202,7 +215,8 @@ struct metric {
 	int64_t timestamp_ms, step;
 };
 
-static int insert_metric(struct db *db, const char *sql, int64_t run, const struct metric *m, struct error *err)
+static int insert_metric(struct db *db, const char *sql, int64_t run, const struct metric *m,
+			 struct error *err)
 {
 	struct db_stmt *q = db_query(db, sql);
 
@@ -217,13 +231,15 @@ static int insert_metric(struct db *db, const char *sql, int64_t run, const stru
 
 static int log_metric(struct db *db, const char *run, const struct metric *m, struct error *err)
 {
-	static const char history[] = "INSERT INTO metrics (run, key, timestamp, step, value, is_nan)"
-				      " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+	static const char history[] =
+	    "INSERT INTO metrics (run, key, timestamp, step, value, is_nan)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 	static const char latest[] =
-		"INSERT INTO latest_metrics (run, key, timestamp, step, value, is_nan)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET timestamp = excluded.timestamp,"
-		" step = excluded.step, value = excluded.value, is_nan = excluded.is_nan"
-		" WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)";
+	    "INSERT INTO latest_metrics (run, key, timestamp, step, value, is_nan)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+	    " ON CONFLICT DO UPDATE SET timestamp = excluded.timestamp, step = excluded.step,"
+	    " value = excluded.value, is_nan = excluded.is_nan"
+	    " WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)";
 	int64_t row;
 	int r = run_row(db, run, &row, err);
 
@@ -234,10 +250,10 @@ static int log_metric(struct db *db, const char *run, const struct metric *m, st
 	return db_changes(db) ? insert_metric(db, latest, row, m, err) : 0;
 }
 
-int run_log_metric(struct db *db, const char *run, const char *key, double value, int64_t timestamp_ms, int64_t step,
-		   struct error *err)
+int run_log_metric(struct db *db, const char *run, const char *key, double value,
+		   int64_t timestamp_ms, int64_t step, struct error *err)
 {
-	struct metric m = { .key = key, .value = value, .timestamp_ms = timestamp_ms, .step = step };
+	struct metric m = {.key = key, .value = value, .timestamp_ms = timestamp_ms, .step = step};
 
 	if (key_check("metric", key, err) < 0)
 		return -1;
@@ -255,15 +271,18 @@ int run_log_metric(struct db *db, const char *run, const char *key, double value
 }
 
 /* Name and parent of a run are tags too, and a tag is one of them. */
-static int mirror_tag(struct db *db, int64_t run, const char *key, const char *value, struct error *err)
+static int mirror_tag(struct db *db, int64_t run, const char *key, const char *value,
+		      struct error *err)
 {
 	struct db_stmt *q;
 
 	if (strcmp(key, TAG_RUN_NAME) == 0)
 		q = db_query(db, "UPDATE runs SET name = ?2 WHERE id = ?1");
 	else if (strcmp(key, TAG_PARENT) == 0)
-		q = db_query(db, "UPDATE runs SET parent ="
-				 " (SELECT p.id FROM runs p WHERE p.run_id = ?2 AND p.id != ?1) WHERE id = ?1");
+		q = db_query(
+		    db,
+		    "UPDATE runs SET parent ="
+		    " (SELECT p.id FROM runs p WHERE p.run_id = ?2 AND p.id != ?1) WHERE id = ?1");
 	else
 		return 0;
 	db_bind(q, 1, run);
@@ -271,25 +290,30 @@ static int mirror_tag(struct db *db, int64_t run, const char *key, const char *v
 	return db_run(q, err);
 }
 
-static int set_tag(struct db *db, const char *run, const char *key, const char *value, struct error *err)
+static int set_tag(struct db *db, const char *run, const char *key, const char *value,
+		   struct error *err)
 {
 	int64_t row;
 	int r = run_row(db, run, &row, err);
 
 	if (r < 0)
 		return r;
-	return put_tag(db, row, key, value, err) < 0 || mirror_tag(db, row, key, value, err) < 0 ? -1 : 0;
+	return put_tag(db, row, key, value, err) < 0 || mirror_tag(db, row, key, value, err) < 0
+		   ? -1
+		   : 0;
 }
 
-int run_set_tag(struct db *db, const char *run, const char *key, const char *value, struct error *err)
+int run_set_tag(struct db *db, const char *run, const char *key, const char *value,
+		struct error *err)
 {
 	if (key_check("tag", key, err) < 0 || db_begin(db, err) < 0)
 		return -1;
 	return write_end(db, set_tag(db, run, key, value, err), err);
 }
 
-static int log_content(struct db *db, const char *run, enum io_direction direction, const char *path, const char *use,
-		       const struct content *content, struct error *err)
+static int log_content(struct db *db, const char *run, enum io_direction direction,
+		       const char *path, const char *use, const struct content *content,
+		       struct error *err)
 {
 	struct db_stmt *q;
 	int64_t row, id;
@@ -299,8 +323,10 @@ static int log_content(struct db *db, const char *run, enum io_direction directi
 		r = content_row(db, content, &id, err);
 	if (r < 0)
 		return r;
-	q = db_query(db, "INSERT INTO run_contents (run, direction, path, use, content) VALUES (?1, ?2, ?3, ?4, ?5)"
-			 " ON CONFLICT DO UPDATE SET use = excluded.use, content = excluded.content");
+	q = db_query(db,
+		     "INSERT INTO run_contents (run, direction, path, use, content)"
+		     " VALUES (?1, ?2, ?3, ?4, ?5)"
+		     " ON CONFLICT DO UPDATE SET use = excluded.use, content = excluded.content");
 	db_bind(q, 1, row);
 	db_bind(q, 2, direction == RUN_INPUT ? "in" : "out");
 	db_bind(q, 3, path);
@@ -309,8 +335,8 @@ static int log_content(struct db *db, const char *run, enum io_direction directi
 	return db_run(q, err);
 }
 
-int run_log_content(struct db *db, const char *run, enum io_direction direction, const char *path, const char *use,
-		    const struct content *content, struct error *err)
+int run_log_content(struct db *db, const char *run, enum io_direction direction, const char *path,
+		    const char *use, const struct content *content, struct error *err)
 {
 	if (db_begin(db, err) < 0)
 		return -1;
@@ -322,7 +348,7 @@ int run_log_content(struct db *db, const char *run, enum io_direction direction,
 int run_last(struct db *db, char ret_id[33], struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT run_id FROM runs WHERE parent IS NULL ORDER BY id DESC LIMIT 1");
+	    db_query(db, "SELECT run_id FROM runs WHERE parent IS NULL ORDER BY id DESC LIMIT 1");
 	int r = db_step(q, err);
 
 	if (r < 0)
@@ -337,10 +363,10 @@ int run_last(struct db *db, char ret_id[33], struct error *err)
 
 int run_match(struct db *db, const char *text, size_t max, struct strlist *ret, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT run_id FROM (SELECT id, run_id FROM runs WHERE run_id >= ?1 AND run_id < ?2"
-			     " UNION SELECT id, run_id FROM runs WHERE name = ?3 AND parent IS NULL)"
-			     " ORDER BY id DESC LIMIT ?4");
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db, "SELECT run_id FROM (SELECT id, run_id FROM runs WHERE run_id >= ?1 AND run_id < ?2"
+		" UNION SELECT id, run_id FROM runs WHERE name = ?3 AND parent IS NULL)"
+		" ORDER BY id DESC LIMIT ?4");
 	size_t len = strlen(text);
 	bool is_prefix = len >= 4 && len <= 32 && strspn(text, "0123456789abcdef") == len;
 	CLEANUP(cleanup_free) char *end = xasprintf("%sg", text); /* 'g' sorts after every digit */
@@ -355,10 +381,12 @@ int run_match(struct db *db, const char *text, size_t max, struct strlist *ret, 
 	return r;
 }
 
-int run_each_running(struct db *db, int (*each)(void *ctx, const char *id), void *ctx, struct error *err)
+int run_each_running(struct db *db, int (*each)(void *ctx, const char *id), void *ctx,
+		     struct error *err)
 {
 	struct strlist ids CLEANUP(strlist_release) = STRLIST_INIT;
-	struct db_stmt *q = db_query(db, "SELECT run_id FROM runs WHERE status = 'RUNNING' ORDER BY id");
+	struct db_stmt *q =
+	    db_query(db, "SELECT run_id FROM runs WHERE status = 'RUNNING' ORDER BY id");
 	int r;
 
 	/* Collected first, because the callback will change what is being read. */

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A filter, and after a newline an order: refused with a reason, or SQL that SQLite compiles and runs. */
-#include <fcntl.h>
-#include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* A filter, and after a newline an order: refused with a reason, or SQL that SQLite compiles and
+ * runs. */
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -14,6 +9,12 @@
 #include "registry/filter.h"
 #include "registry/runs.h"
 #include "registry/schema.h"
+#include <fcntl.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,12 +30,14 @@ static void leave(void)
 /* Two runs, so that conditions meet rows, NaN and missing values. */
 static int fill(struct error *err)
 {
-	static const char *const ids[] = { "00000000000000000000000000000001", "00000000000000000000000000000002" };
-	struct content content = { .kind = CONTENT_FILE };
+	static const char *const ids[] = {"00000000000000000000000000000001",
+					  "00000000000000000000000000000002"};
+	struct content content = {.kind = CONTENT_FILE};
 
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-		struct run_new run = { .id = ids[i], .user = "ann", .start_ms = (int64_t)i };
-		if (run_create(db, &run, err) < 0 || run_log_metric(db, ids[i], "auc", i ? NAN : 0.9, 0, 0, err) < 0)
+		struct run_new run = {.id = ids[i], .user = "ann", .start_ms = (int64_t)i};
+		if (run_create(db, &run, err) < 0 ||
+		    run_log_metric(db, ids[i], "auc", i ? NAN : 0.9, 0, 0, err) < 0)
 			return -1;
 	}
 	if (run_log_param(db, ids[0], "lr", "0.1", err) < 0)
@@ -62,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP(cleanup_free) char *text = xstrndup((const char *)data, size);
 	char *order_by = strchr(text, '\n');
-	struct run_query query = { .filter = text, .all = true };
+	struct run_query query = {.filter = text, .all = true};
 	struct filter_sql sql;
 	struct error err;
 	struct js *list;

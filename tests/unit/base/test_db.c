@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The database: statements, nesting, migrations, two processes, and what a broken file says. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/db.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include <cmocka.h>
 #include <fcntl.h>
 #include <math.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,25 +20,23 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "base/db.h"
-#include "base/digest.h"
-#include "base/error.h"
-#include "base/fs.h"
-#include "base/mem.h"
 
 static const struct db_migration one[] = {
-	{ 1, "0001_init", "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER NOT NULL, s TEXT, b BLOB, r REAL) STRICT;" },
-	{ 0, NULL, NULL },
+    {1, "0001_init",
+     "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER NOT NULL, s TEXT, b BLOB, r REAL) STRICT;"},
+    {0, NULL, NULL},
 };
 static const struct db_migration two[] = {
-	{ 1, "0001_init", "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER NOT NULL, s TEXT, b BLOB, r REAL) STRICT;" },
-	{ 2, "0002_more", "CREATE TABLE u (t INTEGER REFERENCES t); INSERT INTO t (x) SELECT count(*) + 100 FROM t;" },
-	{ 0, NULL, NULL },
+    {1, "0001_init",
+     "CREATE TABLE t (id INTEGER PRIMARY KEY, x INTEGER NOT NULL, s TEXT, b BLOB, r REAL) STRICT;"},
+    {2, "0002_more",
+     "CREATE TABLE u (t INTEGER REFERENCES t); INSERT INTO t (x) SELECT count(*) + 100 FROM t;"},
+    {0, NULL, NULL},
 };
 static const struct db_migration broken[] = {
-	{ 1, "0001_init", "CREATE TABLE t (id INTEGER PRIMARY KEY);" },
-	{ 2, "0002_broken", "CREATE TABLE u (x); INSERT INTO nowhere VALUES (1);" },
-	{ 0, NULL, NULL },
+    {1, "0001_init", "CREATE TABLE t (id INTEGER PRIMARY KEY);"},
+    {2, "0002_broken", "CREATE TABLE u (x); INSERT INTO nowhere VALUES (1);"},
+    {0, NULL, NULL},
 };
 
 static char dir[64], path[96], lock_path[96], wal_path[128];
@@ -171,7 +174,8 @@ static void a_statement_may_be_borrowed_while_it_is_read(void **state)
 
 static void a_dynamic_query_that_does_not_compile_is_the_users(void **state)
 {
-	static const char *const bad[] = { "SELECT", "SELECT y FROM t", "SELECT 1; SELECT 2", "DELETE FROM t", "" };
+	static const char *const bad[] = {"SELECT", "SELECT y FROM t", "SELECT 1; SELECT 2",
+					  "DELETE FROM t", ""};
 	struct db *db = open_with(one);
 	struct db_stmt *q;
 
@@ -257,8 +261,10 @@ static void durable_settings_are_on(void **state)
 	static const struct {
 		const char *sql, *value;
 	} want[] = {
-		{ "PRAGMA synchronous", "2" }, { "PRAGMA foreign_keys", "1" },
-		{ "PRAGMA mmap_size", "0" },   { "PRAGMA trusted_schema", "0" },
+	    {"PRAGMA synchronous", "2"},
+	    {"PRAGMA foreign_keys", "1"},
+	    {"PRAGMA mmap_size", "0"},
+	    {"PRAGMA trusted_schema", "0"},
 	};
 	struct db *db = open_with(one);
 
@@ -299,9 +305,10 @@ static void a_migration_that_fails_changes_nothing(void **state)
 	(void)state;
 	assert_int_equal(db_open(path, lock_path, broken, DB_READ_WRITE, &db, &err), -1);
 	assert_non_null(strstr(err.msg, "0002_broken"));
-	db = open_with((const struct db_migration[]){ broken[0], { 0, NULL, NULL } });
+	db = open_with((const struct db_migration[]){broken[0], {0, NULL, NULL}});
 	assert_int_equal(db_version(db), 1);
-	assert_int_equal(db_query_dynamic(db, "SELECT * FROM u", &(struct db_stmt *){ NULL }, &err), -1);
+	assert_int_equal(db_query_dynamic(db, "SELECT * FROM u", &(struct db_stmt *){NULL}, &err),
+			 -1);
 	db_close(db);
 }
 
@@ -353,8 +360,9 @@ static void fill(struct db *db, int rows)
 	CLEANUP_STMT struct db_stmt *q = NULL;
 
 	assert_int_equal(db_begin(db, &err), 0);
-	q = db_query(db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
-			 " INSERT INTO t (x, s) SELECT i, hex(randomblob(200)) FROM n");
+	q = db_query(db,
+		     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
+		     " INSERT INTO t (x, s) SELECT i, hex(randomblob(200)) FROM n");
 	db_bind(q, 1, rows);
 	assert_int_equal(db_step(q, &err), 0);
 	db_done(steal(&q));
@@ -411,7 +419,10 @@ static void a_row_without_its_parent_is_found_by_the_check(void **state)
 
 	assert_int_equal(db_exec(db, "INSERT INTO u VALUES (999)", &err), -1);
 	assert_int_equal(err.code, ERR_CONFLICT);
-	assert_int_equal(db_exec(db, "INSERT INTO t (id, x) VALUES (77777, 0); INSERT INTO u VALUES (77777)", &err), 0);
+	assert_int_equal(
+	    db_exec(db, "INSERT INTO t (id, x) VALUES (77777, 0); INSERT INTO u VALUES (77777)",
+		    &err),
+	    0);
 	fill(db, 2000);
 	assert_int_equal(db_check(db, &err), 0);
 	db_close(db);
@@ -448,8 +459,8 @@ static void a_missing_table_is_damage_not_a_crash(void **state)
 static void another_programs_database_is_left_alone(void **state)
 {
 	static const struct db_migration theirs[] = {
-		{ 1, "theirs", "CREATE TABLE runs (x); PRAGMA user_version = 0" },
-		{ 0, NULL, NULL },
+	    {1, "theirs", "CREATE TABLE runs (x); PRAGMA user_version = 0"},
+	    {0, NULL, NULL},
 	};
 	struct db *db = open_with(theirs);
 
@@ -524,7 +535,8 @@ static void child_writes(int rows)
 	for (int i = 0; i < rows; i++) {
 		if (!db && db_open(path, lock_path, one, DB_READ_WRITE, &db, &err) < 0)
 			_exit(1);
-		if (db_begin(db, &err) < 0 || put(db, i) < 0 || put(db, -i) < 0 || db_commit(db, &err) < 0)
+		if (db_begin(db, &err) < 0 || put(db, i) < 0 || put(db, -i) < 0 ||
+		    db_commit(db, &err) < 0)
 			_exit(2);
 		if (i % 7 == 0) {
 			db_close(db);
@@ -659,32 +671,32 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 	const struct CMUnitTest tests[] = {
-		TEST(values_come_back_as_they_were_bound),
-		TEST(a_statement_may_be_borrowed_while_it_is_read),
-		TEST(a_dynamic_query_that_does_not_compile_is_the_users),
-		TEST(only_the_outermost_commit_counts),
-		TEST(an_inner_rollback_undoes_all_and_fails_what_follows),
-		TEST(closing_rolls_back),
-		TEST(a_constraint_is_a_conflict_and_undoes_its_statement_only),
-		TEST(durable_settings_are_on),
-		TEST(migrations_run_once_and_in_order),
-		TEST(a_migration_that_fails_changes_nothing),
-		TEST(a_newer_version_is_refused_by_both_names),
-		TEST(reading_only_makes_and_converts_nothing),
-		TEST(a_file_of_garbage_is_damage_with_a_way_out),
-		TEST(a_truncated_file_is_damage),
-		TEST(damage_inside_is_found_by_the_check),
-		TEST(a_row_without_its_parent_is_found_by_the_check),
-		TEST(a_missing_table_is_damage_not_a_crash),
-		TEST(another_programs_database_is_left_alone),
-		TEST(a_log_without_its_database_is_not_thrown_away),
-		TEST(an_empty_file_is_a_new_database),
-		TEST(a_read_only_directory_still_reads),
-		TEST(processes_write_together_and_lose_nothing),
-		TEST(a_killed_writer_leaves_no_lock_and_no_half_transaction),
-		TEST(a_transaction_holds_the_lock),
-		TEST(the_log_stays_small),
-		TEST(a_reader_never_checkpoints),
+	    TEST(values_come_back_as_they_were_bound),
+	    TEST(a_statement_may_be_borrowed_while_it_is_read),
+	    TEST(a_dynamic_query_that_does_not_compile_is_the_users),
+	    TEST(only_the_outermost_commit_counts),
+	    TEST(an_inner_rollback_undoes_all_and_fails_what_follows),
+	    TEST(closing_rolls_back),
+	    TEST(a_constraint_is_a_conflict_and_undoes_its_statement_only),
+	    TEST(durable_settings_are_on),
+	    TEST(migrations_run_once_and_in_order),
+	    TEST(a_migration_that_fails_changes_nothing),
+	    TEST(a_newer_version_is_refused_by_both_names),
+	    TEST(reading_only_makes_and_converts_nothing),
+	    TEST(a_file_of_garbage_is_damage_with_a_way_out),
+	    TEST(a_truncated_file_is_damage),
+	    TEST(damage_inside_is_found_by_the_check),
+	    TEST(a_row_without_its_parent_is_found_by_the_check),
+	    TEST(a_missing_table_is_damage_not_a_crash),
+	    TEST(another_programs_database_is_left_alone),
+	    TEST(a_log_without_its_database_is_not_thrown_away),
+	    TEST(an_empty_file_is_a_new_database),
+	    TEST(a_read_only_directory_still_reads),
+	    TEST(processes_write_together_and_lose_nothing),
+	    TEST(a_killed_writer_leaves_no_lock_and_no_half_transaction),
+	    TEST(a_transaction_holds_the_lock),
+	    TEST(the_log_stays_small),
+	    TEST(a_reader_never_checkpoints),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

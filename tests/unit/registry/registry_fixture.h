@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A fresh registry in a directory of its own, opened before each test and removed after it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -18,6 +9,15 @@
 #include "base/strbuf.h"
 #include "registry/runs.h"
 #include "registry/schema.h"
+#include <cmocka.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static char dir[64];
 static struct db *db;
@@ -77,8 +77,11 @@ static inline const char *run_id(int n)
 static inline const char *make_run(int n, const char *parent)
 {
 	struct run_new run = {
-		.id = run_id(n), .user = "ann@host", .parent = parent, .step = parent ? "train" : NULL,
-		.start_ms = n * 1000,
+	    .id = run_id(n),
+	    .user = "ann@host",
+	    .parent = parent,
+	    .step = parent ? "train" : NULL,
+	    .start_ms = n * 1000,
 	};
 
 	ok(run_create(db, &run, &err));
@@ -87,7 +90,7 @@ static inline const char *make_run(int n, const char *parent)
 
 static inline struct content content_of(const char *text, enum content_kind kind)
 {
-	struct content c = { .kind = kind, .size = strlen(text), .files = 1 };
+	struct content c = {.kind = kind, .size = strlen(text), .files = 1};
 
 	digest_of(text, strlen(text), &c.id);
 	return c;
@@ -96,7 +99,7 @@ static inline struct content content_of(const char *text, enum content_kind kind
 /* The value as compact JSON; lent until the fourth call after it. */
 static inline const char *json_text(const struct js *value)
 {
-	static struct strbuf texts[4] = { STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT };
+	static struct strbuf texts[4] = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT};
 	static int next;
 	struct strbuf *text = &texts[next++ % 4];
 

@@ -22,7 +22,8 @@ static void versions_count_and_repeats_make_none(void **state)
 	assert_int_equal(record("data/raw", "a", NULL, false), 1);
 	assert_int_equal(record("data/raw", "b", "", true), 2);
 	assert_int_equal(record("data/raw", "b", NULL, false), 2);
-	assert_int_equal(record("data/raw", "a", make_run(1, NULL), true), 3); /* back again: that is news */
+	assert_int_equal(record("data/raw", "a", make_run(1, NULL), true),
+			 3); /* back again: that is news */
 	assert_int_equal(record("model", "a", NULL, true), 1);
 }
 
@@ -74,9 +75,11 @@ static void what_is_not_there_names_what_is(void **state)
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_non_null(strstr(err.msg, "the newest is v1"));
 	refused(artifact_versions(db, "nothing/like/it", &list, &err), ERR_NOT_FOUND);
-	refused(artifact_record(db, "x", &(struct content){ .kind = CONTENT_ABSENT }, NULL, "a", 1, NULL, NULL, &err),
+	refused(artifact_record(db, "x", &(struct content){.kind = CONTENT_ABSENT}, NULL, "a", 1,
+				NULL, NULL, &err),
 		ERR_USAGE);
-	refused(artifact_record(db, "x", &(struct content){ .kind = CONTENT_FILE }, run_id(4), "a", 1, NULL, NULL, &err),
+	refused(artifact_record(db, "x", &(struct content){.kind = CONTENT_FILE}, run_id(4), "a", 1,
+				NULL, NULL, &err),
 		ERR_NOT_FOUND);
 }
 
@@ -92,17 +95,20 @@ static void lists_are_json(void **state)
 	record("data/raw", "a", NULL, true);
 	record("data/raw", "b", make_run(1, NULL), true);
 	ok(artifact_list(db, &list, &err));
-	assert_string_equal(json_text(list),
-			    "[{\"name\":\"data/raw\",\"versions\":2,\"latest\":{\"number\":2,\"content\":\"" HEX_B
-			    "\",\"size\":1,\"files\":1,\"created\":77,\"run\":\"00000000000000000000000000000001\"}},"
-			    "{\"name\":\"z\",\"versions\":1,\"latest\":{\"number\":1,\"content\":\"" HEX_A
-			    "\",\"size\":1,\"files\":1,\"created\":77}}]");
+	assert_string_equal(
+	    json_text(list),
+	    "[{\"name\":\"data/raw\",\"versions\":2,\"latest\":{\"number\":2,\"content\":\"" HEX_B
+	    "\",\"size\":1,\"files\":1,\"created\":77,\"run\":\"00000000000000000000000000000001\"}"
+	    "},"
+	    "{\"name\":\"z\",\"versions\":1,\"latest\":{\"number\":1,\"content\":\"" HEX_A
+	    "\",\"size\":1,\"files\":1,\"created\":77}}]");
 	js_free(list);
 	ok(artifact_versions(db, "data/raw", &list, &err));
-	assert_string_equal(json_text(list),
-			    "[{\"number\":2,\"content\":\"" HEX_B
-			    "\",\"size\":1,\"files\":1,\"created\":77,\"run\":\"00000000000000000000000000000001\"},"
-			    "{\"number\":1,\"content\":\"" HEX_A "\",\"size\":1,\"files\":1,\"created\":77}]");
+	assert_string_equal(json_text(list), "[{\"number\":2,\"content\":\"" HEX_B
+					     "\",\"size\":1,\"files\":1,\"created\":77,\"run\":"
+					     "\"00000000000000000000000000000001\"},"
+					     "{\"number\":1,\"content\":\"" HEX_A
+					     "\",\"size\":1,\"files\":1,\"created\":77}]");
 	js_free(list);
 }
 
@@ -125,8 +131,9 @@ static void each_content_comes_once_under_its_best_name(void **state)
 {
 	struct content a = content_of("a", CONTENT_FILE), b = content_of("b", CONTENT_FILE),
 		       c = content_of("c", CONTENT_TREE), d = content_of("d", CONTENT_FILE);
-	struct cache_output outputs[] = { { (char[]){ "model" }, b }, { (char[]){ "d" }, d } };
-	struct cache_entry entry = { .run = "00", .step = "train", .outputs = outputs, .noutputs = 2 };
+	struct cache_output outputs[] = {{(char[]){"model"}, b}, {(char[]){"d"}, d}};
+	struct cache_entry entry = {
+	    .run = "00", .step = "train", .outputs = outputs, .noutputs = 2};
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	const char *run = make_run(1, NULL);
 	int calls = 0;
@@ -138,8 +145,9 @@ static void each_content_comes_once_under_its_best_name(void **state)
 	ok(run_log_content(db, run, RUN_OUTPUT, "model", "out", &b, &err));
 	ok(cache_store(db, &a.id, &entry, &err));
 	ok(artifact_each_content(db, collect, &text, &err));
-	assert_string_equal(text.buf, "data@v1\ninput config of run 00000000\noutput model of run 00000000\n"
-				      "cached d of step train\n");
+	assert_string_equal(text.buf,
+			    "data@v1\ninput config of run 00000000\noutput model of run 00000000\n"
+			    "cached d of step train\n");
 	assert_int_equal(artifact_each_content(db, stop, &calls, &err), -1);
 	assert_int_equal(calls, 1);
 }
@@ -163,13 +171,13 @@ static void a_size_learnt_later_is_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(versions_count_and_repeats_make_none),
-		TEST(a_file_and_its_executable_twin_differ),
-		TEST(versions_are_found_with_what_made_them),
-		TEST(what_is_not_there_names_what_is),
-		TEST(lists_are_json),
-		TEST(each_content_comes_once_under_its_best_name),
-		TEST(a_size_learnt_later_is_kept),
+	    TEST(versions_count_and_repeats_make_none),
+	    TEST(a_file_and_its_executable_twin_differ),
+	    TEST(versions_are_found_with_what_made_them),
+	    TEST(what_is_not_there_names_what_is),
+	    TEST(lists_are_json),
+	    TEST(each_content_comes_once_under_its_best_name),
+	    TEST(a_size_learnt_later_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,12 +14,14 @@ static struct digest key_of_text(const char *text)
 static void store(const struct digest *key, const char *step, const char *const *paths)
 {
 	struct cache_output outputs[4];
-	struct cache_entry entry = { .run = "0123456789abcdef0123456789abcdef", .created_ms = 5, .outputs = outputs };
+	struct cache_entry entry = {
+	    .run = "0123456789abcdef0123456789abcdef", .created_ms = 5, .outputs = outputs};
 
 	snprintf(entry.step, sizeof(entry.step), "%s", step);
 	for (; paths[entry.noutputs]; entry.noutputs++)
-		outputs[entry.noutputs] = (struct cache_output){ (char *)(uintptr_t)paths[entry.noutputs],
-								 content_of(paths[entry.noutputs], CONTENT_EXEC) };
+		outputs[entry.noutputs] =
+		    (struct cache_output){(char *)(uintptr_t)paths[entry.noutputs],
+					  content_of(paths[entry.noutputs], CONTENT_EXEC)};
 	ok(cache_store(db, key, &entry, &err));
 }
 
@@ -40,7 +42,7 @@ static void what_was_stored_is_found_sorted(void **state)
 	struct cache_entry entry;
 
 	(void)state;
-	store(&key, "train", (const char *[]){ "model", "b/c", NULL });
+	store(&key, "train", (const char *[]){"model", "b/c", NULL});
 	assert_int_equal(cache_find(db, &key, &entry, &err), 1);
 	assert_string_equal(entry.run, "0123456789abcdef0123456789abcdef");
 	assert_string_equal(entry.step, "train");
@@ -59,9 +61,9 @@ static void storing_again_replaces_the_whole(void **state)
 	struct cache_entry entry;
 
 	(void)state;
-	store(&other, "prepare", (const char *[]){ "model", NULL });
-	store(&key, "train", (const char *[]){ "model", "plot", NULL });
-	store(&key, "train2", (const char *[]){ "model", NULL });
+	store(&other, "prepare", (const char *[]){"model", NULL});
+	store(&key, "train", (const char *[]){"model", "plot", NULL});
+	store(&key, "train2", (const char *[]){"model", NULL});
 	assert_int_equal(cache_find(db, &key, &entry, &err), 1);
 	assert_string_equal(entry.step, "train2");
 	assert_int_equal(entry.noutputs, 1);
@@ -79,7 +81,7 @@ static void a_step_without_outputs_is_remembered(void **state)
 	struct cache_entry entry;
 
 	(void)state;
-	store(&key, "check", (const char *[]){ NULL });
+	store(&key, "check", (const char *[]){NULL});
 	assert_int_equal(cache_find(db, &key, &entry, &err), 1);
 	assert_int_equal(entry.noutputs, 0);
 	cache_entry_release(&entry);
@@ -88,9 +90,9 @@ static void a_step_without_outputs_is_remembered(void **state)
 static void an_output_that_is_absent_is_refused_whole(void **state)
 {
 	struct digest key = key_of_text("k");
-	struct cache_output outputs[] = { { (char[]){ "a" }, content_of("a", CONTENT_FILE) },
-					  { (char[]){ "b" }, { .kind = CONTENT_ABSENT } } };
-	struct cache_entry entry = { .run = "0", .step = "s", .outputs = outputs, .noutputs = 2 };
+	struct cache_output outputs[] = {{(char[]){"a"}, content_of("a", CONTENT_FILE)},
+					 {(char[]){"b"}, {.kind = CONTENT_ABSENT}}};
+	struct cache_entry entry = {.run = "0", .step = "s", .outputs = outputs, .noutputs = 2};
 
 	(void)state;
 	refused(cache_store(db, &key, &entry, &err), ERR_USAGE);
@@ -100,11 +102,11 @@ static void an_output_that_is_absent_is_refused_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_unknown_key_is_a_miss),
-		TEST(what_was_stored_is_found_sorted),
-		TEST(storing_again_replaces_the_whole),
-		TEST(a_step_without_outputs_is_remembered),
-		TEST(an_output_that_is_absent_is_refused_whole),
+	    TEST(an_unknown_key_is_a_miss),
+	    TEST(what_was_stored_is_found_sorted),
+	    TEST(storing_again_replaces_the_whole),
+	    TEST(a_step_without_outputs_is_remembered),
+	    TEST(an_output_that_is_absent_is_refused_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,12 @@
 static int64_t append(const char *subject, const char *before, const struct js *body)
 {
 	struct event event = {
-		.actor = "ann@host", .origin = "cli", .operation = "run.start", .subject = subject, .before = before,
-		.body = body,
+	    .actor = "ann@host",
+	    .origin = "cli",
+	    .operation = "run.start",
+	    .subject = subject,
+	    .before = before,
+	    .body = body,
 	};
 	int64_t seq;
 
@@ -29,10 +33,11 @@ static void events_come_back_newest_first(void **state)
 	ok(event_list(db, 2, &list, &err));
 	assert_int_equal(js_len(list), 2);
 	assert_string_equal(js_get_str(js_at(list, 0), "subject"), "three");
-	assert_string_equal(json_text(js_at(list, 1)),
-			    "{\"seq\":2,\"time\":1000,\"actor\":\"ann@host\",\"origin\":\"cli\","
-			    "\"operation\":\"run.start\",\"subject\":\"two\",\"before\":\"RUNNING\","
-			    "\"body\":{\"a\":2,\"z\":1}}");
+	assert_string_equal(
+	    json_text(js_at(list, 1)),
+	    "{\"seq\":2,\"time\":1000,\"actor\":\"ann@host\",\"origin\":\"cli\","
+	    "\"operation\":\"run.start\",\"subject\":\"two\",\"before\":\"RUNNING\","
+	    "\"body\":{\"a\":2,\"z\":1}}");
 }
 
 static void an_event_is_part_of_the_transaction(void **state)
@@ -51,13 +56,14 @@ static void an_event_is_part_of_the_transaction(void **state)
 static void events_are_never_changed_deleted_or_replaced(void **state)
 {
 	static const char *const attempts[] = {
-		"UPDATE events SET actor = 'eve'",
-		"UPDATE OR IGNORE events SET seq = 9",
-		"DELETE FROM events",
-		"INSERT OR REPLACE INTO events (seq, time, actor, origin, operation, subject)"
-		" VALUES (1, 0, 'eve', 'cli', 'x', 'y')",
-		"INSERT INTO events (seq, time, actor, origin, operation, subject) VALUES (1, 0, 'eve', 'cli', 'x', 'y')"
-		" ON CONFLICT DO UPDATE SET actor = 'eve'",
+	    "UPDATE events SET actor = 'eve'",
+	    "UPDATE OR IGNORE events SET seq = 9",
+	    "DELETE FROM events",
+	    "INSERT OR REPLACE INTO events (seq, time, actor, origin, operation, subject)"
+	    " VALUES (1, 0, 'eve', 'cli', 'x', 'y')",
+	    "INSERT INTO events (seq, time, actor, origin, operation, subject) VALUES (1, 0, "
+	    "'eve', 'cli', 'x', 'y')"
+	    " ON CONFLICT DO UPDATE SET actor = 'eve'",
 	};
 	CLEANUP_JS struct js *list = NULL;
 
@@ -74,9 +80,9 @@ static void events_are_never_changed_deleted_or_replaced(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(events_come_back_newest_first),
-		TEST(an_event_is_part_of_the_transaction),
-		TEST(events_are_never_changed_deleted_or_replaced),
+	    TEST(events_come_back_newest_first),
+	    TEST(an_event_is_part_of_the_transaction),
+	    TEST(events_are_never_changed_deleted_or_replaced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

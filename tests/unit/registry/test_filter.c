@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MLflow's filters and orders, by the runs they find. */
-#include <math.h>
 #include "registry/filter.h"
 #include "registry_fixture.h"
+#include <math.h>
 
 /*
  * run  auc   loss  model  lr    tag team  input          status    end
@@ -11,8 +11,8 @@
  *  3   0.7   -1    xgb          it's 50%                 RUNNING
  *  4         2     cat*         a_b       data/raw       FINISHED  9000
  */
-static void log_example(int n, double auc, double loss, const char *model, const char *lr, const char *team,
-			const char *input)
+static void log_example(int n, double auc, double loss, const char *model, const char *lr,
+			const char *team, const char *input)
 {
 	const char *id = make_run(n, NULL);
 	struct content c = content_of(input ? input : "", CONTENT_FILE);
@@ -47,7 +47,7 @@ static int enter_examples(void **state)
 
 static void finds(const char *filter, const char *order_by, const char *want)
 {
-	struct run_query query = { .filter = filter, .order_by = order_by };
+	struct run_query query = {.filter = filter, .order_by = order_by};
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	CLEANUP_JS struct js *list = NULL;
 
@@ -64,58 +64,60 @@ static void filters_find_what_mlflow_finds(void **state)
 	static const struct {
 		const char *filter, *runs;
 	} rows[] = {
-		{ NULL, "4321" },
-		{ " ", "4321" },
-		{ "metrics.auc > 0.7", "21" },
-		{ "metrics.auc>=0.7", "321" },
-		{ "metric.auc < 8e-1", "3" },
-		{ "metrics.auc <= .8 AND metrics.auc != 0.7", "2" },
-		{ "metrics.auc = 0.9", "1" },
-		{ "metrics.loss < 0", "3" },
-		{ "metrics.loss > -10", "43" },  /* NaN is not more than anything */
-		{ "metrics.loss != 0", "432" },  /* but unlike everything */
-		{ "metrics.loss = 0", "" },
-		{ "params.model = 'xgb'", "31" },
-		{ "param.model = \"xgb\"", "31" },
-		{ "parameters.`train.lr` = '0.1'", "1" },
-		{ "parameter.\"train.lr\" = '0.1'", "1" },
-		{ "params.train.lr != '0.1'", "2" }, /* without the param: not found */
-		{ "params.train.lr IS NULL", "43" },
-		{ "params.train.lr is  not null", "21" },
-		{ "tags.nothing IS NULL AND tags.team IS NOT NULL", "4321" },
-		{ "params.model LIKE 'X%'", "" },
-		{ "params.model LIKE 'x%'", "31" },
-		{ "params.model ILIKE 'X_B'", "31" },
-		{ "params.model LIKE 'cat*'", "4" },
-		{ "params.model LIKE 'c*'", "" },
-		{ "params.model LIKE '_a%'", "4" },
-		{ "params.model LIKE '[c]at*'", "" },
-		{ "tags.team LIKE 'risk'", "1" },
-		{ "tags.team ILIKE 'RISK'", "21" },
-		{ "tag.team = 'it''s 50%'", "3" },
-		{ "tags.team = \"it's 50%\"", "3" },
-		{ "tags.team IN ('risk', \"Risk\",'x')", "21" },
-		{ "tags.team NOT IN ('risk')", "432" },
-		{ "tags.`mlflow.runName` = 'first one'", "1" },
-		{ "tags.mlflow.runName = 'first one'", "1" },
-		{ "run_name = 'first one'", "1" },
-		{ "attributes.\"Run name\" LIKE 'f%'", "1" },
-		{ "`run name` LIKE 'f%'", "1" },
-		{ "status = 'FINISHED'", "41" },
-		{ "attributes.status != 'FINISHED'", "32" },
-		{ "attr.status IN ('FAILED','RUNNING')", "32" },
-		{ "run.start_time >= 2000 and end_time < 9000", "2" },
-		{ "created = 3000", "3" },
-		{ "run_id = '00000000000000000000000000000003'", "3" },
-		{ "run_id NOT IN ('00000000000000000000000000000003')", "421" },
-		{ "user_id = 'ann@host'", "4321" },
-		{ "artifact_uri LIKE 'mlflow-artifacts:/0/%/artifacts'", "4321" },
-		{ "datasets.name = 'data/raw'", "41" },
-		{ "dataset.name LIKE 'data/%' AND datasets.name != 'data/raw'", "2" },
-		{ "datasets.context = 'data'", "421" },
-		{ "datasets.context = 'out'", "" },
-		{ "datasets.digest LIKE '9b4%' AND metrics.auc > 0", "" },
-		{ "metrics.auc > 0.5 AND params.model = 'xgb' AND tags.team IS NOT NULL AND status = 'RUNNING'", "3" },
+	    {NULL, "4321"},
+	    {" ", "4321"},
+	    {"metrics.auc > 0.7", "21"},
+	    {"metrics.auc>=0.7", "321"},
+	    {"metric.auc < 8e-1", "3"},
+	    {"metrics.auc <= .8 AND metrics.auc != 0.7", "2"},
+	    {"metrics.auc = 0.9", "1"},
+	    {"metrics.loss < 0", "3"},
+	    {"metrics.loss > -10", "43"}, /* NaN is not more than anything */
+	    {"metrics.loss != 0", "432"}, /* but unlike everything */
+	    {"metrics.loss = 0", ""},
+	    {"params.model = 'xgb'", "31"},
+	    {"param.model = \"xgb\"", "31"},
+	    {"parameters.`train.lr` = '0.1'", "1"},
+	    {"parameter.\"train.lr\" = '0.1'", "1"},
+	    {"params.train.lr != '0.1'", "2"}, /* without the param: not found */
+	    {"params.train.lr IS NULL", "43"},
+	    {"params.train.lr is  not null", "21"},
+	    {"tags.nothing IS NULL AND tags.team IS NOT NULL", "4321"},
+	    {"params.model LIKE 'X%'", ""},
+	    {"params.model LIKE 'x%'", "31"},
+	    {"params.model ILIKE 'X_B'", "31"},
+	    {"params.model LIKE 'cat*'", "4"},
+	    {"params.model LIKE 'c*'", ""},
+	    {"params.model LIKE '_a%'", "4"},
+	    {"params.model LIKE '[c]at*'", ""},
+	    {"tags.team LIKE 'risk'", "1"},
+	    {"tags.team ILIKE 'RISK'", "21"},
+	    {"tag.team = 'it''s 50%'", "3"},
+	    {"tags.team = \"it's 50%\"", "3"},
+	    {"tags.team IN ('risk', \"Risk\",'x')", "21"},
+	    {"tags.team NOT IN ('risk')", "432"},
+	    {"tags.`mlflow.runName` = 'first one'", "1"},
+	    {"tags.mlflow.runName = 'first one'", "1"},
+	    {"run_name = 'first one'", "1"},
+	    {"attributes.\"Run name\" LIKE 'f%'", "1"},
+	    {"`run name` LIKE 'f%'", "1"},
+	    {"status = 'FINISHED'", "41"},
+	    {"attributes.status != 'FINISHED'", "32"},
+	    {"attr.status IN ('FAILED','RUNNING')", "32"},
+	    {"run.start_time >= 2000 and end_time < 9000", "2"},
+	    {"created = 3000", "3"},
+	    {"run_id = '00000000000000000000000000000003'", "3"},
+	    {"run_id NOT IN ('00000000000000000000000000000003')", "421"},
+	    {"user_id = 'ann@host'", "4321"},
+	    {"artifact_uri LIKE 'mlflow-artifacts:/0/%/artifacts'", "4321"},
+	    {"datasets.name = 'data/raw'", "41"},
+	    {"dataset.name LIKE 'data/%' AND datasets.name != 'data/raw'", "2"},
+	    {"datasets.context = 'data'", "421"},
+	    {"datasets.context = 'out'", ""},
+	    {"datasets.digest LIKE '9b4%' AND metrics.auc > 0", ""},
+	    {"metrics.auc > 0.5 AND params.model = 'xgb' AND tags.team IS NOT NULL AND status = "
+	     "'RUNNING'",
+	     "3"},
 	};
 
 	(void)state;
@@ -141,21 +143,21 @@ static void orders_put_missing_values_last(void **state)
 	static const struct {
 		const char *order, *runs;
 	} rows[] = {
-		{ "start_time", "1234" },
-		{ "start_time ASC", "1234" },
-		{ "Created desc", "4321" },
-		{ "metrics.auc", "3214" },
-		{ "metrics.auc DESC", "1234" },
-		{ "metrics.loss", "3421" }, /* values, then NaN, then none */
-		{ "metrics.loss DESC", "4321" },
-		{ "params.model DESC, metrics.auc", "3124" },
-		{ "params.`train.lr`", "2143" },
-		{ "params.`train.lr` DESC , start_time", "1234" },
-		{ "end_time", "1243" },
-		{ "end_time DESC", "4213" },
-		{ "attributes.status, run_id", "2143" },
-		{ "tags.team", "2431" },
-		{ "metrics.auc DESC, metrics.auc", "1234" },
+	    {"start_time", "1234"},
+	    {"start_time ASC", "1234"},
+	    {"Created desc", "4321"},
+	    {"metrics.auc", "3214"},
+	    {"metrics.auc DESC", "1234"},
+	    {"metrics.loss", "3421"}, /* values, then NaN, then none */
+	    {"metrics.loss DESC", "4321"},
+	    {"params.model DESC, metrics.auc", "3124"},
+	    {"params.`train.lr`", "2143"},
+	    {"params.`train.lr` DESC , start_time", "1234"},
+	    {"end_time", "1243"},
+	    {"end_time DESC", "4213"},
+	    {"attributes.status, run_id", "2143"},
+	    {"tags.team", "2431"},
+	    {"metrics.auc DESC, metrics.auc", "1234"},
 	};
 
 	(void)state;
@@ -169,36 +171,39 @@ static void mistakes_are_told_with_their_column(void **state)
 	static const struct {
 		const char *filter, *order, *message;
 	} rows[] = {
-		{ "metrics.auc", NULL, "filter, column 12: expected an operator" },
-		{ "metrics.auc > ", NULL, "filter, column 15: expected a number" },
-		{ "metrics.auc > 'x'", NULL, "filter, column 15: expected a number" },
-		{ "metrics.auc > 1e", NULL, "filter, column 15: expected a number" },
-		{ "metrics.auc > 0x10", NULL, "filter, column 15: expected a number" },
-		{ "metrics.auc > nan", NULL, "filter, column 15: expected a number" },
-		{ "metrics.auc LIKE 'x'", NULL, "filter, column 13: a number is compared by" },
-		{ "metrics.auc IS NULL", NULL, "filter, column 13: a number" },
-		{ "params.a > '1'", NULL, "filter, column 10: > does not fit" },
-		{ "params.a = 1", NULL, "filter, column 12: expected a text in quotes" },
-		{ "params.a = 'x", NULL, "filter, column 12: this ' is not closed" },
-		{ "params.\"a = 'x'", NULL, "filter, column 8: this \" is not closed" },
-		{ "params. = 'x'", NULL, "filter, column 8: expected a key" },
-		{ "= 'x'", NULL, "filter, column 1: expected a key" },
-		{ "sauce.a = 'x'", NULL, "filter, column 1: 'sauce' is not metrics" },
-		{ "stat = 'x'", NULL, "filter, column 1: no attribute is called 'stat'; there are run_id, " },
-		{ "datasets.size = 'x'", NULL, "filter, column 1: no data set's key is called 'size'; there are name, " },
-		{ "status IS NULL", NULL, "filter, column 8: IS NULL does not fit" },
-		{ "tags.a IN 'x'", NULL, "filter, column 11: expected a list" },
-		{ "tags.a IN ()", NULL, "filter, column 12: expected a text" },
-		{ "tags.a IN ('x'", NULL, "filter, column 15: expected ','" },
-		{ "tags.a = 'x' OR tags.b = 'y'", NULL, "OR is not supported" },
-		{ "(tags.a = 'x')", NULL, "filter, column 1: expected a key" },
-		{ "tags.a = 'x' tags.b = 'y'", NULL, "filter, column 14: expected AND" },
-		{ "tags.a = 'x' AND", NULL, "filter, column 17: expected a key" },
-		{ "tags.\xc3\xa4\xc3\xa4 ~ 'x'", NULL, "filter, column 9: expected an operator, not '~ 'x''" },
-		{ "tags.a = '\xff'", NULL, "filter is not valid UTF-8" },
-		{ NULL, "metrics.auc DOWN", "order_by, column 13: expected ','" },
-		{ NULL, "metrics.auc,", "order_by, column 13: expected a key" },
-		{ NULL, "datasets.name", "order_by, column 1: runs are not ordered by data sets" },
+	    {"metrics.auc", NULL, "filter, column 12: expected an operator"},
+	    {"metrics.auc > ", NULL, "filter, column 15: expected a number"},
+	    {"metrics.auc > 'x'", NULL, "filter, column 15: expected a number"},
+	    {"metrics.auc > 1e", NULL, "filter, column 15: expected a number"},
+	    {"metrics.auc > 0x10", NULL, "filter, column 15: expected a number"},
+	    {"metrics.auc > nan", NULL, "filter, column 15: expected a number"},
+	    {"metrics.auc LIKE 'x'", NULL, "filter, column 13: a number is compared by"},
+	    {"metrics.auc IS NULL", NULL, "filter, column 13: a number"},
+	    {"params.a > '1'", NULL, "filter, column 10: > does not fit"},
+	    {"params.a = 1", NULL, "filter, column 12: expected a text in quotes"},
+	    {"params.a = 'x", NULL, "filter, column 12: this ' is not closed"},
+	    {"params.\"a = 'x'", NULL, "filter, column 8: this \" is not closed"},
+	    {"params. = 'x'", NULL, "filter, column 8: expected a key"},
+	    {"= 'x'", NULL, "filter, column 1: expected a key"},
+	    {"sauce.a = 'x'", NULL, "filter, column 1: 'sauce' is not metrics"},
+	    {"stat = 'x'", NULL,
+	     "filter, column 1: no attribute is called 'stat'; there are run_id, "},
+	    {"datasets.size = 'x'", NULL,
+	     "filter, column 1: no data set's key is called 'size'; there are name, "},
+	    {"status IS NULL", NULL, "filter, column 8: IS NULL does not fit"},
+	    {"tags.a IN 'x'", NULL, "filter, column 11: expected a list"},
+	    {"tags.a IN ()", NULL, "filter, column 12: expected a text"},
+	    {"tags.a IN ('x'", NULL, "filter, column 15: expected ','"},
+	    {"tags.a = 'x' OR tags.b = 'y'", NULL, "OR is not supported"},
+	    {"(tags.a = 'x')", NULL, "filter, column 1: expected a key"},
+	    {"tags.a = 'x' tags.b = 'y'", NULL, "filter, column 14: expected AND"},
+	    {"tags.a = 'x' AND", NULL, "filter, column 17: expected a key"},
+	    {"tags.\xc3\xa4\xc3\xa4 ~ 'x'", NULL,
+	     "filter, column 9: expected an operator, not '~ 'x''"},
+	    {"tags.a = '\xff'", NULL, "filter is not valid UTF-8"},
+	    {NULL, "metrics.auc DOWN", "order_by, column 13: expected ','"},
+	    {NULL, "metrics.auc,", "order_by, column 13: expected a key"},
+	    {NULL, "datasets.name", "order_by, column 1: runs are not ordered by data sets"},
 	};
 
 	(void)state;
@@ -210,7 +215,8 @@ static void mistakes_are_told_with_their_column(void **state)
 			fail_msg("%s compiles", rows[i].filter);
 		assert_int_equal(err.code, ERR_USAGE);
 		if (!strstr(err.msg, rows[i].message))
-			fail_msg("%s: %s", rows[i].filter ? rows[i].filter : rows[i].order, err.msg);
+			fail_msg("%s: %s", rows[i].filter ? rows[i].filter : rows[i].order,
+				 err.msg);
 	}
 	error_clear(&err);
 }
@@ -259,8 +265,10 @@ static void sizes_are_bounded(void **state)
 static void nothing_in_a_filter_reaches_the_sql(void **state)
 {
 	static const char *const attacks[] = {
-		"params.\"x' OR 1=1 --\" = 'a'", "params.`\"; DROP TABLE runs; --` IS NULL",
-		"tags.a = '''; DELETE FROM runs; --'", "run_id IN ('\"', '?1', ');--')",
+	    "params.\"x' OR 1=1 --\" = 'a'",
+	    "params.`\"; DROP TABLE runs; --` IS NULL",
+	    "tags.a = '''; DELETE FROM runs; --'",
+	    "run_id IN ('\"', '?1', ');--')",
 	};
 
 	(void)state;
@@ -268,14 +276,15 @@ static void nothing_in_a_filter_reaches_the_sql(void **state)
 		struct filter_sql sql;
 		struct js *list;
 
-		ok(filter_compile(attacks[i], attacks[i][0] == 'p' ? "params.`x; DROP`" : NULL, &sql, &err));
+		ok(filter_compile(attacks[i], attacks[i][0] == 'p' ? "params.`x; DROP`" : NULL,
+				  &sql, &err));
 		assert_null(strstr(sql.where.buf, "DROP"));
 		assert_null(strstr(sql.joins.buf, "DROP"));
 		assert_null(strstr(sql.where.buf, "--"));
 		assert_null(strstr(sql.joins.buf, "--"));
 		assert_null(strstr(sql.order.buf, "DROP"));
 		filter_release(&sql);
-		ok(run_search(db, &(struct run_query){ .filter = attacks[i] }, &list, &err));
+		ok(run_search(db, &(struct run_query){.filter = attacks[i]}, &list, &err));
 		js_free(list);
 	}
 	finds(NULL, NULL, "4321");
@@ -285,12 +294,12 @@ int main(void)
 {
 #define EXAMPLE(name) cmocka_unit_test_setup_teardown(name, enter_examples, leave)
 	const struct CMUnitTest tests[] = {
-		EXAMPLE(filters_find_what_mlflow_finds),
-		EXAMPLE(a_data_set_is_found_by_its_digest),
-		EXAMPLE(orders_put_missing_values_last),
-		EXAMPLE(mistakes_are_told_with_their_column),
-		EXAMPLE(sizes_are_bounded),
-		EXAMPLE(nothing_in_a_filter_reaches_the_sql),
+	    EXAMPLE(filters_find_what_mlflow_finds),
+	    EXAMPLE(a_data_set_is_found_by_its_digest),
+	    EXAMPLE(orders_put_missing_values_last),
+	    EXAMPLE(mistakes_are_told_with_their_column),
+	    EXAMPLE(sizes_are_bounded),
+	    EXAMPLE(nothing_in_a_filter_reaches_the_sql),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

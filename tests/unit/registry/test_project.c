@@ -1,19 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding and making a project. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <pwd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -22,6 +8,20 @@
 #include "base/strbuf.h"
 #include "registry/project.h"
 #include "store/store.h"
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static char dir[64];
 static struct error err;
@@ -65,7 +65,8 @@ static bool create(void)
 	return made;
 }
 
-static void refuses_to_open(const char *start, enum error_code code, const char *in_message, const char *in_help)
+static void refuses_to_open(const char *start, enum error_code code, const char *in_message,
+			    const char *in_help)
 {
 	struct project *p = NULL;
 
@@ -88,8 +89,8 @@ static mode_t mode_of(const char *name)
 static void init_makes_all_parts(void **state)
 {
 	static const char *const parts[] = {
-		"objects", "staging", "quarantine", "work", "failed", "aside", "logs", "locks",
-		"registry.db", "config.ini", ".gitignore",
+	    "objects", "staging", "quarantine",  "work",       "failed",     "aside",
+	    "logs",    "locks",   "registry.db", "config.ini", ".gitignore",
 	};
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	char name[64];
@@ -111,7 +112,8 @@ static void init_again_keeps_what_is_there_and_adds_what_is_missing(void **state
 
 	(void)state;
 	assert_true(create());
-	ok(io_replace_file(AT_FDCWD, at(".mlops/config.ini"), "[run]\njobs = 3\n", 15, 0644, false, &err));
+	ok(io_replace_file(AT_FDCWD, at(".mlops/config.ini"), "[run]\njobs = 3\n", 15, 0644, false,
+			   &err));
 	assert_int_equal(rmdir(at(".mlops/aside")), 0);
 	assert_int_equal(unlink(at(".mlops/.gitignore")), 0);
 	assert_false(create());
@@ -170,7 +172,8 @@ static void a_file_of_that_name_is_named(void **state)
 
 	(void)state;
 	ok(io_replace_file(AT_FDCWD, at(".mlops"), "x", 1, 0644, false, &err));
-	refuses_to_open(dir, ERR_CONFLICT, ".mlops is a regular file, not a directory", "mlops init");
+	refuses_to_open(dir, ERR_CONFLICT, ".mlops is a regular file, not a directory",
+			"mlops init");
 	assert_int_equal(project_create(dir, &made, &err), -1);
 	assert_int_equal(err.code, ERR_CONFLICT);
 }
@@ -291,7 +294,8 @@ static void other_peoples_projects_are_not_used(void **state)
 	assert_int_equal(open_as(65534), ERR_ENV); /* root's, but 0700 */
 	assert_int_equal(chown(at(".mlops"), 12345, 12345), 0);
 	assert_int_equal(open_as(65534), ERR_DENIED);
-	assert_int_equal(chmod(at(".mlops"), 0777), 0); /* and with a pager of theirs in config.ini */
+	assert_int_equal(chmod(at(".mlops"), 0777),
+			 0); /* and with a pager of theirs in config.ini */
 	assert_int_equal(open_as(65534), ERR_DENIED);
 	assert_int_equal(open_as(12345), 100);
 	assert_int_equal(open_as(0), 100);
@@ -340,20 +344,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
 	const struct CMUnitTest tests[] = {
-		TEST(init_makes_all_parts),
-		TEST(init_again_keeps_what_is_there_and_adds_what_is_missing),
-		TEST(a_project_is_found_from_below_and_through_symlinks),
-		TEST(the_nearest_project_wins),
-		TEST(no_project_says_init),
-		TEST(a_file_of_that_name_is_named),
-		TEST(a_dangling_symlink_of_that_name_is_not_followed),
-		TEST(a_half_made_project_says_init),
-		TEST(a_lost_database_is_not_taken_for_a_new_one),
-		TEST(parts_open_once),
-		TEST(the_actor_needs_no_environment),
-		TEST(other_peoples_projects_are_not_used),
-		TEST(init_where_nothing_may_be_written_fails),
-		TEST(init_on_a_full_disk_fails_and_succeeds_later),
+	    TEST(init_makes_all_parts),
+	    TEST(init_again_keeps_what_is_there_and_adds_what_is_missing),
+	    TEST(a_project_is_found_from_below_and_through_symlinks),
+	    TEST(the_nearest_project_wins),
+	    TEST(no_project_says_init),
+	    TEST(a_file_of_that_name_is_named),
+	    TEST(a_dangling_symlink_of_that_name_is_not_followed),
+	    TEST(a_half_made_project_says_init),
+	    TEST(a_lost_database_is_not_taken_for_a_new_one),
+	    TEST(parts_open_once),
+	    TEST(the_actor_needs_no_environment),
+	    TEST(other_peoples_projects_are_not_used),
+	    TEST(init_where_nothing_may_be_written_fails),
+	    TEST(init_on_a_full_disk_fails_and_succeeds_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

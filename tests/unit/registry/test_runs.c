@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs as MLflow's server keeps them: limits, repeats, the latest metric, mirrored tags, attempts. */
-#include <float.h>
-#include <math.h>
+/* Runs as MLflow's server keeps them: limits, repeats, the latest metric, mirrored tags, attempts.
+ */
 #include "base/strlist.h"
 #include "registry_fixture.h"
+#include <float.h>
+#include <math.h>
 
 static struct js *load(const char *id)
 {
@@ -32,7 +33,8 @@ static void experiment_zero_is_there_and_names_are_found_again(void **state)
 static void a_run_is_loaded_as_it_was_logged(void **state)
 {
 	const char *top = make_run(1, NULL), *id = make_run(2, top);
-	struct content data = content_of("abc", CONTENT_TREE), out = content_of("model", CONTENT_FILE);
+	struct content data = content_of("abc", CONTENT_TREE),
+		       out = content_of("model", CONTENT_FILE);
 	struct js *run;
 
 	(void)state;
@@ -50,16 +52,20 @@ static void a_run_is_loaded_as_it_was_logged(void **state)
 	js_del(js_get(run, "tags"), "mlflow.runName");
 	js_del(run, "name");
 	assert_string_equal(
-		json_text(run),
-		"{\"run_id\":\"00000000000000000000000000000002\",\"experiment\":\"Default\",\"status\":\"FINISHED\","
-		"\"start_time\":2000,\"end_time\":2500,\"user\":\"ann@host\","
-		"\"parent\":\"00000000000000000000000000000001\",\"step\":\"train\","
-		"\"params\":{\"lr\":\"0.01\"},\"metrics\":{\"auc\":0.75,\"loss\":\"NaN\"},"
-		"\"tags\":{\"mlflow.parentRunId\":\"00000000000000000000000000000001\",\"team\":\"risk\"},"
-		"\"inputs\":[{\"path\":\"data/raw\",\"use\":\"data\",\"content\":\"tree:"
-		"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\"size\":3,\"files\":3}],"
-		"\"outputs\":[{\"path\":\"model.pkl\",\"use\":\"out\",\"content\":\"file:"
-		"9372c470eeadd5ecd9c3c74c2b3cb633f8e2f2fad799250a0f70d652b6b825e4\",\"size\":5,\"files\":1}]}");
+	    json_text(run),
+	    "{\"run_id\":\"00000000000000000000000000000002\",\"experiment\":\"Default\","
+	    "\"status\":\"FINISHED\","
+	    "\"start_time\":2000,\"end_time\":2500,\"user\":\"ann@host\","
+	    "\"parent\":\"00000000000000000000000000000001\",\"step\":\"train\","
+	    "\"params\":{\"lr\":\"0.01\"},\"metrics\":{\"auc\":0.75,\"loss\":\"NaN\"},"
+	    "\"tags\":{\"mlflow.parentRunId\":\"00000000000000000000000000000001\",\"team\":"
+	    "\"risk\"},"
+	    "\"inputs\":[{\"path\":\"data/raw\",\"use\":\"data\",\"content\":\"tree:"
+	    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\"size\":3,"
+	    "\"files\":3}],"
+	    "\"outputs\":[{\"path\":\"model.pkl\",\"use\":\"out\",\"content\":\"file:"
+	    "9372c470eeadd5ecd9c3c74c2b3cb633f8e2f2fad799250a0f70d652b6b825e4\",\"size\":5,"
+	    "\"files\":1}]}");
 	js_free(run);
 	refused(run_load(db, run_id(9), &run, &err), ERR_NOT_FOUND);
 }
@@ -80,7 +86,7 @@ static void a_run_without_a_name_gets_one(void **state)
 
 static void ids_are_checked_and_unique(void **state)
 {
-	struct run_new run = { .id = "ABC", .user = "u" };
+	struct run_new run = {.id = "ABC", .user = "u"};
 
 	(void)state;
 	refused(run_create(db, &run, &err), ERR_USAGE);
@@ -109,9 +115,11 @@ static void a_param_keeps_its_first_value(void **state)
 
 static void keys_follow_mlflow(void **state)
 {
-	static const char *const good[] = { "a", "a/b.c-d e:f_9", ".a", "sch\xc3\xb6n", "a/b/c", "a..b" };
+	static const char *const good[] = {"a",     "a/b.c-d e:f_9", ".a", "sch\xc3\xb6n",
+					   "a/b/c", "a..b"};
 	static const char *const bad[] = {
-		"", "/a", "a/", "a//b", ".", "..", "../a", "..a", "a/../b", "a/./b", "a,b", "a\tb", "a=b", "\xff", "a\"b",
+	    "",       "/a",    "a/",  "a//b", ".",   "..",   "../a", "..a",
+	    "a/../b", "a/./b", "a,b", "a\tb", "a=b", "\xff", "a\"b",
 	};
 	const char *id = make_run(1, NULL);
 	char key[252];
@@ -162,23 +170,26 @@ static void the_latest_metric_is_the_largest(void **state)
 	static const struct {
 		double value;
 		int64_t time, step;
-	} points[] = { { 5, 10, 2 }, { 1, 90, 1 }, { 7, 10, 2 }, { 6, 10, 2 }, { 7, 10, 2 }, { 9, 9, 2 }, { 3, 1, -4 } };
+	} points[] = {{5, 10, 2}, {1, 90, 1}, {7, 10, 2}, {6, 10, 2},
+		      {7, 10, 2}, {9, 9, 2},  {3, 1, -4}};
 	const char *id = make_run(1, NULL);
 	struct js *run, *history;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(points); i++)
-		ok(run_log_metric(db, id, "m", points[i].value, points[i].time, points[i].step, &err));
+		ok(run_log_metric(db, id, "m", points[i].value, points[i].time, points[i].step,
+				  &err));
 	run = load(id);
 	assert_true(js_get_real(js_get(run, "metrics"), "m", 0) == 7);
 	js_free(run);
 	ok(run_metric_history(db, id, "m", &history, &err));
-	assert_string_equal(json_text(history), "{\"m\":[{\"step\":-4,\"timestamp\":1,\"value\":3.0},"
-						"{\"step\":2,\"timestamp\":9,\"value\":9.0},"
-						"{\"step\":2,\"timestamp\":10,\"value\":5.0},"
-						"{\"step\":2,\"timestamp\":10,\"value\":6.0},"
-						"{\"step\":2,\"timestamp\":10,\"value\":7.0},"
-						"{\"step\":1,\"timestamp\":90,\"value\":1.0}]}");
+	assert_string_equal(json_text(history),
+			    "{\"m\":[{\"step\":-4,\"timestamp\":1,\"value\":3.0},"
+			    "{\"step\":2,\"timestamp\":9,\"value\":9.0},"
+			    "{\"step\":2,\"timestamp\":10,\"value\":5.0},"
+			    "{\"step\":2,\"timestamp\":10,\"value\":6.0},"
+			    "{\"step\":2,\"timestamp\":10,\"value\":7.0},"
+			    "{\"step\":1,\"timestamp\":90,\"value\":1.0}]}");
 	js_free(history);
 	ok(run_metric_history(db, id, "none", &history, &err));
 	assert_string_equal(json_text(history), "{\"none\":[]}");
@@ -222,7 +233,7 @@ static void name_and_parent_are_tags_too(void **state)
 
 static void logging_to_no_run_is_not_found(void **state)
 {
-	struct content c = content_of("x", CONTENT_FILE), absent = { .kind = CONTENT_ABSENT };
+	struct content c = content_of("x", CONTENT_FILE), absent = {.kind = CONTENT_ABSENT};
 
 	(void)state;
 	refused(run_log_param(db, run_id(1), "k", "v", &err), ERR_NOT_FOUND);
@@ -230,7 +241,8 @@ static void logging_to_no_run_is_not_found(void **state)
 	refused(run_set_tag(db, run_id(1), "k", "v", &err), ERR_NOT_FOUND);
 	refused(run_log_content(db, run_id(1), RUN_INPUT, "p", "data", &c, &err), ERR_NOT_FOUND);
 	refused(run_finish(db, run_id(1), RUN_FAILED, 1, &err), ERR_NOT_FOUND);
-	refused(run_log_content(db, make_run(1, NULL), RUN_INPUT, "p", "data", &absent, &err), ERR_USAGE);
+	refused(run_log_content(db, make_run(1, NULL), RUN_INPUT, "p", "data", &absent, &err),
+		ERR_USAGE);
 }
 
 static void what_is_refused_leaves_the_callers_transaction_usable(void **state)
@@ -299,13 +311,15 @@ static void running_runs_may_be_ended_while_they_are_walked(void **state)
 
 static void runs_are_matched_by_prefix_and_by_name(void **state)
 {
-	static const char *const ids[] = { "abcd0000000000000000000000000001", "abcd0000000000000000000000000002",
-					   "abce0000000000000000000000000003" };
+	static const char *const ids[] = {"abcd0000000000000000000000000001",
+					  "abcd0000000000000000000000000002",
+					  "abce0000000000000000000000000003"};
 	struct strlist found = STRLIST_INIT;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-		struct run_new run = { .id = ids[i], .user = "u", .name = i == 2 ? "abcd" : "x", .start_ms = 1 };
+		struct run_new run = {
+		    .id = ids[i], .user = "u", .name = i == 2 ? "abcd" : "x", .start_ms = 1};
 		ok(run_create(db, &run, &err));
 	}
 	ok(run_match(db, "abcd", 10, &found, &err)); /* the third by its name */
@@ -332,7 +346,8 @@ static void found(const struct run_query *query, const char *want)
 
 	ok(run_search(db, query, &list, &err));
 	for (size_t i = 0; i < js_len(list); i++)
-		strbuf_printf(&text, "%s%ld", i ? " " : "", strtol(js_get_str(js_at(list, i), "run_id"), NULL, 16));
+		strbuf_printf(&text, "%s%ld", i ? " " : "",
+			      strtol(js_get_str(js_at(list, i), "run_id"), NULL, 16));
 	assert_string_equal(text.buf, want);
 }
 
@@ -343,15 +358,21 @@ static void search_shows_top_level_runs_newest_first(void **state)
 		make_run(i, NULL);
 	make_run(5, run_id(1));
 	make_run(6, run_id(1));
-	found(&(struct run_query){ .limit = 10 }, "3 2 1");
-	found(&(struct run_query){ .limit = 2 }, "3 2");
-	found(&(struct run_query){ .all = true }, "6 5 3 2 1");
-	found(&(struct run_query){ .parent = run_id(1) }, "6 5");
-	found(&(struct run_query){ .parent = run_id(1), .filter = "start_time < 6000", .order_by = "run_id" }, "5");
-	found(&(struct run_query){ .order_by = "start_time" }, "1 2 3");
-	refused(run_search(db, &(struct run_query){ .parent = run_id(77) }, &(struct js *){ NULL }, &err),
-		ERR_NOT_FOUND);
-	refused(run_search(db, &(struct run_query){ .filter = "nonsense" }, &(struct js *){ NULL }, &err), ERR_USAGE);
+	found(&(struct run_query){.limit = 10}, "3 2 1");
+	found(&(struct run_query){.limit = 2}, "3 2");
+	found(&(struct run_query){.all = true}, "6 5 3 2 1");
+	found(&(struct run_query){.parent = run_id(1)}, "6 5");
+	found(&(struct run_query){.parent = run_id(1),
+				  .filter = "start_time < 6000",
+				  .order_by = "run_id"},
+	      "5");
+	found(&(struct run_query){.order_by = "start_time"}, "1 2 3");
+	refused(
+	    run_search(db, &(struct run_query){.parent = run_id(77)}, &(struct js *){NULL}, &err),
+	    ERR_NOT_FOUND);
+	refused(
+	    run_search(db, &(struct run_query){.filter = "nonsense"}, &(struct js *){NULL}, &err),
+	    ERR_USAGE);
 }
 
 /* Attempts. */
@@ -359,8 +380,13 @@ static void search_shows_top_level_runs_newest_first(void **state)
 static void an_attempt_is_replaced_by_its_number(void **state)
 {
 	const char *top = make_run(1, NULL), *nested = make_run(2, top);
-	struct attempt a = { .parent = top, .run = nested, .step = "train", .number = 1, .state = "running",
-			     .exit_code = -1, .start_ms = 5 };
+	struct attempt a = {.parent = top,
+			    .run = nested,
+			    .step = "train",
+			    .number = 1,
+			    .state = "running",
+			    .exit_code = -1,
+			    .start_ms = 5};
 	struct js *list;
 
 	(void)state;
@@ -372,18 +398,27 @@ static void an_attempt_is_replaced_by_its_number(void **state)
 	a.reason = "param lr: 0.01 -> 0.1";
 	a.record = "{\"argv\":[\"python3\"]}";
 	ok(attempt_store(db, &a, &err));
-	ok(attempt_store(db, &(struct attempt){ .parent = top, .step = "prepare", .number = 1, .state = "cached",
-						.exit_code = -1, .source = run_id(77), .start_ms = 4 }, &err));
+	ok(attempt_store(db,
+			 &(struct attempt){.parent = top,
+					   .step = "prepare",
+					   .number = 1,
+					   .state = "cached",
+					   .exit_code = -1,
+					   .source = run_id(77),
+					   .start_ms = 4},
+			 &err));
 	ok(attempts_list(db, top, &list, &err));
 	assert_string_equal(
-		json_text(list),
-		"[{\"step\":\"prepare\",\"state\":\"cached\",\"source\":\"0000000000000000000000000000004d\",\"number\":1,"
-		"\"start_time\":4,\"user_us\":0,\"system_us\":0,\"max_rss\":0},"
-		"{\"run\":\"00000000000000000000000000000002\",\"step\":\"train\",\"state\":\"failed\","
-		"\"reason\":\"param lr: 0.01 -> 0.1\",\"number\":1,\"exit_code\":3,\"start_time\":5,\"end_time\":9,"
-		"\"user_us\":0,\"system_us\":0,\"max_rss\":0,"
-		"\"key\":\"2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683\","
-		"\"record\":{\"argv\":[\"python3\"]}}]");
+	    json_text(list),
+	    "[{\"step\":\"prepare\",\"state\":\"cached\",\"source\":"
+	    "\"0000000000000000000000000000004d\",\"number\":1,"
+	    "\"start_time\":4,\"user_us\":0,\"system_us\":0,\"max_rss\":0},"
+	    "{\"run\":\"00000000000000000000000000000002\",\"step\":\"train\",\"state\":\"failed\","
+	    "\"reason\":\"param lr: 0.01 -> "
+	    "0.1\",\"number\":1,\"exit_code\":3,\"start_time\":5,\"end_time\":9,"
+	    "\"user_us\":0,\"system_us\":0,\"max_rss\":0,"
+	    "\"key\":\"2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683\","
+	    "\"record\":{\"argv\":[\"python3\"]}}]");
 	js_free(list);
 	a.parent = run_id(9);
 	refused(attempt_store(db, &a, &err), ERR_NOT_FOUND);
@@ -392,7 +427,7 @@ static void an_attempt_is_replaced_by_its_number(void **state)
 
 static void the_last_record_is_of_the_last_success_in_the_experiment(void **state)
 {
-	struct attempt a = { .step = "train", .number = 1, .state = "ok", .exit_code = 0 };
+	struct attempt a = {.step = "train", .number = 1, .state = "ok", .exit_code = 0};
 	struct js *record;
 	int64_t other;
 
@@ -419,7 +454,8 @@ static void the_last_record_is_of_the_last_success_in_the_experiment(void **stat
 
 static void a_spoilt_record_is_damage(void **state)
 {
-	struct attempt a = { .step = "s", .number = 1, .state = "ok", .record = "{", .parent = make_run(1, NULL) };
+	struct attempt a = {
+	    .step = "s", .number = 1, .state = "ok", .record = "{", .parent = make_run(1, NULL)};
 	struct js *list;
 
 	(void)state;
@@ -442,26 +478,26 @@ static void statuses_have_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(experiment_zero_is_there_and_names_are_found_again),
-		TEST(a_run_is_loaded_as_it_was_logged),
-		TEST(a_run_without_a_name_gets_one),
-		TEST(ids_are_checked_and_unique),
-		TEST(a_param_keeps_its_first_value),
-		TEST(keys_follow_mlflow),
-		TEST(long_values_are_cut),
-		TEST(the_latest_metric_is_the_largest),
-		TEST(odd_numbers_are_kept_as_mlflow_keeps_them),
-		TEST(name_and_parent_are_tags_too),
-		TEST(logging_to_no_run_is_not_found),
-		TEST(what_is_refused_leaves_the_callers_transaction_usable),
-		TEST(last_is_the_newest_top_level_run_whatever_the_clock),
-		TEST(running_runs_may_be_ended_while_they_are_walked),
-		TEST(runs_are_matched_by_prefix_and_by_name),
-		TEST(search_shows_top_level_runs_newest_first),
-		TEST(an_attempt_is_replaced_by_its_number),
-		TEST(the_last_record_is_of_the_last_success_in_the_experiment),
-		TEST(a_spoilt_record_is_damage),
-		TEST(statuses_have_names),
+	    TEST(experiment_zero_is_there_and_names_are_found_again),
+	    TEST(a_run_is_loaded_as_it_was_logged),
+	    TEST(a_run_without_a_name_gets_one),
+	    TEST(ids_are_checked_and_unique),
+	    TEST(a_param_keeps_its_first_value),
+	    TEST(keys_follow_mlflow),
+	    TEST(long_values_are_cut),
+	    TEST(the_latest_metric_is_the_largest),
+	    TEST(odd_numbers_are_kept_as_mlflow_keeps_them),
+	    TEST(name_and_parent_are_tags_too),
+	    TEST(logging_to_no_run_is_not_found),
+	    TEST(what_is_refused_leaves_the_callers_transaction_usable),
+	    TEST(last_is_the_newest_top_level_run_whatever_the_clock),
+	    TEST(running_runs_may_be_ended_while_they_are_walked),
+	    TEST(runs_are_matched_by_prefix_and_by_name),
+	    TEST(search_shows_top_level_runs_newest_first),
+	    TEST(an_attempt_is_replaced_by_its_number),
+	    TEST(the_last_record_is_of_the_last_success_in_the_experiment),
+	    TEST(a_spoilt_record_is_damage),
+	    TEST(statuses_have_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
