@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* A fresh registry in a directory of its own, opened before each test and removed after it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -9,12 +16,7 @@
 #include "base/strbuf.h"
 #include "registry/runs.h"
 #include "registry/schema.h"
-#include <cmocka.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding and making a project. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -8,14 +15,9 @@
 #include "base/strbuf.h"
 #include "registry/project.h"
 #include "store/store.h"
-#include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
