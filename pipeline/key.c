@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/key.h"
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -11,23 +12,18 @@
 #include "pipeline/plan.h"
 #include "pipeline/show.h"
 
-#define PLATFORM_MAX (2 * sizeof(((struct utsname *)0)->sysname) + 2)
-
-/* "linux/x86_64" */
-static const char *platform_of(const struct key_facts *facts, char buf[PLATFORM_MAX])
+void key_platform(char ret[KEY_PLATFORM])
 {
-	struct strbuf text = STRBUF_INIT;
 	struct utsname machine;
 
-	if (facts->platform)
-		return facts->platform;
-	if (uname(&machine) < 0)
-		return "unknown";
-	strbuf_printf(&text, "%s/%s", machine.sysname, machine.machine);
-	for (size_t i = 0; i <= text.len; i++)
-		buf[i] = (char)(text.buf[i] >= 'A' && text.buf[i] <= 'Z' ? text.buf[i] - 'A' + 'a' : text.buf[i]);
-	strbuf_release(&text);
-	return buf;
+	if (uname(&machine) < 0) {
+		snprintf(ret, KEY_PLATFORM, "unknown");
+		return;
+	}
+	snprintf(ret, KEY_PLATFORM, "%s/%s", machine.sysname, machine.machine);
+	for (char *c = ret; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
 }
 
 static void add_line(struct strbuf *form, const char *name, const char *value)
@@ -77,11 +73,10 @@ void key_form(const struct key_facts *facts, struct strbuf *form)
 {
 	const struct plan_node *node = facts->node;
 	const struct key_program *program = facts->program;
-	char buf[PLATFORM_MAX];
 
 	strbuf_puts(form, "mlops step key 1\n");
 	strbuf_puts(form, "runner local\n");
-	add_line(form, "platform", platform_of(facts, buf));
+	add_line(form, "platform", facts->platform);
 	if (program && program->path)
 		add_content(form, "program", &program->content, program->path);
 	for (size_t i = 0; i < node->argv.len; i++)
@@ -115,9 +110,8 @@ struct js *key_record(const struct key_facts *facts)
 	const struct plan_node *node = facts->node;
 	struct js *record = js_object(), *argv = js_array(), *env = js_object();
 	struct js *inputs = js_object(), *outputs = js_array();
-	char buf[PLATFORM_MAX];
 
-	js_set_str(record, "platform", platform_of(facts, buf));
+	js_set_str(record, "platform", facts->platform);
 	if (facts->program && facts->program->path) {
 		struct js *program = js_object();
 		js_set_str(program, "path", facts->program->path);

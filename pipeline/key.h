@@ -25,10 +25,13 @@ struct key_input {
 struct key_facts {
 	const struct plan_node *node;
 	const struct key_program *program;
-	const char *platform;          /* "linux/x86_64"; NULL: this machine's */
+	const char *platform; /* key_platform */
 	const struct key_input *inputs; /* sorted by path */
 	size_t ninputs;
 };
+/* What this machine is: "linux/x86_64". */
+#define KEY_PLATFORM 132
+void key_platform(char ret[KEY_PLATFORM]);
 /* Appends the canonical form. */
 void key_form(const struct key_facts *, struct strbuf *);
 void key_of(const struct key_facts *, struct digest *ret);

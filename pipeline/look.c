@@ -29,6 +29,7 @@ struct looker {
 	struct lockfile lock;
 	struct scanner scanner;
 	struct db *db;          /* opened when first needed */
+	char platform[KEY_PLATFORM];
 	struct strmap programs; /* "argv[0]\nPATH" -> struct key_program * */
 	struct strmap contents; /* path -> struct content *: what stands there, or will once restored */
 	struct step_look *looks; /* by index of the node in the plan */
@@ -45,6 +46,7 @@ int looker_new(struct project *project, struct plan *plan, bool force, struct lo
 {
 	CLEANUP(cleanup_looker) struct looker *l = xcalloc(1, sizeof(*l));
 	const struct ignore *ignore;
+	struct store *store;
 
 	l->project = project;
 	l->plan = plan;
@@ -53,11 +55,15 @@ int looker_new(struct project *project, struct plan *plan, bool force, struct lo
 	if (project_ignore(project, &ignore, err) < 0 || lockfile_load(project->rootfd, &l->lock, err) < 0 ||
 	    lockfile_check(&l->lock, err) < 0)
 		return -1;
+	if (project_store(project, &store, err) < 0)
+		return -1;
 	l->scanner = (struct scanner){
 		.rootfd = project->rootfd,
 		.cache = project_statcache(project),
 		.ignore = ignore,
+		.store = store,
 	};
+	key_platform(l->platform);
 	*ret = steal(&l);
 	return 0;
 }
@@ -241,7 +247,7 @@ static int facts_of(struct looker *l, struct plan_node *node, struct key_facts *
 				  path_of(&node->env) ? path_of(&node->env) : "");
 	}
 	*ret = (struct key_facts){
-		.node = node, .program = program, .inputs = *inputs, .ninputs = node->inputs.len,
+		.node = node, .program = program, .platform = l->platform, .inputs = *inputs, .ninputs = node->inputs.len,
 	};
 	return 0;
 }

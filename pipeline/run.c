@@ -314,6 +314,7 @@ static int open_engine(struct engine *e, struct error *err)
 	e->scanner = (struct scanner){
 		.rootfd = e->project->rootfd,
 		.cache = project_statcache(e->project),
+		.store = e->store,
 	};
 	if (project_ignore(e->project, &e->scanner.ignore, err) < 0)
 		return -1;
