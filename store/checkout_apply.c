@@ -252,7 +252,7 @@ static int place_in(struct checkout_job *job, size_t index, int dirfd, const cha
 	CLEANUP(cleanup_free) char *target = link_target(job, dirfd, now);
 	const char *base = path_base(full);
 	struct error why = { 0 };
-	char staged[32];
+	char staged[STAGE_NAME];
 	int r;
 
 	checkout_stage_name(index, staged);

@@ -32,7 +32,8 @@ struct checkout_job {
 /* The project path of a path in the tree. */
 const char *checkout_full(const struct checkout_job *, const char *path, char buf[FULL_PATH]);
 /* What a change is called in staging. */
-void checkout_stage_name(size_t index, char name[32]);
+#define STAGE_NAME 40
+void checkout_stage_name(size_t index, char name[STAGE_NAME]);
 /* Executables cannot be symlinks: objects are not executable. */
 bool checkout_wants_symlink(const struct checkout_job *, const struct tree_entry *);
 /* Writes all bytes into staging and to disk; the project is untouched. */

@@ -14,9 +14,12 @@
 #include "store/checkout_internal.h"
 #include "store/parallel_internal.h"
 
-void checkout_stage_name(size_t index, char name[32])
+/* Threads that make files in one directory only wait for each other, so each range has its own. */
+#define STAGE_RANGE 256
+
+void checkout_stage_name(size_t index, char name[STAGE_NAME])
 {
-	snprintf(name, 32, "%zu", index);
+	snprintf(name, STAGE_NAME, "%zx/%zx", index / STAGE_RANGE, index % STAGE_RANGE);
 }
 
 static int is_damaged(const struct checkout_job *job, const struct tree_entry *now, struct error *err)
@@ -105,7 +108,7 @@ bool checkout_wants_symlink(const struct checkout_job *job, const struct tree_en
 static int stage_one(struct checkout_job *job, size_t index, struct error *err)
 {
 	const struct tree_entry *now = job->changes[index].now;
-	char name[32];
+	char name[STAGE_NAME];
 	int linked = 0;
 
 	if (!now || now->kind == ENTRY_LINK)
@@ -149,13 +152,28 @@ static int stage_range(void *ctx, size_t from, size_t to, struct error *err)
 	return report(job) ? error_set(err, ERR_INTERRUPTED, "interrupted") : 0;
 }
 
+static int make_dirs(const struct checkout_job *job, struct error *err)
+{
+	for (size_t i = 0; i < job->len; i += STAGE_RANGE) {
+		char name[STAGE_NAME];
+
+		snprintf(name, sizeof(name), "%zx", i / STAGE_RANGE);
+		if (io_mkdir(job->staging.fd, name, 0755, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int checkout_stage(struct checkout_job *job, struct error *err)
 {
-	struct parallel stage = { job->len, 16, job->bytes > (4u << 20) ? 2 : 128, stage_range, job };
+	struct parallel stage = { job->len, STAGE_RANGE, 512, stage_range, job };
 
-	if (job->len < 512)
+	if (job->len < 2 * STAGE_RANGE && job->bytes > (4u << 20)) {
 		stage.chunk = 1;
-	if (staging_open(job->checkout->store, &job->staging, err) < 0 || parallel_run(&stage, err) < 0)
+		stage.alone = 2;
+	}
+	if (staging_open(job->checkout->store, &job->staging, err) < 0 || make_dirs(job, err) < 0 ||
+	    parallel_run(&stage, err) < 0)
 		return -1;
 	if (job->writes <= CHECKOUT_FEW || !atomic_load(&job->copied))
 		return 0;
