@@ -21,6 +21,8 @@
 #include "store/checkout.h"
 #include "store/store.h"
 
+#define NAMED_MAX 3
+
 struct target {
 	char *path;
 	struct content content;
@@ -100,23 +102,23 @@ static int target_wanted(struct job *j, const char *path, struct store_batch *ba
  * the code. */
 static void target_all(struct job *j)
 {
-	size_t code = 0;
+	CLEANUP_STRBUF struct strbuf code = STRBUF_INIT;
+	size_t n = 0;
 
 	for (size_t i = 0; i < j->snap.len; i++) {
 		const struct snapshot_item *item = &j->snap.items[i];
 
-		if (!j->to && item->input && git_tracks(j->ctx->project->root, item->path))
-			code++;
-		else
+		if (j->to || !item->input || !git_tracks(j->ctx->project->root, item->path))
 			add_target(j, item->path, &item->content);
+		else if (n++ < NAMED_MAX)
+			strbuf_printf(&code, "%s%s", code.len ? ", " : "", item->path);
 	}
-	if (code) {
-		CLEANUP(cleanup_free)
-		char *text = xasprintf("%zu inputs that git tracks were left as they are; to have "
-				       "the code, too: --to DIR",
-				       code);
-		js_push_str(j->notes, text);
-	}
+	if (!n)
+		return;
+	if (n > NAMED_MAX)
+		strbuf_printf(&code, " and %zu more", n - NAMED_MAX);
+	strbuf_puts(&code, ": tracked by git and left as is; with --to DIR code comes, too");
+	js_push_str(j->notes, code.buf);
 }
 
 /* A content has no path of its own. */
@@ -250,9 +252,15 @@ static int open_project_in(struct job *j, struct error *err)
 {
 	CLEANUP(cleanup_free) char *subdir = NULL;
 	CLEANUP(cleanup_fd) int top = open(j->to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char *real;
 
 	if (top < 0)
 		return error_sys(err, errno, "cannot open %s", j->to);
+	real = realpath(j->to, NULL);
+	if (real) {
+		free(j->to);
+		j->to = real;
+	}
 	if (project_subdir(j, &subdir, err) < 0)
 		return -1;
 	if (!*subdir || !j->snap.code) {

@@ -238,8 +238,10 @@ static void tell_git(struct adding *a)
 					  "--cached '%s'",
 					  paths[i], paths[i]));
 	}
-	if (git_ignore_paths(root, paths, a->len, &refused) < 0)
-		note(a, xasprintf("git was not told to ignore it: %s", refused.msg));
+	/* the attributes are there already, unless git came after mlops init */
+	if (git_ignore_paths(root, paths, a->len, &refused) < 0 ||
+	    git_setup_attributes(root, &refused) < 0)
+		note(a, xasprintf("git was not told: %s", refused.msg));
 }
 
 static struct js *adding_result(struct adding *a)

@@ -216,6 +216,23 @@ static struct js *diff_objects(const struct js *old, const struct js *now)
 	return list;
 }
 
+static bool text_equal(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Changes that were not kept cannot be compared, and count as different. */
+static bool same_code(const struct snapshot *old, const struct snapshot *now)
+{
+	const char *was = js_get_str(old->code, "changes"), *is = js_get_str(now->code, "changes");
+	bool dirty = js_get_bool(old->code, "dirty");
+
+	if (strcmp(old->commit, now->commit) || dirty != js_get_bool(now->code, "dirty"))
+		return false;
+	return !dirty || (text_equal(was, is) && text_equal(old->deleted, now->deleted) &&
+			  (was || old->deleted));
+}
+
 static struct js *diff_code(const struct snapshot *old, const struct snapshot *now)
 {
 	struct js *json;
@@ -223,14 +240,7 @@ static struct js *diff_code(const struct snapshot *old, const struct snapshot *n
 	if (!old->code || !now->code)
 		return js_null();
 	json = js_object();
-	js_set_bool(
-		json, "same",
-		!strcmp(old->commit, now->commit) &&
-			js_get_bool(old->code, "dirty") == js_get_bool(now->code, "dirty") &&
-			(!js_get_bool(old->code, "dirty") ||
-			 (js_get_str(old->code, "changes") && js_get_str(now->code, "changes") &&
-			  !strcmp(js_get_str(old->code, "changes"),
-				  js_get_str(now->code, "changes")))));
+	js_set_bool(json, "same", same_code(old, now));
 	js_set(json, "old", js_ref(old->code));
 	js_set(json, "new", js_ref(now->code));
 	return json;

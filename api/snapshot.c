@@ -21,6 +21,7 @@
 #include "registry/name.h"
 #include "registry/project.h"
 #include "registry/runs.h"
+#include "store/store.h"
 
 #define LOCK_MAX_BYTES (64u << 20)
 
@@ -291,18 +292,23 @@ static void disk_metrics(struct op_context *ctx, const struct snapshot *like, st
 	}
 }
 
+/* The batch is never committed: it is there so that changes have a digest to compare by. */
 static int disk_code(struct op_context *ctx, const struct scanner *scanner, struct snapshot *s,
 		     struct error *err)
 {
 	CLEANUP(code_version_release) struct code_version cv = { .commit = "" };
+	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
 
-	if (git_code_version(scanner, ctx->project->root, NULL, &cv, err) < 0)
+	if (batch_open(scanner->store, &batch, err) < 0 ||
+	    git_code_version(scanner, ctx->project->root, batch, &cv, err) < 0)
 		return -1;
 	memcpy(s->commit, cv.commit, sizeof(s->commit));
 	s->code = js_object();
 	js_set_str(s->code, "commit", cv.commit[0] ? cv.commit : NULL);
 	js_set_str(s->code, "branch", cv.branch);
 	js_set_bool(s->code, "dirty", cv.dirty);
+	data_set_content(s->code, "changes", &cv.changes);
+	s->deleted = steal(&cv.deleted);
 	js_set_str(s->code, "note", cv.note);
 	return 0;
 }

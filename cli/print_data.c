@@ -110,6 +110,25 @@ static void put_paths(struct print *p, const struct js *paths)
 	table_print(&table, p);
 }
 
+/* An output is kept by running its step, not by adding it. */
+static void put_path_hints(struct print *p, const struct js *paths)
+{
+	bool data = false, differs = false;
+
+	for (size_t i = 0; i < js_len(paths); i++) {
+		const struct js *item = js_at(paths, i);
+		const char *state = js_get_str(item, "state");
+		bool changed = !strcmp(state, "changed");
+
+		differs |= changed || !strcmp(state, "missing");
+		data |= changed && !strcmp(js_get_str(item, "kind"), "data");
+	}
+	if (data)
+		print_put(p, STYLE_DIM, "  to keep a change: mlops add PATH\n");
+	if (differs)
+		print_put(p, STYLE_DIM, "  to go back: mlops checkout PATH\n");
+}
+
 static void put_conflicts(struct print *p, const struct js *conflicts)
 {
 	static const struct table_column columns[] = {
@@ -191,8 +210,7 @@ void print_status(struct print *p, const struct js *result)
 		print_put(p, STYLE_PLAIN, "%lld of %lld paths are as mlops.lock says; not so:\n",
 			  (long long)ok, (long long)total);
 		put_paths(p, paths);
-		print_put(p, STYLE_DIM,
-			  "  to keep a change: mlops add PATH   to undo it: mlops checkout PATH\n");
+		put_path_hints(p, paths);
 	} else if (total) {
 		put_count(p, total, "path is", "paths are");
 		print_put(p, STYLE_GOOD, " as mlops.lock says\n");
@@ -271,8 +289,8 @@ static void put_data(struct print *p, const struct js *data)
 		files_text(item, &files);
 		print_put(p, STYLE_PLAIN, "  ");
 		print_word(p, STYLE_NAME, js_get_str(item, "path"));
-		print_put(p, STYLE_DIM, "  %.*s -> %.*s  %s\n", HASH_SHOWN, old ? old : "absent",
-			  HASH_SHOWN, now ? now : "absent", files.buf);
+		print_put(p, STYLE_DIM, "  %.*s -> %.*s%s%s\n", HASH_SHOWN, old ? old : "absent",
+			  HASH_SHOWN, now ? now : "absent", files.len ? "  " : "", files.buf);
 		put_files(p, item);
 	}
 }

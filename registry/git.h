@@ -5,7 +5,8 @@
 /*
  * The code version of a project; the door to libgit2, which only reads here. The dirty
  * tree is an object: changed and untracked, non-ignored files over the commit, with deletions,
- * so `checkout --from RUN --to DIR` restores exactly what ran.
+ * so `checkout --from RUN --to DIR` restores exactly what ran. mlops.lock and the outputs it
+ * names are left out: they are results.
  */
 struct error;
 struct store;

@@ -18,6 +18,7 @@
 #include "base/strbuf.h"
 #include "registry/git.h"
 #include "registry/git_internal.h"
+#include "registry/lockfile.h"
 #include "store/scan.h"
 #include "store/statcache.h"
 #include "store/store.h"
@@ -34,6 +35,8 @@ struct change {
 };
 struct change_set {
 	int workfd;
+	const char *subdir;
+	struct lockfile lock; /* of the project */
 	const struct scanner *scan;
 	struct store_batch *batch;
 	struct change *items;
@@ -54,6 +57,7 @@ static void changes_release(struct change_set *set)
 	strbuf_release(&set->deleted);
 	strbuf_release(&set->skipped);
 	tree_release(&set->tree);
+	lockfile_release(&set->lock);
 	if (set->workfd >= 0)
 		close(set->workfd);
 }
@@ -150,6 +154,43 @@ static bool below_mlops(const char *path)
 	return found && (found == path || found[-1] == '/');
 }
 
+/*
+ * mlops.lock and the outputs it names are what runs result in, not what they are made from: metrics
+ * that git keeps, or a lock not yet committed, must not make the next run dirty. They are
+ * recorded with the run anyway.
+ */
+static bool is_result(const struct change_set *set, const char *path)
+{
+	size_t len = strlen(set->subdir);
+	CLEANUP(cleanup_free) char *part = NULL;
+
+	if (len && (strncmp(path, set->subdir, len) || path[len++] != '/'))
+		return false;
+	part = xstrdup(path + len);
+	if (!strcmp(part, LOCKFILE_NAME))
+		return true;
+	for (;;) {
+		char *slash = strrchr(part, '/');
+
+		if (lockfile_find(&set->lock, LOCKED_OUT, part))
+			return true;
+		if (!slash)
+			return false;
+		*slash = '\0';
+	}
+}
+
+/* A lock that cannot be read is its reader's to complain about. */
+static void load_lock(struct change_set *set)
+{
+	CLEANUP(cleanup_fd)
+	int rootfd = fs_open_beneath(set->workfd, *set->subdir ? set->subdir : ".",
+				     O_RDONLY | O_DIRECTORY, 0, NULL);
+
+	if (rootfd >= 0)
+		lockfile_load(rootfd, &set->lock, NULL);
+}
+
 static void collect(struct change_set *set, git_status_list *list)
 {
 	size_t n = git_status_list_entrycount(list);
@@ -161,7 +202,7 @@ static void collect(struct change_set *set, git_status_list *list)
 		bool gone = (entry->status & GIT_STATUS_WT_DELETED) &&
 			    !(entry->status & GIT_STATUS_WT_NEW);
 
-		if (below_mlops(path) || !strcmp(path, last))
+		if (below_mlops(path) || is_result(set, path) || !strcmp(path, last))
 			continue;
 		collect_path(set, path, gone);
 		last = path;
@@ -321,6 +362,8 @@ int repo_changes(git_repository *repo, const struct scanner *scan, struct store_
 	CLEANUP(changes_release)
 	struct change_set set = {
 		.workfd = -1,
+		.subdir = cv->subdir,
+		.lock = LOCKFILE_INIT,
 		.scan = scan,
 		.batch = batch,
 		.deleted = STRBUF_INIT,
@@ -339,6 +382,7 @@ int repo_changes(git_repository *repo, const struct scanner *scan, struct store_
 		cv->dirty = true;
 		return 0;
 	}
+	load_lock(&set);
 	collect(&set, list);
 	cv->dirty = set.len || set.deleted.len || set.nskipped;
 	if (set.bytes > CHANGES_MAX_BYTES)

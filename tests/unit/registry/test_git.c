@@ -22,6 +22,8 @@
 #include "store/store.h"
 #include "store/tree.h"
 
+#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 struct work {
 	char dir[32]; /* holds repo/ and store/ */
 	char repo[64];
@@ -139,11 +141,38 @@ static void a_clean_repository_has_a_commit_and_nothing_else(void **state)
 	setup(&w);
 	put(&w, "ignored.tmp", "x");
 	put(&w, ".mlops/config.ini", "x");
+	put(&w, "mlops.lock", "");
 	assert_clean(&w, w.repo);
 	version(&w, w.repo, &cv);
 	assert_string_equal(cv.branch, "main");
 	assert_string_equal(cv.subdir, "");
 	assert_null(cv.remote);
+	code_version_release(&cv);
+	teardown(&w);
+}
+
+static void results_of_runs_are_no_changes(void **state)
+{
+	struct code_version cv;
+	struct work w;
+	char sub[96];
+
+	(void)state;
+	setup(&w);
+	put(&w, "lib/metrics.json", "1");
+	put(&w, "lib/model/a/weights", "1");
+	put(&w, "lib/mlops.lock", "");
+	GIT(&w, "add", "-A");
+	GIT(&w, "commit", "-q", "-m", "results");
+	put(&w, "lib/mlops.lock", "out file:" A64 " metrics.json\n\nout tree:" A64 " model\n\n");
+	put(&w, "lib/metrics.json", "2");
+	unlinkat(w.repofd, "lib/model/a/weights", 0);
+	snprintf(sub, sizeof(sub), "%s/lib", w.repo);
+	assert_clean(&w, sub);
+	put(&w, "lib/model2", "x");
+	version(&w, sub, &cv);
+	assert_true(cv.dirty);
+	assert_int_equal(cv.changes.files, 1);
 	code_version_release(&cv);
 	teardown(&w);
 }
@@ -733,6 +762,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_clean_repository_has_a_commit_and_nothing_else),
+		cmocka_unit_test(results_of_runs_are_no_changes),
 		cmocka_unit_test(no_repository_is_a_note_and_no_error),
 		cmocka_unit_test(before_the_first_commit_all_files_are_changes),
 		cmocka_unit_test(a_dirty_tree_is_restored_exactly),

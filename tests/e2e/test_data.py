@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""add, status, checkout, diff, cat, lock take and fsck as a user types them."""
+import hashlib
+import json
+import os
+
+import pytest
+
+TRAIN = """import json, sys
+total = sum(map(int, open("data/raw.csv"))) * float(sys.argv[1])
+open("model.bin", "w").write(str(total))
+json.dump({"loss": total}, open("metrics.json", "w"))
+"""
+PIPELINE = """[params]
+lr = 0.5
+[step.train]
+cmd = python3 train.py ${params.lr}
+in = train.py
+     data/raw.csv
+out = model.bin
+metrics = metrics.json
+"""
+
+
+@pytest.fixture
+def work(project, git):
+    """A committed project with data, code and a pipeline."""
+    git("init", "-q", "-b", "main")
+    (project / "data").mkdir()
+    (project / "data/raw.csv").write_text("1\n2\n3\n")
+    (project / "train.py").write_text(TRAIN)
+    (project / "pipeline.ini").write_text(PIPELINE)
+    git("add", "-A", "--", "train.py", "pipeline.ini")
+    git("commit", "-qm", "code")
+    return project
+
+
+def test_add_then_status_then_back(work, mlops):
+    assert mlops("add", "data/raw.csv").out.split()[:2] == ["data/raw.csv", "v1"]
+    assert "1 path is as mlops.lock says" in mlops("status").out
+    (work / "data/raw.csv").write_text("4\n")
+    assert "changed" in mlops("status").out
+    status, _, err = mlops("checkout")
+    assert status == 4 and "data/raw.csv" in err and "--force" in err
+    assert (work / "data/raw.csv").read_text() == "4\n"
+    assert mlops("add", "data/raw.csv").status == 0
+    assert mlops("checkout", "--from", "data/raw.csv@v1").status == 0
+    assert (work / "data/raw.csv").read_text() == "1\n2\n3\n"
+    assert mlops("checkout").status == 0
+    assert (work / "data/raw.csv").read_text() == "4\n"
+
+
+def test_objects_are_named_as_sha256sum_names_them(work, mlops):
+    mlops("add", "data/raw.csv")
+    digest = hashlib.sha256(b"1\n2\n3\n").hexdigest()
+    assert (work / f".mlops/objects/{digest[:2]}/{digest[2:]}").read_bytes() == b"1\n2\n3\n"
+    assert mlops("cat", f"sha256:{digest[:10]}").out == "1\n2\n3\n"
+
+
+def test_a_clone_brings_data_by_its_lock(work, mlops, git, tmp_path_factory):
+    mlops("add", "data/raw.csv")
+    git("add", "-A")
+    git("commit", "-qm", "data")
+    (work / "data/raw.csv").unlink()
+    assert "missing" in mlops("status").out
+    assert mlops("checkout").status == 0
+    assert (work / "data/raw.csv").read_text() == "1\n2\n3\n"
+    other = tmp_path_factory.mktemp("clone")
+    git("clone", "-q", str(work), str(other))
+    assert mlops("init", cwd=other).status == 0
+    status, _, err = mlops("checkout", cwd=other)
+    assert status == 3 and "data/raw.csv" in err and "help:" in err
+
+
+def test_an_earlier_run_comes_back_with_its_code(work, mlops, tmp_path_factory):
+    assert mlops("run").status == 0
+    first = json.loads(mlops("runs", "--json").out)["runs"][0]["run_id"]
+    (work / "train.py").write_text(TRAIN + "# edited\n")
+    (work / "pipeline.ini").write_text(PIPELINE.replace("0.5", "0.25"))
+    assert mlops("run").status == 0
+
+    then = tmp_path_factory.mktemp("then") / "new"
+    assert mlops("checkout", "--from", first, "--to", then).status == 0
+    assert (then / "train.py").read_text() == TRAIN
+    assert (then / "model.bin").read_text() == "3.0"
+    now = tmp_path_factory.mktemp("now") / "new"
+    assert mlops("checkout", "--from", "last", "--to", now).status == 0
+    assert (now / "train.py").read_text() == TRAIN + "# edited\n"
+    assert (now / "pipeline.ini").read_text() == PIPELINE.replace("0.5", "0.25")
+
+    assert mlops("checkout", "model.bin", "--from", first).status == 0
+    assert (work / "model.bin").read_text() == "3.0"
+    assert (work / "train.py").read_text() == TRAIN + "# edited\n"
+    assert mlops("cat", "last/model.bin").out == "1.5"
+    assert mlops("cat", f"{first}/model.bin").out == "3.0"
+    assert mlops("cat", "HEAD/train.py").out == TRAIN
+
+    out = mlops("diff", first, "last").out
+    assert "lr" in out and "loss" in out and "-1.5" in out and "train.py" in out
+    table = json.loads(mlops("diff", first, "last", first, "--json").out)
+    assert table["metrics_table"] == [{"key": "loss", "values": [3.0, 1.5, 3.0], "same": False}]
+
+
+def test_a_run_of_committed_code_is_clean_after_another_run(work, mlops, git):
+    """The lock that a run writes is not a change of the code."""
+    assert mlops("run").status == 0
+    git("add", "-A")
+    git("commit", "-qm", "all")
+    assert mlops("run", "-p", "lr=0.1").status == 0
+    assert "mlops.lock" in git("status", "--short")
+    assert mlops("run", "-p", "lr=0.2").status == 0
+    run = json.loads(mlops("show", "last", "--json").out)["run"]
+    assert "mlops.code.changes" not in run["tags"]
+
+
+def test_two_branches_merge_and_conflicts_are_settled(work, mlops, git):
+    (work / "more.csv").write_text("a\n")
+    mlops("add", "data/raw.csv", "more.csv")
+    git("add", "-A")
+    git("commit", "-qm", "base")
+    git("checkout", "-qb", "topic")
+    (work / "data/raw.csv").write_text("7\n")
+    (work / "more.csv").write_text("b\n")
+    mlops("add", "data/raw.csv", "more.csv")
+    git("commit", "-qam", "topic")
+    git("checkout", "-q", "main")
+    assert mlops("checkout").status == 0
+    (work / "data/raw.csv").write_text("8\n")
+    mlops("add", "data/raw.csv")
+    git("commit", "-qam", "main")
+    git("merge", "-q", "-m", "merge", "topic")
+    out = mlops("status").out
+    assert "two branches disagree" in out and "lock take" in out
+    status, _, err = mlops("checkout")
+    assert status == 4 and "mlops lock take" in err
+    assert mlops("run").status == 4
+    assert mlops("lock", "take", "theirs").status == 0
+    assert mlops("checkout").status == 0
+    assert (work / "data/raw.csv").read_text() == "7\n"
+    assert (work / "more.csv").read_text() == "b\n"
+
+
+def test_fsck_finds_damage_and_what_it_affects(work, mlops):
+    mlops("add", "data/raw.csv")
+    assert mlops("fsck").status == 0
+    digest = hashlib.sha256(b"1\n2\n3\n").hexdigest()
+    path = work / f".mlops/objects/{digest[:2]}/{digest[2:]}"
+    path.chmod(0o644)
+    path.write_bytes(b"1\n2\n4\n")
+    status, out, err = mlops("fsck")
+    assert status == 9 and "damaged" in out and "data/raw.csv" in out and "help:" in err
+    assert not path.exists() and list((work / ".mlops/quarantine").iterdir())
+    assert mlops("fsck").status == 9  # now it is missing
+    assert mlops("add", "data/raw.csv").status == 0
+    assert mlops("fsck").status == 0
+
+
+@pytest.mark.parametrize("name", ["with space", "ünï", "-dash", "a" * 200, "tab\\t", "[x]*"])
+def test_odd_names_are_kept_and_ignored_by_git(work, mlops, git, name):
+    (work / name).write_text("x\n")
+    status, _, err = mlops("add", "--", name)
+    assert status == 0, err
+    os.unlink(work / name)
+    assert mlops("checkout", "--", name).status == 0
+    assert (work / name).read_text() == "x\n"
+    git("check-ignore", "-q", "--", f"./{name}")
+
+
+def test_a_name_that_drives_a_terminal_is_harmless(work, mlops):
+    bad = "evil\x1b[2J"
+    (work / "d").mkdir()
+    (work / "d" / bad).write_text("x\n")
+    status, out, err = mlops("add", "d")
+    assert "\x1b" not in out + err
+    assert status in (0, 2)
+
+
+def test_a_damaged_lock_names_its_line_and_fix(work, mlops):
+    mlops("add", "data/raw.csv")
+    with open(work / "mlops.lock", "a") as lock:
+        lock.write("nonsense\n")
+    for command in ("status", "checkout", "run"):
+        status, _, err = mlops(command)
+        assert status == 9, command
+        assert "mlops.lock:3" in err and "git checkout" in err
+
+
+def test_links_by_request(work, mlops):
+    mlops("add", "data/raw.csv")
+    (work / "data/raw.csv").unlink()
+    assert mlops("checkout", "--link", "symlink").status == 0
+    assert (work / "data/raw.csv").is_symlink()
+    assert "1 path is as mlops.lock says" in mlops("status").out
+    (work / "data/raw.csv").unlink()
+    assert mlops("checkout", "--link", "hardlink").status == 0
+    assert os.stat(work / "data/raw.csv").st_nlink == 2
