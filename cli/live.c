@@ -289,21 +289,21 @@ static void step_ends(struct live *live, struct live_step *step)
 
 static const struct state_shown {
 	const char *state, *word, *code;
-	bool failed;
+	bool failed, why; /* why: its reason is told here, not when it began */
 } states_shown[] = {
-	{ "ok", "done    ", "32", false },
-	{ "restored", "restored", "32", false },
-	{ "cached", "cached  ", "32", false },
-	{ "failed", "failed  ", "1;31", true },
-	{ "timeout", "timeout ", "1;31", true },
-	{ "killed", "killed  ", "1;31", true },
-	{ "blocked", "skipped ", "33", false },
+	{ "ok", "done    ", "32", false, false },
+	{ "restored", "restored", "32", false, true },
+	{ "cached", "cached  ", "32", false, true },
+	{ "failed", "failed  ", "1;31", true, false },
+	{ "timeout", "timeout ", "1;31", true, false },
+	{ "killed", "killed  ", "1;31", true, false },
+	{ "blocked", "skipped ", "33", false, true },
 };
 
 static void on_step(struct live *live, const struct js *event)
 {
 	const char *name = js_get_str(event, "step"), *state = js_get_str(event, "state");
-	const char *error = js_get_str(event, "error");
+	const char *told = js_get_str(event, "error"), *reason = js_get_str(event, "reason");
 	int64_t spent = js_get_int(event, "duration_ms", -1);
 	struct live_step *step;
 	char time[HUMAN];
@@ -325,9 +325,11 @@ static void on_step(struct live *live, const struct js *event)
 		if (strcmp(shown->state, state))
 			continue;
 		live->failed += shown->failed;
+		if (shown->why)
+			told = reason;
 		text = xasprintf("%s%s%s%s%s", name, spent >= 0 ? "  " : "",
-				 spent >= 0 ? human_duration(spent, time) : "", error ? "  " : "",
-				 error ? error : "");
+				 spent >= 0 ? human_duration(spent, time) : "", told ? "  " : "",
+				 told ? told : "");
 		say(live, shown->code, shown->word, text);
 	}
 }

@@ -42,7 +42,7 @@ static void emit_task(struct task *t, const char *state)
 	js_set_str(event, "reason", t->reason);
 	js_set_int(event, "done", (int64_t)e->done);
 	js_set_int(event, "total", (int64_t)e->total);
-	if (t->phase == TASK_DONE)
+	if (t->phase == TASK_DONE && t->start_ms)
 		js_set_int(event, "duration_ms", t->duration_ms);
 	if (t->err.code)
 		js_set_str(event, "error", t->err.msg);
@@ -205,6 +205,22 @@ static void add_file(const struct task *t, struct strlist *env, const char *vari
 	strlist_push_owned(env, xasprintf("%s=%s/%s", variable, t->engine->project->root, path));
 }
 
+/* ${run.id} stands literally in the key; here it becomes the run's id. */
+static char *with_run_id(const char *text, const char *run)
+{
+	static const char mark[] = "${run.id}";
+	struct strbuf out = STRBUF_INIT;
+	const char *at;
+
+	while ((at = strstr(text, mark))) {
+		strbuf_add(&out, text, (size_t)(at - text));
+		strbuf_puts(&out, run);
+		text = at + sizeof(mark) - 1;
+	}
+	strbuf_puts(&out, text);
+	return strbuf_detach(&out);
+}
+
 static void step_env(const struct task *t, struct strlist *env)
 {
 	const struct plan_node *node = t->node;
@@ -225,23 +241,7 @@ static void step_env(const struct task *t, struct strlist *env)
 		strlist_push_owned(env, xasprintf("%s=%s", name, value));
 	}
 	for (size_t i = 0; i < node->env.len; i++)
-		strlist_push(env, node->env.items[i]);
-}
-
-/* ${run.id} stands literally in the key; here it becomes the run's id. */
-static char *with_run_id(const char *text, const char *run)
-{
-	static const char mark[] = "${run.id}";
-	struct strbuf out = STRBUF_INIT;
-	const char *at;
-
-	while ((at = strstr(text, mark))) {
-		strbuf_add(&out, text, (size_t)(at - text));
-		strbuf_puts(&out, run);
-		text = at + sizeof(mark) - 1;
-	}
-	strbuf_puts(&out, text);
-	return strbuf_detach(&out);
+		strlist_push_owned(env, with_run_id(node->env.items[i], t->run));
 }
 
 static int start_command(struct task *t, struct error *err)
