@@ -29,7 +29,7 @@ const struct grammar_key grammar_keys[] = {
 	{ "step.", "after", G_LIST, "0.1", NULL, "steps that must end before, beyond what inputs say",
 	  STEP(after) },
 	{ "step.", "env", G_ENV, "0.1", NULL, "environment of the step, over that of [pipeline]", STEP(env) },
-	{ "step.", "cpu", G_NUMBER, "0.1", "1", "cores it occupies while it runs", STEP(cpu) },
+	{ "step.", "cpu", G_NUMBER, "0.1", NULL, "cores it occupies while it runs", STEP(cpu) },
 	{ "step.", "mem", G_SIZE, "0.1", NULL, "memory it occupies while it runs", STEP(mem) },
 	{ "step.", "timeout", G_DURATION, "0.1", "none", "time after which it is stopped and has failed",
 	  STEP(timeout_ms) },
