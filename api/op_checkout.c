@@ -95,7 +95,14 @@ static int target_wanted(struct job *j, const char *path, struct store_batch *ba
 			 target_inside(j, item, path, batch, err) < 0)
 			return -1;
 	}
-	return j->len > before ? 0 : snapshot_content(&j->snap, j->store, path, &none, err);
+	if (j->len > before)
+		return 0;
+	if (!j->snap.single)
+		return snapshot_content(&j->snap, j->store, path, &none, err);
+	error_set(err, ERR_USAGE, "%s is a version of %s, not of %s", j->snap.label,
+		  j->snap.items[0].path, path);
+	return error_help(err, "leave %s out; or write it there: mlops cat %s > %s", path,
+			  j->snap.label, path);
 }
 
 /* In place, what a run read and git tracks is code: git brings it back, together with the rest of
