@@ -34,6 +34,8 @@ int op_runs(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	struct js *runs;
 	struct db *db;
 
+	if (query.limit < 1)
+		return error_set(err, ERR_USAGE, "--limit is a number above 0, not %lld", (long long)query.limit);
 	if (project_db(ctx->project, &db, err) < 0 || run_search(db, &query, &runs, err) < 0)
 		return -1;
 	*ret_result = js_object();

@@ -13,6 +13,8 @@
 #include "registry/project.h"
 #include "registry/runs.h"
 
+#define MOST_JOBS 1000
+
 /* A loaded pipeline file and its plan. */
 struct loaded {
 	struct pipeline *pipeline;
@@ -82,6 +84,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 	const struct js *words = js_get(args, "args");
 	const char *first = js_len(words) ? js_text(js_at(words, 0)) : NULL;
 	const char *file = first && ends_in_ini(first) ? first : NULL;
+	int64_t jobs = js_get_int(args, "jobs", 0);
 	struct run_options opt = {
 		.select = js_get_bool(args, "only")       ? SELECT_ONLY :
 			  js_get_bool(args, "downstream") ? SELECT_DOWNSTREAM :
@@ -90,7 +93,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.dry = js_get_bool(args, "dry"),
 		.keep_going = js_get_bool(args, "keep_going"),
 		.no_wait = js_get_bool(args, "no_wait"),
-		.jobs = (int)js_get_int(args, "jobs", 0),
+		.jobs = (int)jobs,
 		.spawner = ctx->spawner,
 		.command = ctx->command_line,
 		.emit = ctx->emit,
@@ -98,6 +101,9 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 	};
 	int r;
 
+	if (jobs < 0 || jobs > MOST_JOBS)
+		return error_set(err, ERR_USAGE, "--jobs is a number from 1 to %d, or 0 for the cores, not %lld", MOST_JOBS,
+				 (long long)jobs);
 	if (js_get_bool(args, "only") && js_get_bool(args, "downstream"))
 		return error_set(err, ERR_USAGE, "--only and --downstream exclude each other");
 	for (size_t i = file != NULL; i < js_len(words); i++)

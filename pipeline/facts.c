@@ -15,6 +15,7 @@
 #include "pipeline/grammar.h"
 #include "pipeline/stepdir.h"
 #include "pipeline/steplog.h"
+#include "registry/artifacts.h"
 #include "registry/cache.h"
 #include "registry/events.h"
 #include "registry/project.h"
@@ -53,6 +54,16 @@ struct finishing {
 	struct strmap seen; /* input path -> struct content * */
 };
 
+/* What the step left there is its failure; a disk or a store that fails is not. */
+static int refuse_output(struct task *t, const char *path)
+{
+	if (t->err.code != ERR_ENV && t->err.code != ERR_DAMAGED)
+		t->err.code = ERR_FAILED;
+	if (!t->err.help[0])
+		error_help(&t->err, "make the command write a file or a directory to %s", path);
+	return error_wrap(&t->err, "step %s: output %s", t->node->name, path);
+}
+
 static int finish_outputs(struct finishing *f, struct task *t)
 {
 	const struct plan_node *node = t->node;
@@ -61,7 +72,7 @@ static int finish_outputs(struct finishing *f, struct task *t)
 	for (size_t i = 0; i < node->noutputs; i++) {
 		const char *path = node->outputs[i].path;
 		if (scan_path(&f->scanner, path, &t->outputs[i], NULL, &t->err) < 0)
-			return error_wrap(&t->err, "step %s: output %s", node->name, path);
+			return refuse_output(t, path);
 		if (t->outputs[i].kind == CONTENT_ABSENT) {
 			error_set(&t->err, ERR_FAILED, "step %s ended well but did not write its output %s", node->name,
 				  path);
@@ -299,6 +310,20 @@ static int record_contents(struct task *t, const char *run, struct error *err)
 	return 0;
 }
 
+/* What a step made is a version of its path. */
+static int record_versions(struct task *t, struct error *err)
+{
+	struct engine *e = t->engine;
+	int64_t number;
+	bool made;
+
+	for (size_t i = 0; i < t->node->noutputs; i++)
+		if (artifact_record(e->db, t->node->outputs[i].path, &t->outputs[i], t->run, e->project->actor, t->end_ms,
+				    &number, &made, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int record_cache(struct task *t, struct error *err)
 {
 	const struct plan_node *node = t->node;
@@ -341,7 +366,8 @@ static int record_end(struct task *t, const struct metric_list *points, struct e
 	if (record_points(e->db, t->run, points, t->end_ms, err) < 0)
 		return -1;
 	if (ok && (record_points(e->db, t->run, &t->metrics, t->end_ms, err) < 0 ||
-		   record_contents(t, t->run, err) < 0 || record_cache(t, err) < 0 || record_summary(t, err) < 0))
+		   record_contents(t, t->run, err) < 0 || record_versions(t, err) < 0 ||
+		   record_cache(t, err) < 0 || record_summary(t, err) < 0))
 		return -1;
 	if (record_attempt(t, state, t->run, err) < 0)
 		return -1;

@@ -263,8 +263,9 @@ int project_create(const char *dir, bool *ret_made, struct error *err)
 /* Parts that are opened when first needed. */
 
 /* An absent or empty database is never made here: it would look like a project without a past. */
-static int check_database(const struct project *p, const char *path, struct error *err)
+int project_check_db(const struct project *p, struct error *err)
 {
+	CLEANUP(cleanup_free) char *path = path_join(p->root, HOME "/" DATABASE);
 	struct stat st;
 
 	if (fstatat(p->dirfd, DATABASE, &st, 0) == 0 ? st.st_size > 0 : errno != ENOENT)
@@ -279,7 +280,7 @@ int project_db(struct project *p, struct db **ret, struct error *err)
 	CLEANUP(cleanup_free) char *path = path_join(p->root, HOME "/" DATABASE);
 	CLEANUP(cleanup_free) char *lock = path_join(p->root, HOME "/locks/" LOCK_DB);
 
-	if (!p->db && (check_database(p, path, err) < 0 ||
+	if (!p->db && (project_check_db(p, err) < 0 ||
 		       db_open(path, lock, registry_schema, DB_READ_WRITE, &p->db, err) < 0))
 		return -1;
 	*ret = p->db;

@@ -38,6 +38,8 @@ void project_close(struct project *); /* saves the stat cache */
  * *ret_made tells whether it was new. */
 int project_create(const char *dir, bool *ret_made, struct error *);
 
+/* ERR_DAMAGED when the database is missing or empty. project_db has done it. */
+int project_check_db(const struct project *, struct error *);
 int project_db(struct project *, struct db **ret, struct error *);
 int project_store(struct project *, struct store **ret, struct error *);
 struct statcache *project_statcache(struct project *);
