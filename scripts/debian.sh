@@ -45,7 +45,7 @@ install_packages() {
 		$as_root apt-get update -q </dev/null ||
 			die 'apt-get update failed' 'is there a network, and does /etc/apt name a mirror?'
 		apt_install $missing ||
-			die 'apt-get could not install what is missing' "see above; Debian 12 has: $missing"
+			die 'apt-get could not install what is missing' "see above: no network, or not Debian 12? It has: $missing"
 	}
 }
 
