@@ -23,7 +23,8 @@
 #include "registry/runs.h"
 #include "store/store.h"
 
-#define LOCK_MAX_BYTES (64u << 20)
+#define LOCK_MAX_BYTES    (64u << 20)
+#define DELETED_MAX_BYTES (64u << 20)
 
 void snapshot_release(struct snapshot *s)
 {
@@ -131,7 +132,7 @@ static void take_contents(struct snapshot *s, const struct js *list, bool input)
 		struct snapshot_item *item;
 		struct content content;
 
-		if (!path || !text || !content_parse(text, &content))
+		if (!path || path[0] == '/' || !text || !content_parse(text, &content))
 			continue;
 		content.size = (uint64_t)js_get_int(json, "size", 0);
 		content.files = (uint64_t)js_get_int(json, "files", 0);
@@ -141,23 +142,52 @@ static void take_contents(struct snapshot *s, const struct js *list, bool input)
 	}
 }
 
-static void take_code(struct snapshot *s, const struct js *tags)
+/* A part of the run's code: what was changed or deleted against its commit. */
+static struct content code_part(const struct js *run, const char *path)
 {
+	const struct js *inputs = js_get(run, "inputs");
+	struct content content = { .kind = CONTENT_ABSENT };
+
+	for (size_t i = 0; i < js_len(inputs); i++) {
+		const struct js *json = js_at(inputs, i);
+		const char *at = js_get_str(json, "path"), *text = js_get_str(json, "content");
+
+		if (at && text && !strcmp(at, path))
+			content_parse(text, &content);
+	}
+	return content;
+}
+
+static int take_deleted(struct op_context *ctx, struct snapshot *s, const struct js *run, struct error *err)
+{
+	struct content deleted = code_part(run, RUN_CODE_DELETED);
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	struct store *store;
+
+	if (deleted.kind == CONTENT_ABSENT)
+		return 0;
+	if (project_store(ctx->project, &store, err) < 0 ||
+	    store_read(store, &deleted.id, DELETED_MAX_BYTES, &text, err) < 0)
+		return error_wrap(err, "the files that the run's code lacks");
+	s->deleted = strbuf_detach(&text);
+	return 0;
+}
+
+static void take_code(struct snapshot *s, const struct js *run)
+{
+	const struct js *tags = js_get(run, "tags");
 	const char *commit = js_get_str(tags, "mlflow.source.git.commit");
 	const char *changes = js_get_str(tags, "mlops.code.changes");
-	const char *deleted = js_get_str(tags, "mlops.code.deleted");
 	const char *dirty = js_get_str(tags, "mlops.code.dirty");
 	const char *file = js_get_str(tags, "mlflow.source.name");
 
 	snprintf(s->commit, sizeof(s->commit), "%s", commit ? commit : "");
-	if (changes && !content_parse(changes, &s->changes))
-		s->changes = (struct content){ .kind = CONTENT_ABSENT };
-	s->deleted = deleted ? xstrdup(deleted) : NULL;
+	s->changes = code_part(run, RUN_CODE_CHANGES);
 	s->pipeline = file ? xstrdup(file) : NULL;
 	s->code = js_object();
 	js_set_str(s->code, "commit", commit);
 	js_set_str(s->code, "branch", js_get_str(tags, "mlflow.source.git.branch"));
-	js_set_bool(s->code, "dirty", changes || deleted || (dirty && !strcmp(dirty, "true")));
+	js_set_bool(s->code, "dirty", s->deleted || changes || (dirty && !strcmp(dirty, "true")));
 	js_set_str(s->code, "changes", changes);
 	js_set_str(s->code, "note", js_get_str(tags, "mlops.code.note"));
 }
@@ -183,7 +213,9 @@ static int from_run(struct op_context *ctx, const struct name *name, struct snap
 	sort_items(s);
 	s->params = js_ref(js_get(run, "params"));
 	s->metrics = js_ref(js_get(run, "metrics"));
-	take_code(s, js_get(above ? above : run, "tags"));
+	if (take_deleted(ctx, s, above ? above : run, err) < 0)
+		return -1;
+	take_code(s, above ? above : run);
 	return 0;
 }
 

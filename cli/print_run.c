@@ -270,8 +270,10 @@ static void print_contents(struct print *p, const char *title, const struct js *
 	table.indent = 2;
 	for (size_t i = 0; i < js_len(list); i++) {
 		const struct js *item = js_at(list, i);
-		const char *content = js_get_str(item, "content");
-		table_cell(&table, STYLE_PLAIN, "%s", js_get_str(item, "path"));
+		const char *content = js_get_str(item, "content"), *path = js_get_str(item, "path");
+		if (path[0] == '/')
+			continue; /* the run's code, told above */
+		table_cell(&table, STYLE_PLAIN, "%s", path);
 		table_cell(&table, STYLE_PLAIN, "%s", human_bytes((uint64_t)js_get_int(item, "size", 0), size));
 		table_cell(&table, STYLE_DIM, "%.17s", content ? content : "");
 	}

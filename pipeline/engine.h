@@ -92,9 +92,11 @@ struct engine {
 	char run[33];             /* id of the pipeline run */
 	char host[128];
 	bool recorded;            /* its row is (being) written */
+	bool written;             /* and stands: steps may start */
 	int run_lock;             /* fd of run-ID, -1 before */
 	int64_t start_ms, start_mono_ms;
 	struct code_version code;
+	struct content deleted;   /* object that lists the files the code lacks */
 	struct js *tools;         /* program path -> {version, packages, packages_digest} */
 
 	struct task *tasks;       /* by index of the node */

@@ -215,14 +215,18 @@ static int record_code(struct engine *e, struct error *err)
 		{ "mlops.code.dirty", code->commit[0] ? (code->dirty ? "true" : "false") : NULL },
 		{ "mlops.code.changes",
 		  code->changes.kind == CONTENT_ABSENT ? NULL : content_format(&code->changes, text) },
-		{ "mlops.code.deleted", code->deleted },
 		{ "mlops.code.note", code->note },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
 		if (tag(e, e->run, tags[i].key, tags[i].value, err) < 0)
 			return -1;
-	return 0;
+	if (code->changes.kind != CONTENT_ABSENT &&
+	    run_log_content(e->db, e->run, RUN_INPUT, RUN_CODE_CHANGES, "code", &code->changes, err) < 0)
+		return -1;
+	if (e->deleted.kind == CONTENT_ABSENT)
+		return 0;
+	return run_log_content(e->db, e->run, RUN_INPUT, RUN_CODE_DELETED, "code", &e->deleted, err);
 }
 
 static int record_run_row(struct engine *e, struct error *err)
@@ -430,12 +434,16 @@ static void add_code(struct engine *e, struct store_batch *batch)
 {
 	struct scanner scanner = e->scanner;
 	struct error err;
+	size_t len;
 
 	scanner.batch = batch;
 	if (git_code_version(&scanner, e->project->root, batch, &e->code, &err) < 0) {
 		free(e->code.note);
 		e->code.note = xstrdup(err.msg);
 	}
+	len = e->code.deleted ? strlen(e->code.deleted) : 0;
+	if (len && batch_add_bytes(batch, e->code.deleted, len, &e->deleted.id, NULL) == 0)
+		e->deleted = (struct content){ CONTENT_FILE, e->deleted.id, len, 1 };
 }
 
 /* ---- one group ---- */

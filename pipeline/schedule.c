@@ -124,9 +124,11 @@ static void commit_done(void *ctx)
 		e->fatal = e->commit_err;
 		e->stopping = true;
 	}
-	for (size_t i = 0; i < e->group.len; i++)
+	for (size_t i = 0; i < e->group.len; i++) {
+		e->written |= e->group.items[i].kind == FACT_RUN;
 		if (e->group.items[i].kind == FACT_END)
 			task_finished(e->group.items[i].task);
+	}
 	fact_list_release(&e->group);
 	pump(e);
 }
@@ -159,7 +161,8 @@ static void queue_fact(struct engine *e, enum fact_kind kind, struct task *t)
 		e->commit_timer = loop_after(e->loop, COMMIT_MS, commit_timer_fired, e);
 }
 
-/* The pipeline's run becomes a row when its first step must run, and is locked before that. */
+/* The pipeline's run becomes a row when its first step must run, and is locked before that. The step
+ * waits until the row stands: the code it runs must be recorded as it was before. */
 static int record_run(struct engine *e, struct error *err)
 {
 	char name[48];
@@ -347,12 +350,6 @@ static void start_task(struct task *t)
 	e->cpu_used += t->node->step->cpu;
 	e->mem_used += t->node->step->mem;
 	error_clear(&err);
-	if (record_run(e, &err) < 0) {
-		e->fatal = t->err = err;
-		e->stopping = true;
-		finish_task(t);
-		return;
-	}
 	queue_fact(e, FACT_START, t);
 	if (prepare_step(t, &err) < 0 || start_command(t, &err) < 0) {
 		t->err = err;
@@ -565,7 +562,12 @@ static bool try_task(struct engine *e, struct task *t)
 		restore_task(t);
 		return true;
 	default:
-		if (!fits(e, t))
+		if (record_run(e, &t->err) < 0) {
+			e->fatal = t->err;
+			task_done(t, END_FAILED);
+			return true;
+		}
+		if (!e->written || !fits(e, t))
 			return false;
 		start_task(t);
 		return true;
