@@ -101,6 +101,22 @@ def test_an_earlier_run_comes_back_with_its_code(work, mlops, tmp_path_factory):
     assert table["metrics_table"] == [{"key": "loss", "values": [3.0, 1.5, 3.0], "same": False}]
 
 
+def test_many_deleted_files_stay_deleted(work, mlops, git, tmp_path_factory):
+    """A list of deletions of any length comes back exactly."""
+    names = [f"some/long/directory/name/to/make/the/list/long/{i:04}.txt" for i in range(400)]
+    for name in names:
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text("x")
+    git("add", "-A")
+    git("commit", "-qm", "many")
+    for name in names[:-1]:
+        (work / name).unlink()
+    assert mlops("run").status == 0
+    then = tmp_path_factory.mktemp("then") / "new"
+    assert mlops("checkout", "--from", "last", "--to", then).status == 0
+    assert [p.name for p in then.glob("some/**/*.txt")] == ["0399.txt"]
+
+
 def test_a_run_of_committed_code_is_clean_after_another_run(work, mlops, git):
     """The lock that a run writes is not a change of the code."""
     assert mlops("run").status == 0
