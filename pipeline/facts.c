@@ -484,7 +484,7 @@ static void settle(struct engine *e, struct task *t)
 	struct error err;
 
 	if (t->err.code ? stepdir_reject(e->project, e->run, t->node->name, &t->kept, &err) < 0 :
-			  stepdir_accept(e->project, e->run, t->node->name, &err) < 0)
+			  stepdir_accept(e->project, e->run, t->node->name, &t->notes, &err) < 0)
 		strlist_push_owned(&t->notes, xasprintf("step %s: %s", t->node->name, err.msg));
 }
 

@@ -485,6 +485,23 @@ void look_accept(struct looker *l, struct plan_node *node, const struct content 
 	look->state = STEP_FRESH;
 }
 
+bool look_is_precious(struct looker *l, const struct plan_node *node, size_t output)
+{
+	const struct plan_output *out = &node->outputs[output];
+	struct content now, locked;
+	struct store *store;
+
+	if (scan_path(&l->scanner, out->path, &now, NULL, NULL) < 0)
+		return true;
+	if (now.kind == CONTENT_ABSENT || !now.files)
+		return false;
+	/* Accepted metrics and plots are in git. */
+	if (out->use != OUT_DATA && lockfile_content(&l->lock, LOCKED_OUT, out->path, &locked) &&
+	    content_equal(&now, &locked))
+		return false;
+	return project_store(l->project, &store, NULL) < 0 || !store_has(store, &now.id);
+}
+
 int look_save(struct looker *l, struct error *err)
 {
 	return lockfile_save(&l->lock, l->project->rootfd, err);

@@ -56,6 +56,8 @@ void look_accept(struct looker *, struct plan_node *, const struct content *outp
 struct js *look_record(struct looker *, struct plan_node *);
 /* Content of an input as it was looked at; NULL when it was not. Lent. */
 const struct content *look_input(struct looker *, const char *path);
+/* Whether what stands at the node's output is kept nowhere else. */
+bool look_is_precious(struct looker *, const struct plan_node *, size_t output);
 /* Writes mlops.lock if something was accepted. */
 int look_save(struct looker *, struct error *);
 

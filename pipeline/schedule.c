@@ -274,11 +274,14 @@ static int prepare_step(struct task *t, struct error *err)
 {
 	struct engine *e = t->engine;
 	CLEANUP(cleanup_free) char *params = task_file(t, "params.json");
+	CLEANUP(cleanup_free) bool *precious = xcalloc(t->node->noutputs, sizeof(*precious));
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
 	js_dump(t->node->params_file, JS_PRETTY, &text);
 	strbuf_putc(&text, '\n');
-	if (stepdir_begin(e->project, e->run, t->node, err) < 0 ||
+	for (size_t i = 0; i < t->node->noutputs; i++)
+		precious[i] = look_is_precious(e->looker, t->node, i);
+	if (stepdir_begin(e->project, e->run, t->node, precious, err) < 0 ||
 	    io_replace_file(e->project->rootfd, params, text.buf, text.len, 0666, false, err) < 0)
 		return -1;
 	return steplog_open(e->project->dirfd, e->run, t->node->name, &t->log, err);

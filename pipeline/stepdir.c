@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/io.h"
@@ -17,6 +18,7 @@
 /* Paths below are project paths. */
 #define WORK   ".mlops/work"
 #define FAILED ".mlops/failed"
+#define ASIDE  ".mlops/aside"
 
 static bool exists(struct project *p, const char *path)
 {
@@ -55,22 +57,27 @@ static int move(struct project *p, const char *from, const char *to, struct erro
 	return 0;
 }
 
-/* The journal: a line an output, "1 PATH" when something stood there before, else "0 PATH". */
-static int write_journal(struct project *p, const char *dir, const struct plan_node *node, struct error *err)
+/* The journal: a line an output, "0 PATH" when nothing stood there before, "1 PATH" when something did, and "2 PATH"
+ * when that is precious. */
+static int write_journal(struct project *p, const char *dir, const struct plan_node *node, const bool *precious,
+			 struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
-	for (size_t i = 0; i < node->noutputs; i++)
-		strbuf_printf(&text, "%d %s\n", exists(p, node->outputs[i].path), node->outputs[i].path);
+	for (size_t i = 0; i < node->noutputs; i++) {
+		bool had = exists(p, node->outputs[i].path);
+		strbuf_printf(&text, "%d %s\n", had + (had && precious && precious[i]), node->outputs[i].path);
+	}
 	return io_replace_file(p->rootfd, path, text.buf, text.len, 0666, false, err);
 }
 
-int stepdir_begin(struct project *p, const char *run, const struct plan_node *node, struct error *err)
+int stepdir_begin(struct project *p, const char *run, const struct plan_node *node, const bool *precious,
+		  struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, node->name);
 
-	if (fs_make_dirs(p->rootfd, dir, 0777, err) < 0 || write_journal(p, dir, node, err) < 0)
+	if (fs_make_dirs(p->rootfd, dir, 0777, err) < 0 || write_journal(p, dir, node, precious, err) < 0)
 		return error_wrap(err, "step %s", node->name);
 	for (size_t i = 0; i < node->noutputs; i++) {
 		const char *path = node->outputs[i].path;
@@ -82,61 +89,107 @@ int stepdir_begin(struct project *p, const char *run, const struct plan_node *no
 	return 0;
 }
 
-int stepdir_accept(struct project *p, const char *run, const char *step, struct error *err)
+/* A name below `top` that is free: recovery may come here twice. */
+static char *free_path(struct project *p, const char *top, const char *path)
 {
-	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
-
-	return fs_remove_tree(p->rootfd, dir, err);
-}
-
-/* A name below failed/ that is free: recovery may come here twice. */
-static char *failed_path(struct project *p, const char *run, const char *step, const char *path)
-{
-	char *to = xasprintf(FAILED "/%s/%s/%s", run, step, path);
+	char *to = path_join(top, path);
 
 	for (int n = 2; exists(p, to); n++) {
 		free(to);
-		to = xasprintf(FAILED "/%s/%s/%s.%d", run, step, path, n);
+		to = xasprintf("%s/%s.%d", top, path, n);
 	}
 	return to;
 }
 
-/* One output: what is new goes to failed/, what was old comes back. A journal line "1 PATH" without
- * old/PATH means that the old output still, or again, stands in its place. */
-static int put_back(struct project *p, const char *run, const char *step, const char *dir, bool had, const char *path,
-		    bool *kept, struct error *err)
+static int put_aside(struct project *p, const char *run, const char *step, const char *dir, const char *path,
+		     struct strlist *notes, struct error *err)
 {
+	CLEANUP(cleanup_free) char *top = xasprintf(ASIDE "/%s", run);
 	CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", dir, path);
-	bool moved = exists(p, old);
+	CLEANUP(cleanup_free) char *to = NULL;
 
-	if (exists(p, path) && (moved || !had)) {
-		CLEANUP(cleanup_free) char *to = failed_path(p, run, step, path);
-		if (move(p, path, to, err) < 0)
+	if (!exists(p, old))
+		return 0;
+	to = free_path(p, top, path);
+	if (move(p, old, to, err) < 0)
+		return -1;
+	strlist_push_owned(notes, xasprintf("step %s: what stood in %s was in no version and is kept in %s", step, path,
+					    to));
+	return 0;
+}
+
+/* Calls for each whole line of the journal; no journal has none. */
+static int each_journalled(struct project *p, const char *dir,
+			   int (*each)(void *ctx, char mark, const char *path, struct error *), void *ctx,
+			   struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	if (!exists(p, path))
+		return 0;
+	if (io_read_file(p->rootfd, path, 64u << 20, &text, err) < 0)
+		return -1;
+	for (char *line = text.buf, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		if (end - line > 2 && each(ctx, line[0], line + 2, err) < 0)
 			return -1;
-		*kept = true;
 	}
-	return moved ? move(p, old, path, err) : 0;
+	return 0;
+}
+
+/* One step, by its journal. */
+struct journalled {
+	struct project *project;
+	const char *run, *step, *dir;
+	struct strlist *notes;
+	bool kept;
+};
+
+static int accept_output(void *ctx, char mark, const char *path, struct error *err)
+{
+	struct journalled *j = ctx;
+
+	return mark == '2' ? put_aside(j->project, j->run, j->step, j->dir, path, j->notes, err) : 0;
+}
+
+int stepdir_accept(struct project *p, const char *run, const char *step, struct strlist *notes, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
+	struct journalled j = { .project = p, .run = run, .step = step, .dir = dir, .notes = notes };
+
+	if (each_journalled(p, dir, accept_output, &j, err) < 0)
+		return error_wrap(err, "step %s", step);
+	return fs_remove_tree(p->rootfd, dir, err);
+}
+
+/* What is new goes to failed/, what was old comes back. A journal line other than "0 PATH" without old/PATH means
+ * that the old output still, or again, stands in its place. */
+static int reject_output(void *ctx, char mark, const char *path, struct error *err)
+{
+	struct journalled *j = ctx;
+	CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", j->dir, path);
+	bool moved = exists(j->project, old);
+
+	if (exists(j->project, path) && (moved || mark == '0')) {
+		CLEANUP(cleanup_free) char *top = xasprintf(FAILED "/%s/%s", j->run, j->step);
+		CLEANUP(cleanup_free) char *to = free_path(j->project, top, path);
+		if (move(j->project, path, to, err) < 0)
+			return -1;
+		j->kept = true;
+	}
+	return moved ? move(j->project, old, path, err) : 0;
 }
 
 int stepdir_reject(struct project *p, const char *run, const char *step, bool *ret_kept, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
-	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	bool kept = false;
+	struct journalled j = { .project = p, .run = run, .step = step, .dir = dir };
 
-	if (exists(p, path)) {
-		if (io_read_file(p->rootfd, path, 64u << 20, &text, err) < 0)
-			return -1;
-		for (char *line = text.buf, *end; (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
-			if (end - line > 2 &&
-			    put_back(p, run, step, dir, line[0] == '1', line + 2, &kept, err) < 0)
-				return error_wrap(err, "step %s", step);
-		}
-	}
+	if (each_journalled(p, dir, reject_output, &j, err) < 0)
+		return error_wrap(err, "step %s", step);
 	if (ret_kept)
-		*ret_kept = kept;
+		*ret_kept = j.kept;
 	return fs_remove_tree(p->rootfd, dir, err);
 }
 
@@ -144,7 +197,9 @@ int stepdir_end_run(struct project *p, const char *run, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);
 
-	return fs_remove_tree(p->rootfd, dir, err);
+	if (unlinkat(p->rootfd, dir, AT_REMOVEDIR) < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
+		return error_sys(err, errno, "cannot remove %s", dir);
+	return 0;
 }
 
 static int recover_run(struct project *p, const char *run, int (*accepted)(void *, const char *, const char *),
@@ -161,8 +216,11 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 		int yes = accepted(ctx, run, step);
 		if (yes < 0)
 			return -1;
-		if (yes)
+		if (yes) {
+			if (stepdir_accept(p, run, step, notes, err) < 0)
+				return -1;
 			continue;
+		}
 		if (stepdir_reject(p, run, step, &kept, err) < 0)
 			return -1;
 		strlist_push_owned(notes, kept ? xasprintf("run %.8s was interrupted in step %s: its outputs "

@@ -16,14 +16,16 @@ struct plan_node;
 struct project;
 struct strlist;
 
-/* Journals, moves old outputs away, makes the parents of outputs. */
-int stepdir_begin(struct project *, const char *run, const struct plan_node *, struct error *);
-/* The new outputs are true: old ones are dropped. */
-int stepdir_accept(struct project *, const char *run, const char *step, struct error *);
+/* Journals, moves old outputs away, makes the parents of outputs. `precious`, by index of the node's outputs, or
+ * NULL, tells which old ones must never be dropped. */
+int stepdir_begin(struct project *, const char *run, const struct plan_node *, const bool *precious, struct error *);
+/* The new outputs are true: old ones are dropped, precious ones moved to .mlops/aside/RUN, with a note each. */
+int stepdir_accept(struct project *, const char *run, const char *step, struct strlist *notes, struct error *);
 /* New outputs go to .mlops/failed/RUN/STEP, old ones come back. *ret_kept (may be NULL) tells whether
  * there was anything to keep. */
 int stepdir_reject(struct project *, const char *run, const char *step, bool *ret_kept, struct error *);
-/* After the run: drops its work directory. */
+/* After the run: drops its work directory, unless a step could be neither accepted nor rejected: then the next run
+ * recovers it. */
 int stepdir_end_run(struct project *, const char *run, struct error *);
 /* Every run that left a work directory; `accepted` says whether a step's success is a recorded fact. */
 int stepdir_recover(struct project *, int (*accepted)(void *ctx, const char *run, const char *step), void *ctx,

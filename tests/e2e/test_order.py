@@ -224,6 +224,24 @@ def test_what_is_in_the_way_goes_aside(mlops, project):
     assert len(kept) == 1 and kept[0].read_text() == "my own words"
 
 
+def test_a_step_never_drops_what_no_version_holds(mlops, project):
+    one_step(project, "echo made > out.txt; echo '{}' > m.json", metrics="m.json")
+    (project / "out.txt").write_text("trained by hand for a week")
+    _, err = run_ok(mlops, project)
+    kept = list(project.glob(".mlops/aside/*/out.txt"))
+    assert (project / "out.txt").read_text() == "made\n"
+    assert [k.read_text() for k in kept] == ["trained by hand for a week"] and str(kept[0].relative_to(project)) in err
+    _, err = run_ok(mlops, project, "--force")
+    assert "aside" not in err and len(list(project.glob(".mlops/aside/*/*"))) == 1, "what a run made is in the store"
+
+
+def test_a_failed_step_gives_back_what_no_version_holds(mlops, project):
+    one_step(project, "echo half > out.txt; exit 1")
+    (project / "out.txt").write_text("trained by hand for a week")
+    assert mlops("run", cwd=project)[0] == 1
+    assert (project / "out.txt").read_text() == "trained by hand for a week"
+
+
 def test_a_directory_in_the_way_goes_aside(mlops, project):
     write_chain(project)
     run_ok(mlops, project)

@@ -82,7 +82,7 @@ static void begin_moves_old_outputs_away_and_makes_parents(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
 	expect(f, "models/a", NULL);
 	expect(f, ".mlops/work/" RUN "/train/old/models/a", "old");
 	put(f, "new/dir/b", "made in a parent that begin made");
@@ -92,10 +92,27 @@ static void accept_drops_the_old(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
 	put(f, "models/a", "new");
-	assert_int_equal(stepdir_accept(f->p, RUN, "train", NULL), 0);
+	assert_int_equal(stepdir_accept(f->p, RUN, "train", NULL, NULL), 0);
 	expect(f, "models/a", "new");
+	expect(f, ".mlops/work/" RUN "/train", NULL);
+}
+
+static void accept_puts_aside_what_is_precious(void **state)
+{
+	struct fixture *f = *state;
+	struct strlist notes = STRLIST_INIT;
+	const bool precious[] = { true, true };
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, precious, NULL), 0);
+	put(f, "models/a", "new");
+	assert_int_equal(stepdir_accept(f->p, RUN, "train", &notes, NULL), 0);
+	assert_int_equal(notes.len, 1);
+	assert_non_null(strstr(notes.items[0], ".mlops/aside/" RUN "/models/a"));
+	strlist_release(&notes);
+	expect(f, "models/a", "new");
+	expect(f, ".mlops/aside/" RUN "/models/a", "old");
 	expect(f, ".mlops/work/" RUN "/train", NULL);
 }
 
@@ -104,7 +121,7 @@ static void reject_brings_the_old_back_and_keeps_the_new(void **state)
 	struct fixture *f = *state;
 	bool kept;
 
-	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
 	put(f, "models/a", "half");
 	put(f, "new/dir/b", "half too");
 	assert_int_equal(stepdir_reject(f->p, RUN, "train", &kept, NULL), 0);
@@ -153,7 +170,7 @@ static void a_crash_between_the_moves_of_a_reject_is_completed(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
 	put(f, "new/dir/b", "half");
 	/* models/a is back already, new/dir/b not yet dealt with. */
 	assert_int_equal(renameat(f->p->rootfd, ".mlops/work/" RUN "/train/old/models/a", f->p->rootfd, "models/a"), 0);
@@ -167,12 +184,52 @@ static void a_crash_after_the_facts_were_recorded_keeps_the_new(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL), 0);
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
 	put(f, "models/a", "new");
 	put(f, "new/dir/b", "new");
 	recover(f, always, 0);
 	expect(f, "models/a", "new");
 	expect(f, "new/dir/b", "new");
+}
+
+static void a_crash_after_the_facts_were_recorded_puts_aside_what_is_precious(void **state)
+{
+	struct fixture *f = *state;
+	const bool precious[] = { true, false };
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, precious, NULL), 0);
+	put(f, "models/a", "new");
+	recover(f, always, 1);
+	expect(f, "models/a", "new");
+	expect(f, ".mlops/aside/" RUN "/models/a", "old");
+}
+
+static void what_is_precious_comes_back_as_all_else(void **state)
+{
+	struct fixture *f = *state;
+	const bool precious[] = { true, false };
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, precious, NULL), 0);
+	put(f, "models/a", "half");
+	recover(f, never, 1);
+	expect(f, "models/a", "old");
+	expect(f, ".mlops/aside/" RUN, NULL);
+}
+
+static void the_end_of_a_run_drops_nothing_that_is_not_settled(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
+	put(f, "models/a", "half");
+	assert_int_equal(stepdir_end_run(f->p, RUN, NULL), 0);
+	recover(f, never, 1);
+	expect(f, "models/a", "old");
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
+	assert_int_equal(stepdir_accept(f->p, RUN, "train", NULL, NULL), 0);
+	assert_int_equal(stepdir_end_run(f->p, RUN, NULL), 0);
+	expect(f, ".mlops/work/" RUN, NULL);
+	assert_int_equal(stepdir_end_run(f->p, RUN, NULL), 0);
 }
 
 static void a_torn_journal_is_read_to_its_last_whole_line(void **state)
@@ -190,6 +247,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(begin_moves_old_outputs_away_and_makes_parents, setup, teardown),
 		cmocka_unit_test_setup_teardown(accept_drops_the_old, setup, teardown),
+		cmocka_unit_test_setup_teardown(accept_puts_aside_what_is_precious, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_crash_after_the_facts_were_recorded_puts_aside_what_is_precious, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_is_precious_comes_back_as_all_else, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_end_of_a_run_drops_nothing_that_is_not_settled, setup, teardown),
 		cmocka_unit_test_setup_teardown(reject_brings_the_old_back_and_keeps_the_new, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crash_before_anything_moved_leaves_the_old, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crash_between_the_moves_of_a_reject_is_completed, setup, teardown),
