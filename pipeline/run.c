@@ -173,7 +173,7 @@ static struct js *failure_result(const struct engine *e)
 	for (size_t i = 0; i < t->tail.len; i++)
 		js_push_str(log, t->tail.items[i]);
 	js_set(failure, "log", log);
-	if (t->run[0]) {
+	if (t->run[0] && t->exit.cause != CAUSE_START) {
 		text = steplog_path(e->run, t->node->name);
 		js_set_str(failure, "log_file", text);
 		free(text);
@@ -357,7 +357,7 @@ static int fail_run(const struct engine *e, struct error *err)
 	}
 	if (err)
 		*err = e->failure->err;
-	if (e->failure->run[0] && !e->failure->err.help[0])
+	if (e->failure->run[0] && e->failure->exit.cause != CAUSE_START && !e->failure->err.help[0])
 		error_help(err, "run: mlops logs %.8s %s", e->run, e->failure->node->name);
 	return -1;
 }

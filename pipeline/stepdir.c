@@ -83,8 +83,11 @@ int stepdir_begin(struct project *p, const char *run, const struct plan_node *no
 		const char *path = node->outputs[i].path;
 		CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", dir, path);
 		if ((exists(p, path) && move(p, path, old, err) < 0) ||
-		    fs_make_parents(p->rootfd, path, 0777, err) < 0)
+		    fs_make_parents(p->rootfd, path, 0777, err) < 0) {
+			if (err && !err->help[0])
+				error_help(err, "make room for %s, or correct out= of [step.%s]", path, node->name);
 			return error_wrap(err, "step %s: prepare output %s", node->name, path);
+		}
 	}
 	return 0;
 }

@@ -174,6 +174,44 @@ def test_a_program_that_is_no_program(mlops, project):
     assert "prog" in message
 
 
+def test_a_file_where_an_output_needs_a_directory(mlops, project):
+    (project / "data").write_text("mine")
+    (project / "good.txt").write_text("mine")
+    (project / "pipeline.ini").write_text("[step.a]\ncmd = true\nout = good.txt, data/x\n")
+    status, out, err = mlops("run", cwd=project)
+    assert status == 4 and "log" not in out, "it never started"
+    message, _, fix = one_error(err)
+    assert "data" in message and "out=" in fix
+    assert (project / "data").read_text() == (project / "good.txt").read_text() == "mine"
+
+
+def test_a_step_reads_nothing_from_the_terminal(project):
+    one_step(project, "cat > out.txt")
+    run = subprocess.run([MLOPS, "run"], cwd=project, env=ENV, input=b"typed", capture_output=True, timeout=20)
+    assert run.returncode == 0 and (project / "out.txt").read_bytes() == b""
+
+
+def test_a_step_that_removes_what_mlops_works_with(mlops, project):
+    one_step(project, "echo old > out.txt")
+    run_ok(mlops, project)
+    for removed in ".mlops/work", ".mlops/logs", ".mlops/locks", ".mlops/staging", ".mlops/objects":
+        one_step(project, f"rm -rf {removed}; echo {removed} > out.txt")
+        status, _, err = mlops("run", cwd=project)
+        if status:
+            assert err.count("error: ") == 1, err
+        assert mlops("init", cwd=project)[0] == 0
+        one_step(project, f"echo after {removed} > out.txt")
+        run_ok(mlops, project)
+        assert (project / "out.txt").read_text() == f"after {removed}\n"
+
+
+@pytest.mark.skipif(not SOAK, reason="takes the ten seconds that a step has to end")
+def test_a_step_that_ignores_term_is_killed_after_its_timeout(mlops, project):
+    one_step(project, "trap '' TERM; echo $$ > pid; while :; do sleep 1; done", timeout="1s")
+    assert states(run_json(mlops, project, status=1)) == {"one": "timeout"}
+    assert not alive(int((project / "pid").read_text()))
+
+
 # -- time --
 
 def test_files_of_the_future_and_of_the_past(mlops, project):
