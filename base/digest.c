@@ -111,25 +111,22 @@ char *digest_format(const struct digest *d, char hex[DIGEST_HEX + 1])
 	return hex;
 }
 
-static int nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
+/* Value + 1 of a lower-case hex digit, 0 for any other byte: a lock file has ten thousands of digests. */
+static const uint8_t nibbles[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8,
+	['8'] = 9, ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+};
 
 bool digest_parse(const char *hex, struct digest *ret)
 {
 	struct digest d;
 
 	for (size_t i = 0; i < sizeof(d.b); i++) {
-		int high = nibble(hex[2 * i]);
-		int low = high < 0 ? -1 : nibble(hex[2 * i + 1]);
-		if (low < 0)
+		unsigned high = nibbles[(uint8_t)hex[2 * i]];
+		unsigned low = high ? nibbles[(uint8_t)hex[2 * i + 1]] : 0;
+		if (!low)
 			return false;
-		d.b[i] = (uint8_t)(high << 4 | low);
+		d.b[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
 	if (hex[DIGEST_HEX])
 		return false;
