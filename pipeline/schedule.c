@@ -439,6 +439,8 @@ static void explain_exit(struct task *t, const struct runner_exit *exit)
 			  strsignal(exit->signal));
 	else if (exit->cause != CAUSE_EXIT)
 		error_set(&t->err, code, "step %s: %s", name, exit->message);
+	if (exit->cause == CAUSE_START)
+		error_help(&t->err, "correct cmd= of [step.%s], or make its program one that can run", t->node->step->name);
 }
 
 static void on_exited(void *task, const struct runner_exit *exit)

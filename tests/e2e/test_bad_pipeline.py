@@ -10,7 +10,7 @@ import sys
 import pytest
 from steps import fails, one_step, ran, run_json, run_ok, states
 
-SECONDS = 35
+SECONDS = 45
 
 GOOD = "[step.good]\ncmd = sh -c 'echo good > good.txt; echo good >> ran'\nout = good.txt\n"
 
@@ -193,13 +193,15 @@ def test_names_that_are_too_long(refused, key, name):
 # -- paths --
 
 @pytest.mark.parametrize("key", ["in", "out", "metrics", "plots"])
-@pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", ".mlops/registry.db", ".git/config", "."])
-def test_paths_that_leave_the_project(refused, project, key, path):
-    if (key, path) == ("in", "."):
-        return
-    message, where, _ = refused(bad(f"{key} = {path}"), told=True)
-    assert path.strip("./") in message, message
-    assert where.startswith("pipeline.ini:3:"), where
+def test_paths_that_leave_the_project(mlops, project, key):
+    for path in "/etc/passwd", "../x", "a/../../x", ".mlops/registry.db", ".git/config", ".":
+        if (key, path) == ("in", "."):
+            continue
+        (project / "pipeline.ini").write_text(bad(f"{key} = {path}"))
+        message, where, _ = fails(mlops, project, 2, "run", told=True)
+        assert path.strip("./") in message, message
+        assert where.startswith("pipeline.ini:3:"), where
+        assert not (project / "bad.txt").exists()
 
 
 def test_there_is_no_home_without_a_shell(refused):

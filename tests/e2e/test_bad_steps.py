@@ -13,7 +13,7 @@ import pytest
 from steps import (ENV, MLOPS, alive, fails, one_error, one_step, ran, run_json, run_ok, start, states, wait_for,
                    write_chain)
 
-SECONDS = 40
+SECONDS = 30
 SOAK = bool(os.environ.get("MLOPS_SOAK"))
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from steps import fails, run_json, run_ok
 
-SECONDS = 20
+SECONDS = 12
 
 SHOW = "[step.show]\ncmd = python3 -c 'import os, shutil; shutil.copy(os.environ[\"MLOPS_PARAMS\"], \"seen.json\")'\n" \
        "out = seen.json\nparams = *\n"

@@ -6,7 +6,7 @@ import shutil
 
 from steps import fails, one_error, one_step, ran, result_of, run_json, run_ok, states, write_chain
 
-SECONDS = 25
+SECONDS = 10
 
 
 def show(mlops, project, name="last"):

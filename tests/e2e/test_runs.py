@@ -6,7 +6,7 @@ import signal
 import pytest
 from steps import fails, one_step, result_of, run_json, run_ok, start, wait_for, write_chain
 
-SECONDS = 25
+SECONDS = 15
 
 
 @pytest.fixture
