@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MLOPS = os.environ.get("MLOPS", str(ROOT / "build/release/mlops"))
@@ -102,7 +103,6 @@ def start(project, *args, env=None, **kwargs):
 
 
 def wait_for(condition, seconds=20):
-    import time
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         value = condition()

@@ -5,10 +5,11 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 
 import pytest
-from steps import fails, one_step, ran, run_json, run_ok, states
+from steps import ENV, MLOPS, fails, one_error, one_step, ran, run_json, run_ok, states
 
 SECONDS = 45
 
@@ -294,8 +295,6 @@ def test_an_unreadable_input(mlops, project):
 
 def test_an_unreadable_input_of_another_user(project, tmp_path):
     """The same as root: the program runs as nobody."""
-    import subprocess
-    from steps import ENV, MLOPS, one_error
     if os.geteuid() != 0:
         pytest.skip("changing the user needs root")
     for folder in [tmp_path, *tmp_path.parents][:3]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """mlops runs, show, logs: what was recorded, found again by name and by filter."""
 import re
+import shutil
 import signal
 
 import pytest
@@ -121,7 +122,7 @@ def test_a_name_that_is_none(mlops, project, history, name, status, text):
 
 
 def test_logs_of_a_run_and_of_a_step(mlops, project, history):
-    assert mlops("logs", cwd=project) == (1 - 1, "lr 0.5\nwarn\n", "")
+    assert mlops("logs", cwd=project) == (0, "lr 0.5\nwarn\n", "")
     assert mlops("logs", history[0][:6], cwd=project)[1] == "lr 0.01\nwarn\n"
     assert mlops("logs", "last", "one", cwd=project)[1] == "lr 0.5\nwarn\n"
     assert mlops("logs", "one", cwd=project)[1] == "lr 0.5\nwarn\n", "a step of the last run"
@@ -133,7 +134,6 @@ def test_logs_of_what_has_none(mlops, project, history):
     message, _, fix = fails(mlops, project, 3, "logs", "last", "onne")
     assert "onne" in message and "one" in fix
     fails(mlops, project, 3, "logs", "nothing")
-    import shutil
     shutil.rmtree(project / ".mlops/logs")
     message, _, fix = fails(mlops, project, 3, "logs")
     assert "has no logs" in message
