@@ -17,7 +17,7 @@
  * group; one that shed both is killed when no other step runs. When the parent dies,
  * however it dies, the socket closes and the spawner kills every group (TERM, 2 s,
  * KILL) and exits. When the spawner is killed, its steps (not their children) die.
- * It holds no lock and no database, and has a session without a terminal.
+ * It opens no lock and no database, and has a session without a terminal.
  *
  * Threads: the spawner's functions belong to the thread that runs the loop.
  */
@@ -52,6 +52,10 @@ int spawner_start(struct spawner **ret, struct error *);
 void spawner_stop(struct spawner *);
 int spawner_fd(const struct spawner *); /* readable when an event waits */
 int spawner_spawn(struct spawner *, uint32_t id, const struct process_spec *, struct error *);
+/* The spawner keeps a duplicate of the descriptor open until it exits, which is after its last child:
+ * a flock taken through it outlives a parent that was killed, as long as steps of it may still write.
+ * Steps do not inherit it. Nothing but the spawner's end gives it back. */
+int spawner_hold(struct spawner *, int fd, struct error *);
 /* Signals the step's whole process group; an unknown or ended id is ignored. */
 int spawner_kill(struct spawner *, uint32_t id, int signo, struct error *);
 /* 1 an event, 0 none waits, -1 the spawner is gone. Call it until it returns 0: some may wait in

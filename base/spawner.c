@@ -87,24 +87,24 @@ static int send_rest(const struct spawner *spawner, const struct strbuf *message
 
 /* The descriptors ride on the first byte, so what follows may be sent in pieces. */
 static int send_with_fds(const struct spawner *spawner, const struct strbuf *message,
-			 const int fds[2], struct error *err)
+			 const int *fds, size_t nfds, struct error *err)
 {
 	union {
-		char buf[CMSG_SPACE(2 * sizeof(int))];
+		char buf[CMSG_SPACE(SPAWN_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control = { .buf = { 0 } };
 	struct iovec iov = { message->buf, message->len };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
+			      .msg_controllen = CMSG_SPACE(nfds * sizeof(int)) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	ssize_t n;
 
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(cmsg), fds, 2 * sizeof(int));
+	cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+	memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
 	do
 		n = sendmsg(spawner->fd, &msg, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
@@ -138,7 +138,16 @@ int spawner_spawn(struct spawner *spawner, uint32_t id, const struct process_spe
 				 message.len - sizeof(request), SPAWN_REQUEST_MAX);
 	request.len = (uint32_t)(message.len - sizeof(request));
 	memcpy(message.buf, &request, sizeof(request));
-	return send_with_fds(spawner, &message, (const int[2]){ spec->out, spec->err }, err);
+	return send_with_fds(spawner, &message, (const int[]){ spec->out, spec->err }, 2, err);
+}
+
+int spawner_hold(struct spawner *spawner, int fd, struct error *err)
+{
+	struct spawn_request request = { .op = REQUEST_HOLD };
+	CLEANUP_STRBUF struct strbuf message = STRBUF_INIT;
+
+	strbuf_add(&message, &request, sizeof(request));
+	return send_with_fds(spawner, &message, &fd, 1, err);
 }
 
 int spawner_kill(struct spawner *spawner, uint32_t id, int signo, struct error *err)

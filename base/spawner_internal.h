@@ -11,13 +11,15 @@
  *
  * A REQUEST_START is followed by `len` bytes: cwd, argv and env as `1 + argc + envc`
  * NUL-terminated strings; its first byte carries the descriptors for stdout and stderr.
+ * The first byte of a REQUEST_HOLD carries the descriptor to keep.
  */
-enum spawn_op { REQUEST_START, REQUEST_KILL };
+enum spawn_op { REQUEST_START, REQUEST_KILL, REQUEST_HOLD };
 struct spawn_request {
 	uint32_t op, id, len, argc, envc;
 	int32_t signo;
 };
 #define SPAWN_REQUEST_MAX (16U << 20) /* the kernel's own limit on argv and env is far below */
+#define SPAWN_FDS_MAX     2          /* of one request */
 #define SPAWN_MARKER      "MLOPS_SPAWN_ID"
 
 /* The spawner process; returns when the socket closed and all that ran is dead. */

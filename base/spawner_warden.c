@@ -227,19 +227,23 @@ static int launch(const struct warden *w, const struct start *start)
 	return sys ? -sys : pid;
 }
 
+/* Descriptors come in the order of the requests that they belong to. */
+static bool claim_fd(struct warden *w, int *ret)
+{
+	if (!w->nfds)
+		return false;
+	*ret = w->fds[0];
+	memmove(w->fds, w->fds + 1, --w->nfds * sizeof(*w->fds));
+	return true;
+}
+
 static bool start_step(struct warden *w, const struct spawn_request *request, const char *payload)
 {
 	CLEANUP(start_release) struct start start = { .out = -1, .err = -1 };
 	struct spawn_event event = { .id = request->id };
 	int pid;
 
-	if (w->nfds < 2)
-		return false;
-	start.out = w->fds[0];
-	start.err = w->fds[1];
-	w->nfds -= 2;
-	memmove(w->fds, w->fds + 2, w->nfds * sizeof(*w->fds));
-	if (!unpack(w, request, payload, &start))
+	if (!claim_fd(w, &start.out) || !claim_fd(w, &start.err) || !unpack(w, request, payload, &start))
 		return false;
 	pid = launch(w, &start);
 	if (pid > 0) {
@@ -273,6 +277,30 @@ static void kill_step(struct warden *w, const struct spawn_request *request)
 
 /* -- requests -- */
 
+/* It stays open, and closes on exec, until this process ends: nothing needs to know its number. */
+static bool hold(struct warden *w)
+{
+	int fd;
+
+	return claim_fd(w, &fd);
+}
+
+static bool serve_request(struct warden *w, const struct spawn_request *request,
+			  const char *payload)
+{
+	switch (request->op) {
+	case REQUEST_START:
+		return start_step(w, request, payload);
+	case REQUEST_KILL:
+		kill_step(w, request);
+		return true;
+	case REQUEST_HOLD:
+		return hold(w);
+	default:
+		return false;
+	}
+}
+
 static bool serve_requests(struct warden *w)
 {
 	size_t at = 0;
@@ -286,9 +314,7 @@ static bool serve_requests(struct warden *w)
 		if (w->in.len - at - sizeof(request) < request.len)
 			break;
 		at += sizeof(request);
-		if (request.op == REQUEST_KILL)
-			kill_step(w, &request);
-		else if (!start_step(w, &request, w->in.buf + at))
+		if (!serve_request(w, &request, w->in.buf + at))
 			return false;
 		at += request.len;
 	}
@@ -318,7 +344,7 @@ static void keep_fds(struct warden *w, struct msghdr *msg)
 
 /*
  * One read never goes past bytes that carry descriptors, and requests are served after
- * each read, so that at most a request's pair is unclaimed. False: the parent has gone,
+ * each read, so that at most one request's are unclaimed. False: the parent has gone,
  * or descriptors were lost and nothing that follows can be trusted.
  */
 static bool receive(struct warden *w)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -239,6 +240,18 @@ static void it_inherits_nothing_else(void **state)
 			    "SigBlk:0000000000000000\nSigIgn:0000000000000000\n");
 	run_sh(bench, "exec < /dev/tty");
 	assert_non_null(strstr(read_file(bench, "err"), "/dev/tty"));
+}
+
+static void it_does_not_inherit_what_is_held(void **state)
+{
+	struct bench *bench = *state;
+	CLEANUP(cleanup_fd) int fd = open(bench->dir, O_RDONLY); /* would survive an exec */
+
+	assert_int_equal(spawner_hold(bench->spawner, fd, NULL), 0);
+	run_sh(bench, "ls /proc/self/fd");
+	assert_string_equal(read_file(bench, "out"), "0\n1\n2\n3\n");
+	run_sh(bench, "ls /proc/$PPID/fd -l | grep -c \" $PWD$\"");
+	assert_string_equal(read_file(bench, "out"), "1\n");
 }
 
 static void each_has_a_process_group_of_its_own(void **state)
@@ -540,6 +553,66 @@ static void steps_die_with_a_killed_parent(void **state)
 	assert_int_equal(kill(-step, 0), -1);
 }
 
+static int open_lock(const struct bench *bench)
+{
+	CLEANUP(cleanup_free) char *path = file_in(bench, "lock");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void play_locked_parent(struct bench *bench)
+{
+	int lock = open_lock(bench);
+
+	spawner_start(&bench->spawner, NULL);
+	if (flock(lock, LOCK_EX | LOCK_NB) == 0 && spawner_hold(bench->spawner, lock, NULL) == 0)
+		spawn_sh(bench, 1,
+			 "trap '' TERM; echo $$ > step; while :; do sleep 0.01; done");
+	for (;;)
+		pause();
+}
+
+static void a_held_lock_outlives_the_parent_until_its_steps_are_gone(void **state)
+{
+	struct bench *bench = *state;
+	CLEANUP(cleanup_fd) int lock = open_lock(bench);
+	pid_t parent, step;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	spawner_stop(steal(&bench->spawner));
+	parent = fork();
+	if (parent == 0) {
+		play_locked_parent(bench);
+		_exit(1);
+	}
+	wait_for_file(bench, "step");
+	step = read_pid(bench, "step");
+	kill(parent, SIGKILL);
+	assert_int_equal(waitpid(parent, NULL, 0), parent);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	assert_true(is_gone(step));
+	while (wait(NULL) > 0)
+		;
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+static void a_lock_is_held_until_the_spawner_stops(void **state)
+{
+	struct bench *bench = *state;
+	CLEANUP(cleanup_fd) int lock = open_lock(bench);
+	int held = open_lock(bench);
+
+	assert_int_equal(flock(held, LOCK_EX), 0);
+	assert_int_equal(spawner_hold(bench->spawner, held, NULL), 0);
+	close(held);
+	assert_int_equal(run_sh(bench, "exit 2").code, 2);
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), -1);
+	spawner_stop(steal(&bench->spawner));
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+}
+
 static void steps_die_with_a_killed_spawner(void **state)
 {
 	struct bench *bench = *state;
@@ -700,6 +773,7 @@ int main(void)
 		CASE(output_goes_to_its_descriptors),
 		CASE(it_runs_in_its_directory_with_its_environment_only),
 		CASE(it_inherits_nothing_else),
+		CASE(it_does_not_inherit_what_is_held),
 		CASE(each_has_a_process_group_of_its_own),
 		CASE(what_cannot_start_says_why),
 		CASE(a_program_is_found_in_its_own_path),
@@ -720,6 +794,8 @@ int main(void)
 		CASE(a_graceful_child_is_not_hurried),
 		CASE(kill_ends_the_wait_for_a_child),
 		CASE(steps_die_with_a_killed_parent),
+		CASE(a_held_lock_outlives_the_parent_until_its_steps_are_gone),
+		CASE(a_lock_is_held_until_the_spawner_stops),
 		CASE(steps_die_with_a_killed_spawner),
 		CASE(signals_of_a_terminal_do_not_end_the_spawner),
 		CASE(stop_kills_what_runs),
