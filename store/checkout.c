@@ -253,6 +253,7 @@ static int plan(struct checkout_job *job, const struct content *want, struct err
 	if (load_want(job, want, err) < 0 || load_current(job, &cur, err) < 0)
 		return -1;
 	tree_diff(&job->cur, &job->want, add_change, job);
+	job->stands = cur.kind == CONTENT_TREE;
 	if (check_objects(job, err) < 0 || find_obstacles(job, err) < 0)
 		return -1;
 	unknown = find_unknown(job, &cur);
@@ -276,7 +277,7 @@ static int run(struct checkout_job *job, const struct content *want, struct erro
 		return -1;
 	if ((job->len || job->odd.len) && (checkout_stage(job, err) < 0 || checkout_apply(job, err) < 0))
 		return -1;
-	if (job->want_is_tree)
+	if (job->want_is_tree && !job->stands)
 		return fs_make_dirs(job->checkout->scanner->rootfd, job->path, 0777, err);
 	return 0;
 }

@@ -12,5 +12,5 @@ struct cursor {
 #define CURSOR_INIT(root) { .fd = -1, .rootfd = (root) }
 void cursor_release(struct cursor *);
 /* Returns the descriptor (O_PATH) of the path's directory, lent until the cursor moves; with `make`,
- * missing directories are made. -1 on error. */
+ * missing directories are made. Through no symlink below the root. -1 on error. */
 int cursor_enter(struct cursor *, const char *path, bool make, struct error *);

@@ -77,12 +77,14 @@ int parallel_run(const struct parallel *job, struct error *err)
 	pthread_t helpers[MAX_HELPERS];
 	sigset_t all, old;
 
-	/* Signals belong to the thread that called. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (n < want && pthread_create(&helpers[n], NULL, run_worker, &loop) == 0)
-		n++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (want) {
+		/* Signals belong to the thread that called. */
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &old);
+		while (n < want && pthread_create(&helpers[n], NULL, run_worker, &loop) == 0)
+			n++;
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+	}
 	run_worker(&loop);
 	while (n)
 		pthread_join(helpers[--n], NULL);

@@ -24,6 +24,10 @@ static int sync_data(struct store_batch *batch, struct error *err)
 
 	if (batch->staged > FEW)
 		return io_sync_fs(batch->staging.fd, batch->store->dir, err);
+	/* With all writing under way, the first sync commits the journal for all. */
+	for (size_t i = 0; i < batch->len; i++)
+		if (batch->objects[i].state == OBJECT_STAGED)
+			sync_file_range(batch->objects[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	for (size_t i = 0; i < batch->len; i++) {
 		const struct object *object = &batch->objects[i];
 		if (object->state == OBJECT_STAGED &&

@@ -72,7 +72,7 @@ static int look_at(struct scan *scan, struct cursor *cursor, size_t index, struc
 
 	if (locate(scan, cursor, e, &place, err) < 0)
 		return -1;
-	if (e->target && !scan_is_object_target(e->target))
+	if (e->target && !scan_is_object_link(scan, &place, e->target))
 		return tree_target_inside(e->path, e->target) ? 0 : refuse(scan, e, &place, err);
 	if (place_stat(&place, &st, err) < 0)
 		return -1;
@@ -199,16 +199,17 @@ static int scan_file(struct scan *scan, const char *object_target, struct conten
 /* --- the path itself --- */
 
 /* Returns the target when the path is a symlink to an object, else NULL. The caller frees. */
-static char *object_link(const struct scanner *s, const char *path)
+static char *object_link(const struct scan *scan)
 {
-	CLEANUP(cleanup_fd) int fd = fs_open_beneath(s->rootfd, path, O_PATH | O_NOFOLLOW, 0, NULL);
+	struct place place = { scan->topfd, scan->path, scan->path, "", FOLLOW_OBJECT };
+	CLEANUP(cleanup_fd) int fd = fs_open_beneath(scan->topfd, scan->path, O_PATH | O_NOFOLLOW, 0, NULL);
 	char target[TREE_MAX_PATH + 1];
 	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target) - 1);
 
 	if (len < 0)
 		return NULL;
 	target[len] = '\0';
-	return scan_is_object_target(target) ? xstrdup(target) : NULL;
+	return scan_is_object_link(scan, &place, target) ? xstrdup(target) : NULL;
 }
 
 static int odd_path(const struct scanner *s, const char *path, mode_t mode, struct content *ret, struct error *err)
@@ -223,14 +224,13 @@ static int odd_path(const struct scanner *s, const char *path, mode_t mode, stru
 	return 0;
 }
 
-static int scan_opened(struct scan *scan, struct content *ret, struct error *err)
+static int scan_opened(struct scan *scan, bool is_link, struct content *ret, struct error *err)
 {
 	const struct scanner *s = scan->scanner;
-	CLEANUP(cleanup_free) char *object = object_link(s, scan->path);
+	CLEANUP(cleanup_free) char *object = is_link ? object_link(scan) : NULL;
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct stat st;
 
-	scan->topfd = s->rootfd;
 	if (object)
 		return scan_file(scan, object, ret, err);
 	fd = fs_open_beneath(s->rootfd, scan->path, O_PATH, 0, s->odd ? NULL : err);
@@ -274,6 +274,7 @@ int scan_path(const struct scanner *s, const char *path, struct content *ret, st
 	struct scan scan = {
 		.scanner = s,
 		.path = path,
+		.topfd = s->rootfd,
 		.store = s->store ? s->store : s->batch ? batch_store(s->batch) : NULL,
 		.tree = &tree,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -287,7 +288,7 @@ int scan_path(const struct scanner *s, const char *path, struct content *ret, st
 	if (there == 0)
 		*ret = (struct content){ .kind = CONTENT_ABSENT };
 	if (there > 0 && !known_file(s, &st, ret))
-		r = scan_opened(&scan, ret, err);
+		r = scan_opened(&scan, S_ISLNK(st.st_mode), ret, err);
 	free(scan.todo);
 	if (r == 0 && ret_tree && scan.is_dir)
 		*ret_tree = tree;

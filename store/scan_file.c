@@ -17,18 +17,32 @@
 
 #define TRIES 3
 
-bool scan_is_object_target(const char *target)
+bool scan_is_object_target(const char *target, struct digest *ret)
 {
 	size_t len = strlen(target), tail = strlen("objects/") + OBJECT_PATH - 1;
 	const char *p = target + len - tail;
-	struct digest id;
 	char hex[DIGEST_HEX + 1];
 
 	if (len < tail || (len > tail && p[-1] != '/') || strncmp(p, "objects/", 8) != 0 || p[10] != '/')
 		return false;
 	memcpy(hex, p + 8, 2);
 	memcpy(hex + 2, p + 11, DIGEST_HEX - 2 + 1);
-	return digest_parse(hex, &id);
+	return digest_parse(hex, ret);
+}
+
+bool scan_is_object_link(const struct scan *scan, const struct place *place, const char *target)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	char full[FULL_NAME];
+	struct stat st, object;
+	struct digest id;
+
+	if (!scan_is_object_target(target, &id))
+		return false;
+	if (scan->store && fstatat(place->dirfd, place->name, &st, 0) == 0 && object_stat(scan->store, &id, &object))
+		return st.st_dev == object.st_dev && st.st_ino == object.st_ino;
+	fd = fs_open_beneath(scan->scanner->rootfd, place_full(place, full), O_PATH, 0, NULL);
+	return fd >= 0;
 }
 
 const char *place_full(const struct place *place, char buf[FULL_NAME])

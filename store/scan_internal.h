@@ -35,7 +35,9 @@ struct scan {
 };
 
 /* ".../objects/ab/62 hex digits" */
-bool scan_is_object_target(const char *target);
+bool scan_is_object_target(const char *target, struct digest *ret);
+/* A symlink to an object of this store or, when the store is not known, to one inside the project. */
+bool scan_is_object_link(const struct scan *, const struct place *, const char *target);
 const char *place_full(const struct place *, char buf[FULL_NAME]);
 /* Fails with "removed or replaced" where `sys` means that. */
 int place_gone(const struct place *, int sys, struct error *);

@@ -82,6 +82,17 @@ void tree_add(struct tree *tree, const char *path, enum entry_kind kind, const s
 	tree_append(tree, path, strlen(path), kind, id, size, target, target ? strlen(target) : 0);
 }
 
+/* Writing below .git or .mlops would be running somebody's hooks or changing somebody's facts. */
+static bool component_valid(const char *name, size_t len)
+{
+	static const char *const never[] = { "", ".", "..", ".git", ".mlops" };
+
+	for (size_t i = 0; i < ARRAY_LEN(never); i++)
+		if (strlen(never[i]) == len && !memcmp(never[i], name, len))
+			return false;
+	return true;
+}
+
 bool tree_path_valid(const char *path)
 {
 	const char *start = path;
@@ -89,7 +100,7 @@ bool tree_path_valid(const char *path)
 	for (;;) {
 		size_t len = strcspn(path, "/");
 
-		if (!len || (len == 1 && path[0] == '.') || (len == 2 && path[0] == '.' && path[1] == '.'))
+		if (!component_valid(path, len))
 			return false;
 		path += len;
 		if (!*path)
@@ -155,7 +166,7 @@ const char *tree_entry_fault(const struct tree *tree, size_t i)
 	size_t same = 0;
 
 	if (!tree_path_valid(path))
-		return "is not a clean path";
+		return "is not a path that a tree may hold";
 	if (entry->kind == ENTRY_LINK && !tree_target_inside(path, entry->target))
 		return "is a symlink that does not stay inside the directory";
 	if (!i)

@@ -17,7 +17,7 @@ struct store_batch;
 
 enum entry_kind { ENTRY_FILE = 'f', ENTRY_EXEC = 'x', ENTRY_LINK = 'l' };
 struct tree_entry {
-	char *path; /* clean, relative to the tree; lives as long as the tree */
+	char *path; /* clean, relative to the tree, never in .git or .mlops; lives as long as the tree */
 	char *target; /* of a symlink, else NULL; likewise */
 	struct digest id; /* of a file, else zero */
 	uint64_t size;

@@ -183,6 +183,45 @@ static void a_symlinked_path_is_followed_inside_the_project(void **state)
 	assert_text(scan("alias/a"), ABC);
 }
 
+static void only_symlinks_to_our_own_objects_are_files(void **state)
+{
+	static const char name[] = "objects/ba/7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+	struct scanner scanner = { .rootfd = rootfd };
+	char other[] = "/tmp/mlops-other-XXXXXX", target[256];
+	struct content content;
+	struct digest id;
+	int otherfd;
+
+	(void)state;
+	assert_int_equal(batch_open(store, &scanner.batch, &err), 0);
+	assert_int_equal(batch_add_bytes(scanner.batch, "abc", 3, &id, &err), 0);
+	assert_int_equal(batch_commit(scanner.batch, &err), 0);
+	batch_free(scanner.batch);
+	scanner.batch = NULL;
+	assert_int_equal(mkdirat(rootfd, "d", 0755), 0);
+	snprintf(target, sizeof(target), "../.mlops/%s", name);
+	assert_int_equal(symlinkat(target, rootfd, "d/ours"), 0);
+	content = scan("d");
+	assert_int_equal(content.files, 1);
+	assert_int_equal(content.size, 3);
+	scanner.store = store;
+	assert_int_equal(scan_with(&scanner, "d").size, 3);
+	assert_text(scan_with(&scanner, "d/ours"), ABC);
+	/* Another store's, or a file that only looks like one. */
+	assert_non_null(mkdtemp(other));
+	otherfd = open(other, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(fs_make_dirs(otherfd, "objects/ba", 0755, &err), 0);
+	assert_int_equal(io_replace_file(otherfd, name, "secret", 6, 0400, false, &err), 0);
+	snprintf(target, sizeof(target), "%s/%s", other, name);
+	assert_int_equal(symlinkat(target, rootfd, "d/theirs"), 0);
+	assert_refused("d", ERR_USAGE, "d/theirs");
+	assert_refused("d/theirs", ERR_USAGE, "d/theirs");
+	assert_int_equal(scan_path(&scanner, "d", &content, NULL, &err), -1);
+	assert_int_equal(scan_path(&scanner, "d/theirs", &content, NULL, &err), -1);
+	close(otherfd);
+	assert_int_equal(fs_remove_tree(AT_FDCWD, other, &err), 0);
+}
+
 static void with_a_batch_everything_is_stored(void **state)
 {
 	struct scanner scanner = { .rootfd = rootfd };
@@ -388,6 +427,7 @@ int main(void)
 		CASE(what_no_tree_holds_is_refused_by_name),
 		CASE(odd_things_can_be_listed_instead),
 		CASE(a_symlinked_path_is_followed_inside_the_project),
+		CASE(only_symlinks_to_our_own_objects_are_files),
 		CASE(with_a_batch_everything_is_stored),
 		CASE(the_cache_is_used_and_can_be_distrusted),
 		CASE(a_touched_big_file_is_hashed_but_not_stored_twice),

@@ -162,8 +162,9 @@ static int seal_paths(const char *const *paths, size_t n)
 static void unclean_paths_are_refused(void **state)
 {
 	static const char *const bad[] = { "",	  "/a",	  "a/",	  "a//b",  ".",	     "..",
-					   "./a", "a/.",  "../a", "a/..",  "a/../b", "a/./b" };
-	static const char *const good[] = { "...", ".a", "a\nb", "-", "a b", "\xff", "..a" };
+					   "./a", "a/.",  "../a", "a/..",  "a/../b", "a/./b",
+					   ".git/hooks/pre-commit", "a/.git", "a/.mlops/config.ini" };
+	static const char *const good[] = { "...", ".a", "a\nb", "-", "a b", "\xff", "..a", ".gitignore" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
