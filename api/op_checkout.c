@@ -276,7 +276,7 @@ static int open_project_in(struct job *j, struct error *err)
 	}
 	if (fs_make_dirs(top, subdir, 0777, err) < 0)
 		return -1;
-	j->tofd = fs_open_beneath(top, subdir, O_RDONLY | O_DIRECTORY, 0, err);
+	j->tofd = fs_open_direct(top, subdir, O_RDONLY | O_DIRECTORY, 0, err);
 	return j->tofd < 0 ? -1 : 0;
 }
 

@@ -19,12 +19,12 @@
 #include "base/strlist.h"
 
 /* One openat2 beneath rootfd; returns the fd or -errno. */
-static int open_beneath(int rootfd, const char *path, int flags, mode_t mode)
+static int open_resolved(int rootfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
 		.mode = flags & (O_CREAT | O_TMPFILE) & ~O_DIRECTORY ? mode : 0,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	long fd;
 
@@ -33,6 +33,17 @@ static int open_beneath(int rootfd, const char *path, int flags, mode_t mode)
 		fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
 	} while (fd < 0 && (errno == EAGAIN || errno == EINTR));
 	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_beneath(int rootfd, const char *path, int flags, mode_t mode)
+{
+	return open_resolved(rootfd, path, flags, mode, 0);
+}
+
+/* -ELOOP: there is a symlink on the way or at the end. */
+static int open_direct(int rootfd, const char *path, int flags, mode_t mode)
+{
+	return open_resolved(rootfd, path, flags, mode, RESOLVE_NO_SYMLINKS);
 }
 
 static int beneath_error(int sys, const char *path, struct error *err)
@@ -47,6 +58,44 @@ int fs_open_beneath(int rootfd, const char *path, int flags, mode_t mode, struct
 	int fd = open_beneath(rootfd, path, flags, mode);
 
 	return fd < 0 ? beneath_error(-fd, path, err) : fd;
+}
+
+/* Names the first symlink on the way of `path`. */
+static int symlink_error(int rootfd, const char *path, struct error *err)
+{
+	CLEANUP(cleanup_free) char *part = xstrdup(path);
+	char target[256];
+	ssize_t len = -1;
+
+	for (char *p = part; len < 0 && *p; p++) {
+		char was;
+
+		p += strcspn(p, "/");
+		was = *p;
+		*p = '\0';
+		len = readlinkat(rootfd, part, target, sizeof(target) - 1);
+		if (len >= 0 || !was)
+			break;
+		*p = was;
+	}
+	if (len < 0)
+		return error_sys(err, ELOOP, "cannot open %s", path);
+	target[len] = '\0';
+	error_set(err, ERR_CONFLICT, "%s is a symlink to %s: nothing is written or removed through a symlink", part,
+		  target);
+	return error_help(err, "use the path it leads to; or remove the symlink: rm %s", part);
+}
+
+static int direct_error(int rootfd, int sys, const char *path, struct error *err)
+{
+	return sys == ELOOP ? symlink_error(rootfd, path, err) : beneath_error(sys, path, err);
+}
+
+int fs_open_direct(int rootfd, const char *path, int flags, mode_t mode, struct error *err)
+{
+	int fd = open_direct(rootfd, path, flags, mode);
+
+	return fd < 0 ? direct_error(rootfd, -fd, path, err) : fd;
 }
 
 int fs_stat_beneath(int rootfd, const char *path, struct stat *ret, struct error *err)
@@ -65,23 +114,23 @@ int fs_stat_beneath(int rootfd, const char *path, struct stat *ret, struct error
 /* Opens the directory `path`, making it in `parent` when absent. */
 static int enter_dir(int rootfd, int parent, const char *path, mode_t mode, struct error *err)
 {
-	int fd = open_beneath(rootfd, path, O_PATH | O_DIRECTORY, 0);
+	int fd = open_direct(rootfd, path, O_PATH | O_DIRECTORY, 0);
 
 	if (fd == -ENOENT) {
 		if (io_mkdir(parent, path_base(path), mode, err) < 0)
 			return -1;
-		fd = open_beneath(rootfd, path, O_PATH | O_DIRECTORY, 0);
+		fd = open_direct(rootfd, path, O_PATH | O_DIRECTORY, 0);
 	}
 	if (fd == -ENOTDIR)
 		return error_set(err, ERR_CONFLICT, "%s is in the way: it is no directory", path);
-	return fd < 0 ? beneath_error(-fd, path, err) : fd;
+	return fd < 0 ? direct_error(rootfd, -fd, path, err) : fd;
 }
 
-/* Each prefix is opened from the root, so that a symlink on the way may point anywhere inside. */
+/* Each prefix is opened from the root, so that the kernel vouches for the whole of it. */
 static int make_dirs(int rootfd, char *path, mode_t mode, struct error *err)
 {
 	CLEANUP(cleanup_fd) int parent = -1;
-	int fd = open_beneath(rootfd, path, O_PATH | O_DIRECTORY, 0);
+	int fd = open_direct(rootfd, path, O_PATH | O_DIRECTORY, 0);
 
 	if (fd >= 0) {
 		close(fd);
@@ -153,6 +202,8 @@ static int remove_entry(int dirfd, const char *name, int flags, struct error *er
 	return sys ? error_sys(err, sys, "cannot remove %s", name) : 0;
 }
 
+static int remove_tree(int dirfd, const char *name, struct error *err);
+
 static int empty_dir(DIR *dir, struct error *err)
 {
 	struct dirent *de;
@@ -160,13 +211,13 @@ static int empty_dir(DIR *dir, struct error *err)
 	while ((errno = 0, de = readdir(dir))) {
 		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
 			continue;
-		if (fs_remove_tree(dirfd(dir), de->d_name, err) < 0)
+		if (remove_tree(dirfd(dir), de->d_name, err) < 0)
 			return -1;
 	}
 	return errno ? error_sys(err, errno, "cannot list a directory") : 0;
 }
 
-int fs_remove_tree(int dirfd, const char *name, struct error *err)
+static int remove_tree(int dirfd, const char *name, struct error *err)
 {
 	struct stat st;
 	DIR *dir;
@@ -189,6 +240,23 @@ int fs_remove_tree(int dirfd, const char *name, struct error *err)
 	if (r < 0)
 		return error_wrap(err, "%s", name);
 	return remove_entry(dirfd, name, AT_REMOVEDIR, err);
+}
+
+int fs_remove_tree(int dirfd, const char *path, struct error *err)
+{
+	const char *base = path_base(path);
+	CLEANUP(cleanup_free) char *dir = NULL;
+	CLEANUP(cleanup_fd) int parent = -1;
+
+	if (*path == '/' || base == path)
+		return remove_tree(dirfd, path, err);
+	dir = xstrndup(path, (size_t)(base - path) - 1);
+	parent = open_direct(dirfd, dir, O_PATH | O_DIRECTORY, 0);
+	if (parent == -ENOENT || parent == -ENOTDIR)
+		return 0;
+	if (parent < 0)
+		return direct_error(dirfd, -parent, dir, err);
+	return remove_tree(parent, base, err) < 0 ? error_wrap(err, "%s", dir) : 0;
 }
 
 /* 1 done to the end, 0 the kernel cannot do it between these two files, -1 error. */
@@ -249,13 +317,16 @@ int fs_copy_fd(int from, int to, const char *name, struct error *err)
 
 int fs_list_dir(int dirfd, const char *path, struct strlist *ret, struct error *err)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = *path == '/' ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
+				open_direct(dirfd, path, O_RDONLY | O_DIRECTORY, 0);
 	struct dirent *de;
 	int sys;
 	DIR *dir;
 
+	if (fd == -ELOOP)
+		return symlink_error(dirfd, path, err);
 	if (fd < 0)
-		return error_sys(err, errno, "cannot open directory %s", path);
+		return error_sys(err, *path == '/' ? errno : -fd, "cannot open directory %s", path);
 	dir = fdopendir(fd);
 	if (!dir) {
 		sys = errno;

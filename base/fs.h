@@ -24,17 +24,20 @@ bool path_match(const char *pattern, const char *path);
 bool path_is_pattern(const char *path); /* has '*', '?' or '[' */
 
 int fs_open_beneath(int rootfd, const char *path, int flags, mode_t mode, struct error *);
+/* The same through no symlink at all, ERR_CONFLICT naming it: for what is written or removed. A symlink that came
+ * with a clone could lead into .git/hooks or .mlops. */
+int fs_open_direct(int rootfd, const char *path, int flags, mode_t mode, struct error *);
 /* 1 there, 0 absent, -1 error; does not follow a final symlink. Intermediate symlinks may not leave. */
 int fs_stat_beneath(int rootfd, const char *path, struct stat *ret, struct error *);
-/* mkdir -p of the path's parents, or of the path itself. */
+/* mkdir -p of the path's parents, or of the path itself; through no symlink. */
 int fs_make_parents(int rootfd, const char *path, mode_t mode, struct error *);
 int fs_make_dirs(int rootfd, const char *path, mode_t mode, struct error *);
-/* Deletes a file, symlink or tree; absent is no error; never follows a symlink. Read-only
- * directories inside are made writable first. */
-int fs_remove_tree(int dirfd, const char *name, struct error *);
+/* Deletes a file, symlink or tree; absent is no error; follows no symlink, neither inside nor on the way of a
+ * relative path. Read-only directories inside are made writable first. */
+int fs_remove_tree(int dirfd, const char *path, struct error *);
 /* Bytes of one open file into another, by reflink, else copy_file_range, else read and write. */
 int fs_copy_fd(int from, int to, const char *name, struct error *);
-/* Sorted names in a directory without "." and "..". */
+/* Sorted names in a directory without "." and ".."; a relative path goes through no symlink. */
 struct strlist;
 int fs_list_dir(int dirfd, const char *path, struct strlist *ret, struct error *);
 /* "regular file", "directory", "FIFO", ... */

@@ -27,13 +27,13 @@ static bool exists(struct project *p, const char *path)
 	return fs_stat_beneath(p->rootfd, path, &st, NULL) > 0;
 }
 
-/* Opens the parent so that no symlink on the way leads outside. */
+/* Opens the parent; nothing is moved through a symlink. */
 static int open_parent(struct project *p, const char *path, struct error *err)
 {
 	const char *slash = strrchr(path, '/');
 	CLEANUP(cleanup_free) char *parent = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
 
-	return fs_open_beneath(p->rootfd, parent, O_RDONLY | O_DIRECTORY, 0, err);
+	return fs_open_direct(p->rootfd, parent, O_RDONLY | O_DIRECTORY, 0, err);
 }
 
 static int move(struct project *p, const char *from, const char *to, struct error *err)

@@ -50,7 +50,7 @@ static int open_parent(const struct restore *r, const char *path)
 
 	if (slash)
 		*slash = '\0';
-	return fs_open_beneath(r->tofd, slash ? dir : ".", O_RDONLY | O_DIRECTORY, 0, r->err);
+	return fs_open_direct(r->tofd, slash ? dir : ".", O_RDONLY | O_DIRECTORY, 0, r->err);
 }
 
 static int write_link(const struct restore *r, const char *path, const char *target)
@@ -84,8 +84,8 @@ static int create_file(const struct restore *r, const char *path, bool exec)
 {
 	if (fs_make_parents(r->tofd, path, 0777, r->err) < 0)
 		return -1;
-	return fs_open_beneath(r->tofd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
-			       exec ? 0777 : 0666, r->err);
+	return fs_open_direct(r->tofd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+			      exec ? 0777 : 0666, r->err);
 }
 
 /* The blob as a work tree has it: line endings by the commit's own .gitattributes. */

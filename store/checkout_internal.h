@@ -19,6 +19,7 @@ struct checkout_job {
 	size_t len, cap;
 	struct strlist odd; /* tree paths of what no tree holds and is in the way: FIFOs, ignored files, ... */
 	bool want_is_tree;
+	bool stands; /* a directory stood there before */
 	struct staging staging;
 	pthread_mutex_t mutex; /* one report at a time */
 	size_t writes;

@@ -185,7 +185,7 @@ static void stat_tells_absent_from_broken(void **state)
 	assert_true(S_ISLNK(st.st_mode));
 }
 
-static void directories_are_made_through_inner_symlinks_only(void **state)
+static void directories_are_made_through_no_symlink(void **state)
 {
 	struct stat st;
 
@@ -193,7 +193,12 @@ static void directories_are_made_through_inner_symlinks_only(void **state)
 	assert_int_equal(mkdirat(rootfd, "real", 0755), 0);
 	assert_int_equal(symlinkat("real", rootfd, "alias"), 0);
 	assert_int_equal(symlinkat("/tmp", rootfd, "out"), 0);
-	assert_int_equal(fs_make_parents(rootfd, "alias/a/b/file", 0755, &err), 0);
+	assert_int_equal(fs_make_parents(rootfd, "alias/a/file", 0755, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_string_equal(err.msg,
+			    "alias is a symlink to real: nothing is written or removed through a symlink");
+	assert_int_equal(fs_stat_beneath(rootfd, "real/a", &st, &err), 0);
+	assert_int_equal(fs_make_parents(rootfd, "real/a/b/file", 0755, &err), 0);
 	assert_int_equal(fs_stat_beneath(rootfd, "real/a/b", &st, &err), 1);
 	assert_int_equal(fs_stat_beneath(rootfd, "real/a/b/file", &st, &err), 0);
 	assert_int_equal(fs_make_dirs(rootfd, "x/y/z", 0755, &err), 0);
@@ -218,6 +223,30 @@ static void removing_a_tree_opens_closed_directories_and_follows_nothing(void **
 	assert_int_equal(fs_stat_beneath(rootfd, "tree", &st, &err), 0);
 	assert_int_equal(fs_stat_beneath(rootfd, "keep/precious", &st, &err), 1);
 	assert_int_equal(fs_remove_tree(rootfd, "tree", &err), 0);
+}
+
+static void removing_and_listing_follow_no_symlink_on_the_way(void **state)
+{
+	struct strlist names = STRLIST_INIT;
+	struct stat st;
+
+	(void)state;
+	put("home/photos/dear", "x");
+	assert_int_equal(mkdirat(rootfd, "in", 0755), 0);
+	assert_int_equal(symlinkat("../home", rootfd, "in/work"), 0);
+	assert_int_equal(fs_remove_tree(rootfd, "in/work/photos", &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_non_null(strstr(err.msg, "in/work is a symlink to ../home"));
+	assert_int_equal(fs_stat_beneath(rootfd, "home/photos/dear", &st, &err), 1);
+	assert_int_equal(fs_list_dir(rootfd, "in/work", &names, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_int_equal(fs_list_dir(rootfd, "in/work/photos", &names, &err), -1);
+	assert_int_equal(names.len, 0);
+	assert_int_equal(fs_open_direct(rootfd, "in/work/photos/dear", O_RDONLY, 0, &err), -1);
+	assert_int_equal(fs_remove_tree(rootfd, "in/work", &err), 0);
+	assert_int_equal(fs_remove_tree(rootfd, "absent/x", &err), 0);
+	assert_int_equal(fs_stat_beneath(rootfd, "home/photos/dear", &st, &err), 1);
+	assert_int_equal(fs_stat_beneath(rootfd, "in/work", &st, &err), 0);
 }
 
 static void copying_keeps_every_byte(void **state)
@@ -275,8 +304,9 @@ int main(void)
 		CASE(a_hostile_pattern_ends_soon),
 		CASE(opening_never_leaves_the_root),
 		CASE(stat_tells_absent_from_broken),
-		CASE(directories_are_made_through_inner_symlinks_only),
+		CASE(directories_are_made_through_no_symlink),
 		CASE(removing_a_tree_opens_closed_directories_and_follows_nothing),
+		CASE(removing_and_listing_follow_no_symlink_on_the_way),
 		CASE(copying_keeps_every_byte),
 		CASE(listing_is_sorted),
 	};
