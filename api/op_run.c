@@ -82,6 +82,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 {
 	struct loaded loaded CLEANUP(loaded_release) = { 0 };
 	const struct js *words = js_get(args, "args");
+	CLEANUP(cleanup_fd) int tree = -1;
 	const char *first = js_len(words) ? js_text(js_at(words, 0)) : NULL;
 	const char *file = first && ends_in_ini(first) ? first : NULL;
 	int64_t jobs = js_get_int(args, "jobs", 0);
@@ -112,8 +113,11 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		error_set(err, ERR_USAGE, "--only and --downstream need the name of a step");
 		r = error_help(err, "run: mlops dag, which lists them");
 	} else {
-		r = load(ctx->project, file, js_get(args, "param"), &loaded, err);
+		r = run_enter(ctx->project, &opt, &tree, err);
 	}
+	/* The tree is ours and whole: only now is what it holds worth planning. */
+	if (r == 0)
+		r = load(ctx->project, file, js_get(args, "param"), &loaded, err);
 	if (r == 0)
 		r = pipeline_run(ctx->project, loaded.plan, &opt, ret_result, err);
 	strlist_release(&opt.steps);

@@ -9,8 +9,9 @@
 #include "runners/runner.h"
 #include "store/scan.h"
 /*
- * Inside one run, shared by run.c (before and after), schedule.c (the event loop) and
- * facts.c (what becomes true). Only pipeline/ includes this.
+ * Inside one run, shared by run.c (before and after), schedule.c (the queue and the event
+ * loop), task.c (one step), finish.c (what it left), tools.c and facts.c (what becomes
+ * true). Only pipeline/ includes this.
  *
  * Threads: the loop's thread owns everything, except that a task in TASK_FINISHING or
  * TASK_RESTORING belongs to the worker it was handed to, and the project's database
@@ -61,11 +62,13 @@ struct task {
 	struct content *inputs;   /* by index of the node's inputs, as they were when it started */
 	struct content *outputs;  /* by index of the node's outputs */
 	struct metric_list metrics; /* of metrics= files */
-	size_t points_read;       /* bytes of $MLOPS_METRICS already recorded */
-	int points_line;
+	off_t points_read;        /* bytes of $MLOPS_METRICS already taken */
+	int points_line;          /* lines of it */
+	size_t points_bad;        /* lines that were no metric */
+	char *points_why;         /* the first of them */
 	bool inputs_changed, kept;
 	struct strlist notes;     /* made by a worker, shown by the loop */
-	struct error err;         /* why it failed */
+	struct error *err;        /* why it failed; its memory is not touched before it does */
 };
 
 enum fact_kind { FACT_RUN, FACT_START, FACT_POINTS, FACT_CACHED, FACT_END };
@@ -97,9 +100,10 @@ struct engine {
 	int64_t start_ms, start_mono_ms;
 	struct code_version code;
 	struct content deleted;   /* object that lists the files the code lacks */
-	struct js *tools;         /* program path -> {version, packages, packages_digest} */
+	struct js *tools;         /* program and PATH -> {version, packages, packages_digest} */
 
 	struct task *tasks;       /* by index of the node */
+	struct error *errors;     /* of the tasks */
 	struct task **ready;      /* in order of becoming ready */
 	size_t nready;
 	size_t total, done, todo; /* selected tasks; those not fresh at the first look */
@@ -125,22 +129,50 @@ void engine_emit(struct engine *, struct js *event); /* takes it */
 void engine_emit_run(struct engine *);
 void engine_note(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* schedule.c: runs every task of the engine to its end. */
-int schedule_run(struct engine *, struct error *);
+/* schedule.c */
+int schedule_run(struct engine *, struct error *); /* every task of the engine to its end */
+void schedule_pump(struct engine *);               /* starts what can start, ends what has ended */
+void schedule_done(struct task *, enum task_end);  /* lets the tasks below it go on */
+void schedule_fact(struct engine *, enum fact_kind, struct task *);
+
+/* task.c: one step, in the loop's thread. Each ends in schedule_done or in FACT_END. */
+extern const struct runner_events task_events;
+void task_start(struct task *);
+void task_restore(struct task *);
+void task_interrupt(struct task *, bool force);
+void task_finished(struct task *);               /* its FACT_END was committed */
+void task_emit(struct task *, const char *state);
+void task_emit_unfinished(struct task *, bool all); /* the start of an output line */
+bool task_succeeded(const struct task *);
+/* For the person who runs it; from the loop or from the worker that has the task. */
+void task_note(struct task *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Project path of a file through which the step reports. Caller frees. */
+char *task_file(const struct task *, const char *name);
+
+/* finish.c: on the worker that has the task. One struct finishing a group: inputs that several steps
+ * share are scanned once. */
+struct finishing {
+	struct scanner scanner;
+	struct strmap seen; /* input path -> struct content * */
+};
+void finishing_release(struct finishing *);
+/* Outputs, inputs and metrics of a step; what is wrong with them becomes its error. */
+void finish_step(struct finishing *, struct task *, struct metric_list *points);
+/* Appends the metrics of its metrics= files. */
+int finish_metrics(struct task *, struct metric_list *, struct error *);
+/* Appends what is new in its $MLOPS_METRICS; with `all`, to the end and with an unfinished last line. */
+void finish_read_points(struct task *, bool all, struct metric_list *);
+
+/* tools.c: adds to the step's record what is known of its program. On a worker. */
+void tools_add(struct task *);
 
 /*
  * facts.c: what a group of events makes true, off the loop's thread. Ended steps are
- * finished here: outputs hashed and stored, inputs looked at again, metrics read; then
- * one store commit and one database transaction for the whole group. A step that cannot be
- * finished fails alone, with its old outputs put back. An error of facts_commit itself means that nothing of
- * the group became true.
+ * finished here; then one store commit and one database transaction for the whole
+ * group. A step that cannot be finished fails alone, with its old outputs put back. An
+ * error of facts_commit itself means that nothing of the group became true.
  */
 int facts_commit(struct engine *, struct fact_list *, struct error *);
 /* The whole run: inputs, outputs and metrics of every selected step, its end and its event. */
 int facts_finish(struct engine *, enum run_status, struct error *);
-/* Reads what is new in the task's $MLOPS_METRICS; with `all`, also an unfinished last line. */
-int facts_read_points(struct task *, bool all, struct metric_list *ret, struct error *);
 void fact_list_release(struct fact_list *);
-
-/* Project paths of the files a step reports through. Caller frees. */
-char *task_file(const struct task *, const char *name);

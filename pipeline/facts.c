@@ -8,7 +8,6 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/process.h"
 #include "base/strbuf.h"
 #include "pipeline/engine.h"
 #include "pipeline/expand.h"
@@ -18,24 +17,11 @@
 #include "registry/artifacts.h"
 #include "registry/cache.h"
 #include "registry/events.h"
+#include "registry/keys.h"
 #include "registry/project.h"
 #include "store/store.h"
 
 #define SUMMARY_MAX (1u << 20)
-
-static const char *const end_names[] = {
-	"waiting", "fresh", "restored", "cached", "ok", "failed", "timeout", "killed", "blocked",
-};
-
-const char *task_end_name(enum task_end end)
-{
-	return end_names[end];
-}
-
-char *task_file(const struct task *t, const char *name)
-{
-	return xasprintf(".mlops/work/%s/%s/%s", t->engine->run, t->node->name, name);
-}
 
 void fact_list_release(struct fact_list *list)
 {
@@ -43,125 +29,6 @@ void fact_list_release(struct fact_list *list)
 		metric_list_release(&list->items[i].points);
 	free(list->items);
 	*list = (struct fact_list){ 0 };
-}
-
-/* ---- finishing a step: what it left on the disk ---- */
-
-/* One group's view: inputs that several steps share are scanned once. */
-struct finishing {
-	struct engine *e;
-	struct scanner scanner;
-	struct strmap seen; /* input path -> struct content * */
-};
-
-/* What the step left there is its failure; a disk or a store that fails is not. */
-static int refuse_output(struct task *t, const char *path)
-{
-	if (t->err.code != ERR_ENV && t->err.code != ERR_DAMAGED)
-		t->err.code = ERR_FAILED;
-	if (!t->err.help[0])
-		error_help(&t->err, "make the command write a file or a directory to %s", path);
-	return error_wrap(&t->err, "step %s: output %s", t->node->name, path);
-}
-
-static int finish_outputs(struct finishing *f, struct task *t)
-{
-	const struct plan_node *node = t->node;
-
-	t->outputs = xcalloc(node->noutputs, sizeof(*t->outputs));
-	for (size_t i = 0; i < node->noutputs; i++) {
-		const char *path = node->outputs[i].path;
-		if (scan_path(&f->scanner, path, &t->outputs[i], NULL, &t->err) < 0)
-			return refuse_output(t, path);
-		if (t->outputs[i].kind == CONTENT_ABSENT) {
-			error_set(&t->err, ERR_FAILED, "step %s ended well but did not write its output %s", node->name,
-				  path);
-			return error_help(&t->err, "make the command write %s, or correct out= of [step.%s]", path,
-					  node->step->name);
-		}
-		if (node->outputs[i].use == OUT_METRICS && t->outputs[i].kind == CONTENT_TREE)
-			return error_set(&t->err, ERR_FAILED, "step %s: metrics file %s is a directory", node->name, path);
-	}
-	return 0;
-}
-
-/* Inputs are stored here, after the step, so that what it read can be brought back. One that is not
- * what it was at the start makes the result true only once: it is kept, but never reused. */
-static int finish_inputs(struct finishing *f, struct task *t)
-{
-	for (size_t i = 0; i < t->node->inputs.len; i++) {
-		const char *path = t->node->inputs.items[i];
-		struct content *now = strmap_get(&f->seen, path);
-		if (!now) {
-			now = xcalloc(1, sizeof(*now));
-			strmap_set(&f->seen, path, now);
-			if (scan_path(&f->scanner, path, now, NULL, &t->err) < 0)
-				return error_wrap(&t->err, "step %s: input %s", t->node->name, path);
-		}
-		if (content_equal(now, &t->inputs[i]))
-			continue;
-		t->inputs_changed = true;
-		js_set_bool(t->record, "inputs_changed", true);
-		strlist_push_owned(&t->notes, xasprintf("step %s: input %s changed while it ran: its result is kept, but "
-							"will not be reused",
-							t->node->name, path));
-	}
-	return 0;
-}
-
-static int read_metrics(struct project *p, const struct plan_node *node, struct metric_list *ret, struct error *err)
-{
-	for (size_t i = 0; i < node->noutputs; i++) {
-		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-		const char *path = node->outputs[i].path;
-		if (node->outputs[i].use != OUT_METRICS)
-			continue;
-		if (io_read_file(p->rootfd, path, RESULTS_MAX_BYTES, &text, err) < 0 ||
-		    results_parse_metrics(text.buf, text.len, path, ret, err) < 0) {
-			if (err)
-				err->code = ERR_FAILED;
-			return error_wrap(err, "step %s", node->name);
-		}
-	}
-	return 0;
-}
-
-int facts_read_points(struct task *t, bool all, struct metric_list *ret, struct error *err)
-{
-	CLEANUP(cleanup_free) char *path = task_file(t, "metrics.jsonl");
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	const char *from;
-	struct stat st;
-	size_t used;
-
-	if (fs_stat_beneath(t->engine->project->rootfd, path, &st, NULL) <= 0 ||
-	    (size_t)st.st_size <= t->points_read)
-		return 0;
-	if (io_read_file(t->engine->project->rootfd, path, 1u << 30, &text, err) < 0)
-		return -1;
-	if (text.len <= t->points_read)
-		return 0;
-	if (all && text.buf[text.len - 1] != '\n')
-		strbuf_putc(&text, '\n');
-	from = text.buf + t->points_read;
-	if (results_parse_lines(from, text.len - t->points_read, "$MLOPS_METRICS", t->points_line + 1, ret, &used, err) < 0)
-		return -1;
-	for (size_t i = 0; i < used; i++)
-		t->points_line += from[i] == '\n';
-	t->points_read += used;
-	return 0;
-}
-
-static void finish_step(struct finishing *f, struct fact *fact)
-{
-	struct task *t = fact->task;
-	struct error err;
-
-	if (facts_read_points(t, true, &fact->points, &err) < 0)
-		strlist_push_owned(&t->notes, xasprintf("step %s: %s; the rest of it was not recorded", t->node->name, err.msg));
-	if (t->err.code || finish_outputs(f, t) < 0 || finish_inputs(f, t) < 0)
-		return;
-	read_metrics(f->e->project, t->node, &t->metrics, &t->err);
 }
 
 /* ---- writing facts ---- */
@@ -183,12 +50,13 @@ struct param_sink {
 	int status;
 };
 
+/* A name that MLflow does not allow was noted when the run began. */
 static void record_param(void *ctx, const char *key, const struct js *value)
 {
 	struct param_sink *sink = ctx;
 	CLEANUP(cleanup_free) char *text = param_text(value);
 
-	if (sink->status == 0)
+	if (sink->status == 0 && key_check("param", key, NULL) == 0)
 		sink->status = run_log_param(sink->db, sink->run, key, text, sink->err);
 }
 
@@ -245,7 +113,8 @@ static int record_run_row(struct engine *e, struct error *err)
 	return sink.status;
 }
 
-static int record_attempt(struct task *t, const char *state, const char *run, struct error *err)
+/* Before it ended, the loop's thread may be writing what came of it. */
+static int record_attempt(struct task *t, const char *state, const char *run, bool ended, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf record = STRBUF_INIT;
 	struct attempt row = {
@@ -255,17 +124,21 @@ static int record_attempt(struct task *t, const char *state, const char *run, st
 		.number = 1,
 		.state = state,
 		.key = t->look->key,
-		.exit_code = t->exit.cause == CAUSE_EXIT && t->end_ms ? t->exit.code : -1,
-		.signal = t->exit.signal,
+		.exit_code = -1,
 		.start_ms = t->start_ms,
-		.end_ms = t->end_ms,
-		.user_us = t->exit.user_us,
-		.system_us = t->exit.system_us,
-		.max_rss = t->exit.max_rss,
 		.source = t->look->source[0] && !run ? t->look->source : NULL,
-		.reason = t->err.code ? t->err.msg : t->reason,
+		.reason = t->reason,
 	};
 
+	if (ended) {
+		row.exit_code = t->exit.cause == CAUSE_EXIT ? t->exit.code : -1;
+		row.signal = t->exit.signal;
+		row.end_ms = t->end_ms;
+		row.user_us = t->exit.user_us;
+		row.system_us = t->exit.system_us;
+		row.max_rss = t->exit.max_rss;
+		row.reason = t->err->code ? t->err->msg : t->reason;
+	}
 	if (t->record)
 		js_dump(t->record, JS_COMPACT, &record);
 	row.record = t->record ? record.buf : NULL;
@@ -289,7 +162,7 @@ static int record_start(struct task *t, struct error *err)
 	    run_create(e->db, &row, err) < 0)
 		return -1;
 	pipeline_each_param(t->node->params, record_param, &sink);
-	return sink.status < 0 ? -1 : record_attempt(t, "running", t->run, err);
+	return sink.status < 0 ? -1 : record_attempt(t, "running", t->run, false, err);
 }
 
 static const char *const uses[] = { [OUT_DATA] = "out", [OUT_METRICS] = "metrics", [OUT_PLOTS] = "plots" };
@@ -351,19 +224,22 @@ static int record_summary(struct task *t, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = task_file(t, "summary.md");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	struct error why;
 	struct stat st;
 
 	if (fs_stat_beneath(t->engine->project->rootfd, path, &st, NULL) <= 0)
 		return 0;
-	if (io_read_file(t->engine->project->rootfd, path, SUMMARY_MAX, &text, NULL) < 0)
+	if (io_read_file(t->engine->project->rootfd, path, SUMMARY_MAX, &text, &why) < 0) {
+		task_note(t, "its summary was not recorded: %s", why.msg);
 		return 0;
+	}
 	return tag(t->engine, t->run, "mlflow.note.content", text.buf, err);
 }
 
 static int record_end(struct task *t, const struct metric_list *points, struct error *err)
 {
 	struct engine *e = t->engine;
-	bool ok = !t->err.code;
+	bool ok = !t->err->code;
 	const char *state = ok ? "ok" : t->timed_out ? "timeout" : t->interrupted ? "killed" : "failed";
 	enum run_status status = ok ? RUN_FINISHED : t->interrupted ? RUN_KILLED : RUN_FAILED;
 
@@ -373,61 +249,12 @@ static int record_end(struct task *t, const struct metric_list *points, struct e
 		   record_contents(t, t->run, err) < 0 || record_versions(t, err) < 0 ||
 		   record_cache(t, err) < 0 || record_summary(t, err) < 0))
 		return -1;
-	if (record_attempt(t, state, t->run, err) < 0)
+	if (record_attempt(t, state, t->run, true, err) < 0)
 		return -1;
 	return run_finish(e->db, t->run, status, t->end_ms, err);
 }
 
-/* ---- the environment of the run: code and tools ---- */
-
-static void python_packages(struct js *tool, const char *program, const char *root)
-{
-	static const char script[] =
-		"import sys,os\n"
-		"print(sys.version.split()[0])\n"
-		"print(*sorted({n[:-10] for p in sys.path if os.path.isdir(p) for n in os.listdir(p)"
-		" if n.endswith('.dist-info')}|{n[:-9] for p in sys.path if os.path.isdir(p)"
-		" for n in os.listdir(p) if n.endswith('.egg-info')}),sep='\\n')\n";
-	const char *argv[] = { program, "-c", script, NULL };
-	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
-	char hex[DIGEST_HEX + 1];
-	struct digest digest;
-	struct js *packages;
-	char *rest;
-
-	if (process_capture(argv, root, 10000, 1u << 20, &out, NULL) != 0 || !(rest = strchr(out.buf, '\n')))
-		return;
-	*rest++ = '\0';
-	js_set_str(tool, "version", out.buf);
-	digest_of(rest, strlen(rest), &digest);
-	js_set_str(tool, "packages_digest", digest_format(&digest, hex));
-	packages = js_array();
-	for (char *line = rest, *end; (end = strchr(line, '\n')); line = end + 1) {
-		*end = '\0';
-		if (*line)
-			js_push_str(packages, line);
-	}
-	js_set(tool, "packages", packages);
-}
-
-/* Version and packages of an interpreter, asked once a run; the whole stands in the first step's
- * record that used it, the digest in all. */
-static void add_tools(struct task *t)
-{
-	struct engine *e = t->engine;
-	const char *path = js_get_str(js_get(t->record, "program"), "path");
-	struct js *tool;
-
-	if (!path || strncmp(path_base(path), "python", 6) != 0 || js_get(t->record, "python"))
-		return;
-	tool = js_get(e->tools, path);
-	if (!tool) {
-		tool = js_object();
-		js_set(e->tools, path, tool);
-		python_packages(tool, path, e->project->root);
-	}
-	js_set(t->record, "python", js_ref(tool));
-}
+/* ---- one group ---- */
 
 /* Without a code version the run is worth recording all the same; the note says what is missing. */
 static void add_code(struct engine *e, struct store_batch *batch)
@@ -446,8 +273,6 @@ static void add_code(struct engine *e, struct store_batch *batch)
 		e->deleted = (struct content){ CONTENT_FILE, e->deleted.id, len, 1 };
 }
 
-/* ---- one group ---- */
-
 static int record_fact(struct engine *e, const struct fact *fact, struct error *err)
 {
 	switch (fact->kind) {
@@ -458,7 +283,7 @@ static int record_fact(struct engine *e, const struct fact *fact, struct error *
 	case FACT_POINTS:
 		return record_points(e->db, fact->task->run, &fact->points, clock_wall_ms(), err);
 	case FACT_CACHED:
-		return record_attempt(fact->task, "cached", NULL, err);
+		return record_attempt(fact->task, "cached", NULL, false, err);
 	case FACT_END:
 		return record_end(fact->task, &fact->points, err);
 	}
@@ -483,28 +308,21 @@ static void settle(struct engine *e, struct task *t)
 {
 	struct error err;
 
-	if (t->err.code ? stepdir_reject(e->project, e->run, t->node->name, &t->kept, &err) < 0 :
+	if (t->err->code ? stepdir_reject(e->project, e->run, t->node->name, &t->kept, &err) < 0 :
 			  stepdir_accept(e->project, e->run, t->node->name, &t->notes, &err) < 0)
-		strlist_push_owned(&t->notes, xasprintf("step %s: %s", t->node->name, err.msg));
+		task_note(t, "%s", err.msg);
 }
 
 static void fail_group(struct fact_list *group, const struct error *why)
 {
 	for (size_t i = 0; i < group->len; i++)
-		if (group->items[i].kind == FACT_END && !group->items[i].task->err.code)
-			group->items[i].task->err = *why;
-}
-
-static void release_finishing(struct finishing *f)
-{
-	for (size_t i = 0; i < f->seen.len; i++)
-		free(f->seen.entries[i].value);
-	strmap_release(&f->seen);
+		if (group->items[i].kind == FACT_END && !group->items[i].task->err->code)
+			*group->items[i].task->err = *why;
 }
 
 static void gather(struct engine *e, struct store_batch *batch, struct fact_list *group)
 {
-	struct finishing f CLEANUP(release_finishing) = { .e = e, .scanner = e->scanner };
+	struct finishing f CLEANUP(finishing_release) = { .scanner = e->scanner };
 
 	f.scanner.batch = batch;
 	for (size_t i = 0; i < group->len; i++) {
@@ -512,9 +330,9 @@ static void gather(struct engine *e, struct store_batch *batch, struct fact_list
 		if (fact->kind == FACT_RUN)
 			add_code(e, batch);
 		if (fact->kind == FACT_START)
-			add_tools(fact->task);
+			tools_add(fact->task);
 		if (fact->kind == FACT_END)
-			finish_step(&f, fact);
+			finish_step(&f, fact->task, &fact->points);
 	}
 }
 
@@ -559,9 +377,9 @@ static int record_run_metrics(struct engine *e, int64_t now, struct error *err)
 
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
-		if (!t->node || t->end < END_FRESH || t->end > END_OK)
+		if (!task_succeeded(t))
 			continue;
-		if (t->end != END_OK && read_metrics(e->project, t->node, &t->metrics, NULL) < 0)
+		if (t->end != END_OK && finish_metrics(t, &t->metrics, NULL) < 0)
 			continue;
 		for (size_t k = 0; k < t->metrics.len; k++) {
 			void *before = strmap_get(&owners, t->metrics.items[k].key);
@@ -570,7 +388,7 @@ static int record_run_metrics(struct engine *e, int64_t now, struct error *err)
 	}
 	for (size_t i = 0; r == 0 && i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
-		for (size_t k = 0; t->node && r == 0 && k < t->metrics.len; k++) {
+		for (size_t k = 0; task_succeeded(t) && r == 0 && k < t->metrics.len; k++) {
 			const char *key = t->metrics.items[k].key;
 			CLEANUP(cleanup_free) char *full = xasprintf("%s.%s", t->node->name, key);
 			bool both = strmap_get(&owners, key) == &shared;
@@ -584,7 +402,7 @@ static int record_run_contents(struct engine *e, struct error *err)
 {
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
-		if (!t->node || t->end < END_FRESH || t->end > END_OK)
+		if (!task_succeeded(t))
 			continue;
 		if (!t->inputs) {
 			t->inputs = xcalloc(t->node->inputs.len, sizeof(*t->inputs));

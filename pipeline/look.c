@@ -182,7 +182,7 @@ static int hash_program(struct looker *l, const char *path, struct content *ret,
 	return 0;
 }
 
-static const char *path_of(const struct strlist *env)
+const char *look_path(const struct strlist *env)
 {
 	for (size_t i = 0; i < env->len; i++)
 		if (!strncmp(env->items[i], "PATH=", 5))
@@ -206,7 +206,7 @@ static void name_in_project(const struct looker *l, struct key_program *program)
 static int program_of(struct looker *l, const struct plan_node *node, const struct key_program **ret,
 		      struct error *err)
 {
-	const char *path = path_of(&node->env);
+	const char *path = look_path(&node->env);
 	CLEANUP(cleanup_free) char *id = xasprintf("%s\n%s", node->argv.items[0], path ? path : "");
 	struct key_program *program = strmap_get(&l->programs, id);
 
@@ -246,7 +246,7 @@ static int facts_of(struct looker *l, struct plan_node *node, struct key_facts *
 		error_set(err, ERR_ENV, "step %s: program %s was not found", node->name, node->argv.items[0]);
 		error_where(err, l->plan->pipeline->file, node->step->cmd.at.line, node->step->cmd.at.column);
 		return error_help(err, "install it, or correct cmd= (searched in PATH=%s)",
-				  path_of(&node->env) ? path_of(&node->env) : "");
+				  look_path(&node->env) ? look_path(&node->env) : "");
 	}
 	*ret = (struct key_facts){
 		.node = node, .program = program, .platform = l->platform, .inputs = *inputs, .ninputs = node->inputs.len,

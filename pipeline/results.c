@@ -139,25 +139,27 @@ static int parse_line(const char *text, size_t len, const char *name, int line, 
 		error_set(err, ERR_USAGE, "%s line %d: \"key\" or a numeric \"value\" is missing", name, line);
 		return error_help(err, "%s", example);
 	}
+	if (js_get_int(point, "timestamp", 0) < 0)
+		return error_set(err, ERR_USAGE, "%s line %d: \"timestamp\" is negative", name, line);
 	push(list, key, value, js_get_int(point, "step", 0), js_get_int(point, "timestamp", 0));
 	return 0;
 }
 
-int results_parse_lines(const char *text, size_t len, const char *name, int line, struct metric_list *list,
-			size_t *ret_used, struct error *err)
+size_t results_parse_lines(const char *text, size_t len, const char *name, int line, struct metric_list *list,
+			   size_t *ret_used, struct error *err)
 {
 	const char *at = text, *end;
+	size_t bad = 0;
 
-	while ((end = memchr(at, '\n', len - (size_t)(at - text)))) {
+	for (; (end = memchr(at, '\n', len - (size_t)(at - text))); line++) {
 		const char *start = at;
 		size_t n = (size_t)(end - at);
 		at = end + 1;
 		while (n && (start[n - 1] == '\r' || start[n - 1] == ' '))
 			n--;
-		if (n && parse_line(start, n, name, line, list, err) < 0)
-			return -1;
-		line++;
+		if (n && parse_line(start, n, name, line, list, bad ? NULL : err) < 0)
+			bad++;
 	}
 	*ret_used = (size_t)(at - text);
-	return 0;
+	return bad;
 }

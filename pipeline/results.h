@@ -28,7 +28,7 @@ void metric_list_release(struct metric_list *);
 
 /* Appends. `name` is what errors call the text. */
 int results_parse_metrics(const char *text, size_t len, const char *name, struct metric_list *, struct error *);
-/* Appends the metrics of whole lines; *ret_used is how many bytes those lines had. A line that is no
- * such object is ERR_USAGE with its number, counted from first_line. */
-int results_parse_lines(const char *text, size_t len, const char *name, int first_line, struct metric_list *,
-			size_t *ret_used, struct error *);
+/* Appends the metrics of whole lines; *ret_used is how many bytes those lines had. Returns how many lines
+ * were no such object; they are left out, and *err tells of the first by its number, counted from first_line. */
+size_t results_parse_lines(const char *text, size_t len, const char *name, int first_line, struct metric_list *,
+			   size_t *ret_used, struct error *err);

@@ -17,6 +17,7 @@
 #include "pipeline/grammar.h"
 #include "pipeline/stepdir.h"
 #include "pipeline/steplog.h"
+#include "registry/keys.h"
 #include "registry/project.h"
 
 void engine_emit(struct engine *e, struct js *event)
@@ -48,80 +49,6 @@ void engine_note(struct engine *e, const char *fmt, ...)
 	emit_note(e->opt, text.buf);
 }
 
-/* ---- recovery ---- */
-
-struct recovery {
-	struct project *project;
-	struct db *db;
-	char run[256];          /* whose attempts are loaded */
-	struct js *attempts;
-};
-
-static int was_accepted(void *ctx, const char *run, const char *step)
-{
-	struct recovery *r = ctx;
-
-	if (strcmp(r->run, run) != 0) {
-		js_free(r->attempts);
-		r->attempts = NULL;
-		snprintf(r->run, sizeof(r->run), "%s", run);
-		if (attempts_list(r->db, run, &r->attempts, NULL) < 0)
-			r->attempts = NULL;
-	}
-	for (size_t i = 0; i < js_len(r->attempts); i++) {
-		const struct js *attempt = js_at(r->attempts, i);
-		const char *name = js_get_str(attempt, "step"), *state = js_get_str(attempt, "state");
-		if (name && state && !strcmp(name, step) && !strcmp(state, "ok"))
-			return 1;
-	}
-	return 0;
-}
-
-/* A run marked RUNNING whose lock is free has lost its executor. */
-static int end_orphan(void *ctx, const char *id)
-{
-	struct recovery *r = ctx;
-	CLEANUP(cleanup_js) struct js *run = NULL;
-	CLEANUP(cleanup_fd) int lock = -1;
-	const char *parent;
-	char name[320];
-
-	if (run_load(r->db, id, &run, NULL) < 0)
-		return 0;
-	parent = js_get_str(run, "parent");
-	snprintf(name, sizeof(name), "run-%s", parent ? parent : id);
-	lock = lock_take(r->project->locksfd, name, LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, NULL);
-	if (lock < 0)
-		return 0;
-	unlinkat(r->project->locksfd, name, 0);
-	return run_finish(r->db, id, RUN_KILLED, clock_wall_ms(), NULL);
-}
-
-static bool dir_is_empty(struct project *p, const char *name)
-{
-	CLEANUP(cleanup_fd) int fd = openat(p->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-
-	/* A directory without subdirectories has two links on the file systems we know; others say 1. */
-	return fd < 0 || (fstat(fd, &st) == 0 && st.st_nlink == 2);
-}
-
-int run_recover(struct project *p, struct strlist *notes, struct error *err)
-{
-	struct recovery r = { .project = p };
-	int status;
-
-	if (dir_is_empty(p, "work"))
-		return 0;
-	if (project_db(p, &r.db, err) < 0)
-		return -1;
-	status = stepdir_recover(p, was_accepted, &r, notes, err);
-	js_free(r.attempts);
-	if (status == 0 && run_each_running(r.db, end_orphan, &r, err) < 0)
-		return -1;
-	return status;
-}
-
 /* ---- the result ---- */
 
 static void count_ends(const struct engine *e, size_t counts[END_BLOCKED + 1])
@@ -148,8 +75,8 @@ static struct js *step_result(const struct task *t, bool dry)
 		js_set_int(step, "duration_ms", t->duration_ms);
 	if (t->exit.max_rss)
 		js_set_int(step, "max_rss", t->exit.max_rss);
-	if (t->err.code)
-		js_set_str(step, "error", t->err.msg);
+	if (t->err->code)
+		js_set_str(step, "error", t->err->msg);
 	return step;
 }
 
@@ -166,8 +93,8 @@ static struct js *failure_result(const struct engine *e)
 
 	js_set_str(failure, "step", t->node->name);
 	js_set_str(failure, "cause", t->timed_out ? "timeout" : t->run[0] ? causes[t->exit.cause] : "start");
-	js_set_str(failure, "message", t->err.msg);
-	js_set_str(failure, "help", t->err.help[0] ? t->err.help : NULL);
+	js_set_str(failure, "message", t->err->msg);
+	js_set_str(failure, "help", t->err->help[0] ? t->err->help : NULL);
 	js_set_int(failure, "exit_code", t->exit.code);
 	js_set_int(failure, "signal", t->exit.signal);
 	for (size_t i = 0; i < t->tail.len; i++)
@@ -225,6 +152,7 @@ static struct js *make_result(const struct engine *e, const char *status)
 static void task_release(struct task *t)
 {
 	free(t->reason);
+	free(t->points_why);
 	js_free(t->record);
 	strlist_release(&t->tail);
 	strlist_release(&t->notes);
@@ -247,6 +175,7 @@ static void engine_release(struct engine *e)
 	js_free(e->tools);
 	fact_list_release(&e->queue);
 	free(e->tasks);
+	free(e->errors);
 	free(e->ready);
 	if (e->run_lock >= 0) {
 		char name[48];
@@ -259,11 +188,13 @@ static void engine_release(struct engine *e)
 static void make_tasks(struct engine *e)
 {
 	e->tasks = xcalloc(e->plan->len, sizeof(*e->tasks));
+	e->errors = xcalloc(e->plan->len, sizeof(*e->errors));
 	e->ready = xcalloc(e->plan->len, sizeof(struct task *));
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct plan_node *node = &e->plan->nodes[i];
 		struct task *t = &e->tasks[i];
 		t->engine = e;
+		t->err = &e->errors[i];
 		t->unseen[RUNNER_STDOUT] = t->unseen[RUNNER_STDERR] = (struct strbuf)STRBUF_INIT;
 		if (!node->selected)
 			continue;
@@ -303,6 +234,15 @@ void engine_emit_run(struct engine *e)
 	js_set_int(event, "total", (int64_t)e->total);
 	js_set_int(event, "todo", (int64_t)e->todo);
 	engine_emit(e, event);
+}
+
+static void check_param(void *ctx, const char *key, const struct js *value)
+{
+	struct error err;
+
+	(void)value;
+	if (key_check("param", key, &err) < 0)
+		engine_note(ctx, "%s; it is not recorded", err.msg);
 }
 
 static int open_engine(struct engine *e, struct error *err)
@@ -356,8 +296,8 @@ static int fail_run(const struct engine *e, struct error *err)
 		return error_help(err, "run: mlops run");
 	}
 	if (err)
-		*err = e->failure->err;
-	if (e->failure->run[0] && e->failure->exit.cause != CAUSE_START && !e->failure->err.help[0])
+		*err = *e->failure->err;
+	if (e->failure->run[0] && e->failure->exit.cause != CAUSE_START && !e->failure->err->help[0])
 		error_help(err, "run: mlops logs %.8s %s", e->run, e->failure->node->name);
 	return -1;
 }
@@ -373,7 +313,7 @@ static int execute(struct engine *e, const char **ret_status, struct error *err)
 	status = r == 0 ? RUN_FINISHED : e->interrupts ? RUN_KILLED : RUN_FAILED;
 	*ret_status = run_status_name(status);
 	if (e->recorded && facts_finish(e, status, r == 0 ? err : NULL) < 0)
-		r = -1;
+		return -1; /* the work directory stays: recovery ends the run */
 	if (look_save(e->looker, r == 0 ? err : NULL) < 0)
 		r = -1;
 	ignore_outputs(e);
@@ -405,28 +345,36 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 		for (size_t i = 0; i < e->plan->len; i++)
 			e->tasks[i].end = END_NONE;
 		engine_emit_run(e);
+		pipeline_each_param(e->plan->pipeline->params, check_param, e);
 		r = execute(e, &status, err);
 	}
 	*ret_result = make_result(e, status);
 	return r;
 }
 
-static int take_tree(struct engine *e, struct error *err)
+int run_enter(struct project *p, const struct run_options *opt, int *ret_tree, struct error *err)
 {
-	const struct run_options *opt = e->opt;
-	int fd = lock_take(e->project->locksfd, LOCK_TREE, LOCK_EXCLUSIVE, opt->no_wait ? LOCK_TRY : LOCK_WAIT, waiting,
-			   (void *)opt, err);
+	struct strlist notes CLEANUP(strlist_release) = STRLIST_INIT;
+	CLEANUP(cleanup_fd) int tree = -1;
 
-	if (fd < 0 && opt->no_wait && err && err->code == ERR_CONFLICT)
+	*ret_tree = -1;
+	if (opt->dry)
+		return 0;
+	tree = lock_take(p->locksfd, LOCK_TREE, LOCK_EXCLUSIVE, opt->no_wait ? LOCK_TRY : LOCK_WAIT, waiting, (void *)opt,
+			 err);
+	if (tree < 0 && opt->no_wait && err && err->code == ERR_CONFLICT)
 		error_wrap(err, "another mlops works in this tree");
-	return fd;
+	if (tree < 0 || run_recover(p, &notes, err) < 0)
+		return -1;
+	for (size_t i = 0; i < notes.len; i++)
+		emit_note(opt, notes.items[i]);
+	*ret_tree = steal_fd(&tree);
+	return 0;
 }
 
 int pipeline_run(struct project *p, struct plan *plan, const struct run_options *opt, struct js **ret_result,
 		 struct error *err)
 {
-	struct strlist notes CLEANUP(strlist_release) = STRLIST_INIT;
-	CLEANUP(cleanup_fd) int tree = -1;
 	struct engine e = {
 		.project = p,
 		.plan = plan,
@@ -440,13 +388,6 @@ int pipeline_run(struct project *p, struct plan *plan, const struct run_options 
 	clock_uuid(e.run);
 	if (plan_select(plan, &opt->steps, opt->select, err) < 0)
 		return -1;
-	if (!opt->dry) {
-		tree = take_tree(&e, err);
-		if (tree < 0 || run_recover(p, &notes, err) < 0)
-			return -1;
-	}
-	for (size_t i = 0; i < notes.len; i++)
-		emit_note(opt, notes.items[i]);
 	for (size_t i = 0; i < plan->len; i++)
 		for (size_t k = 0; k < plan->nodes[i].leftovers.len; k++)
 			engine_note(&e, "step %s ignores %s: it was made by a step that is no more", plan->nodes[i].name,

@@ -54,6 +54,8 @@ int look_node(struct looker *, struct plan_node *, const struct step_look **ret,
 void look_accept(struct looker *, struct plan_node *, const struct content *outputs, bool reusable);
 /* key_record of a node whose key is known. Owned by the caller. */
 struct js *look_record(struct looker *, struct plan_node *);
+/* The PATH a step's program is searched in: of its environment, else ours. Lent. */
+const char *look_path(const struct strlist *env);
 /* Content of an input as it was looked at; NULL when it was not. Lent. */
 const struct content *look_input(struct looker *, const char *path);
 /* Whether what stands at the node's output is kept nowhere else. */
@@ -84,6 +86,9 @@ struct run_options {
 	void (*emit)(void *ctx, const struct js *event);
 	void *ctx;
 };
+/* Before a run: takes the work tree (waiting, or not with no_wait) and finishes what a killed run left. The
+ * plan must be made after it. *ret_tree is the lock, to be closed after the run; -1 with dry, which takes none. */
+int run_enter(struct project *, const struct run_options *, int *ret_tree, struct error *);
 /* Returns 0 when all selected steps are up to date at the end, also when nothing ran. A failed step is
  * ERR_FAILED; *ret_result (owned) is set whenever the run got as far as planning:
  * {run_id|null, status, steps: [{name, state, reason, key, duration_ms, ...}], ran, cached, restored, fresh, failed, blocked,

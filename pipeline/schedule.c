@@ -2,52 +2,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/clock.h"
-#include "base/fs.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "base/strbuf.h"
 #include "pipeline/engine.h"
-#include "pipeline/expand.h"
 #include "pipeline/grammar.h"
-#include "pipeline/stepdir.h"
-#include "pipeline/steplog.h"
 #include "registry/project.h"
-#include "store/checkout.h"
 
-#define GRACE_MS  10000 /* from TERM to KILL */
 #define COMMIT_MS 20    /* how long a fact may wait for company */
 #define TICK_MS   100
 #define POINTS_MS 1000
-#define UNSEEN_MAX (64u << 10) /* bytes of a line that has not ended */
-
-static void pump(struct engine *);
-static void queue_fact(struct engine *, enum fact_kind, struct task *);
-
-/* ---- one task's story, as events ---- */
-
-static void emit_task(struct task *t, const char *state)
-{
-	struct engine *e = t->engine;
-	struct js *event;
-
-	if (!e->opt->emit)
-		return;
-	event = js_object();
-	js_set_str(event, "event", "step");
-	js_set_str(event, "step", t->node->name);
-	js_set_str(event, "state", state);
-	js_set_str(event, "reason", t->reason);
-	js_set_int(event, "done", (int64_t)e->done);
-	js_set_int(event, "total", (int64_t)e->total);
-	if (t->phase == TASK_DONE && t->start_ms)
-		js_set_int(event, "duration_ms", t->duration_ms);
-	if (t->err.code)
-		js_set_str(event, "error", t->err.msg);
-	engine_emit(e, event);
-}
 
 static void make_ready(struct task *t)
 {
@@ -55,12 +19,7 @@ static void make_ready(struct task *t)
 	t->engine->ready[t->engine->nready++] = t;
 }
 
-static bool succeeded(const struct task *t)
-{
-	return t->end >= END_FRESH && t->end <= END_OK;
-}
-
-static void task_done(struct task *t, enum task_end end)
+void schedule_done(struct task *t, enum task_end end)
 {
 	struct engine *e = t->engine;
 
@@ -72,14 +31,14 @@ static void task_done(struct task *t, enum task_end end)
 			e->failure = t;
 		e->stopping |= !e->opt->keep_going;
 	}
-	emit_task(t, task_end_name(end));
+	task_emit(t, task_end_name(end));
 	for (size_t i = 0; i < t->node->nfeeds; i++) {
 		struct task *down = t->node->feeds[i]->user;
 		if (!down || down->phase != TASK_WAITING)
 			continue;
-		if (!succeeded(t))
+		if (!task_succeeded(t))
 			down->blocked_by = t;
-		if (!succeeded(t) || --down->waits == 0)
+		if (!task_succeeded(t) || --down->waits == 0)
 			make_ready(down);
 	}
 }
@@ -92,27 +51,6 @@ static void commit_work(void *ctx)
 
 	error_clear(&e->commit_err);
 	facts_commit(e, &e->group, &e->commit_err);
-}
-
-static enum task_end end_of(const struct task *t)
-{
-	if (!t->err.code)
-		return END_OK;
-	if (t->timed_out)
-		return END_TIMEOUT;
-	return t->interrupted ? END_KILLED : END_FAILED;
-}
-
-static void task_finished(struct task *t)
-{
-	struct engine *e = t->engine;
-
-	e->finishing--;
-	for (size_t i = 0; i < t->notes.len; i++)
-		engine_note(e, "%s", t->notes.items[i]);
-	if (!t->err.code)
-		look_accept(e->looker, t->node, t->outputs, !t->inputs_changed);
-	task_done(t, end_of(t));
 }
 
 static void commit_done(void *ctx)
@@ -130,7 +68,7 @@ static void commit_done(void *ctx)
 			task_finished(e->group.items[i].task);
 	}
 	fact_list_release(&e->group);
-	pump(e);
+	schedule_pump(e);
 }
 
 static void commit_now(struct engine *e)
@@ -153,7 +91,7 @@ static void commit_timer_fired(void *ctx)
 	commit_now(e);
 }
 
-static void queue_fact(struct engine *e, enum fact_kind kind, struct task *t)
+void schedule_fact(struct engine *e, enum fact_kind kind, struct task *t)
 {
 	GROW(e->queue.items, e->queue.len, e->queue.cap);
 	e->queue.items[e->queue.len++] = (struct fact){ .kind = kind, .task = t };
@@ -175,341 +113,13 @@ static int record_run(struct engine *e, struct error *err)
 		return -1;
 	e->recorded = true;
 	engine_emit_run(e);
-	queue_fact(e, FACT_RUN, NULL);
+	schedule_fact(e, FACT_RUN, NULL);
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
 		if (t->node && (t->end == END_CACHED || t->end == END_RESTORED))
-			queue_fact(e, FACT_CACHED, t);
+			schedule_fact(e, FACT_CACHED, t);
 	}
 	return 0;
-}
-
-/* ---- running ---- */
-
-static const char *const inherited[] = {
-	"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH",
-	"CUDA_VISIBLE_DEVICES",
-};
-
-static bool declares(const struct strlist *env, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < env->len; i++)
-		if (!strncmp(env->items[i], name, n) && env->items[i][n] == '=')
-			return true;
-	return false;
-}
-
-static void add_file(const struct task *t, struct strlist *env, const char *variable, const char *file)
-{
-	CLEANUP(cleanup_free) char *path = task_file(t, file);
-
-	strlist_push_owned(env, xasprintf("%s=%s/%s", variable, t->engine->project->root, path));
-}
-
-/* ${run.id} stands literally in the key; here it becomes the run's id. */
-static char *with_run_id(const char *text, const char *run)
-{
-	static const char mark[] = "${run.id}";
-	struct strbuf out = STRBUF_INIT;
-	const char *at;
-
-	while ((at = strstr(text, mark))) {
-		strbuf_add(&out, text, (size_t)(at - text));
-		strbuf_puts(&out, run);
-		text = at + sizeof(mark) - 1;
-	}
-	strbuf_puts(&out, text);
-	return strbuf_detach(&out);
-}
-
-static void step_env(const struct task *t, struct strlist *env)
-{
-	const struct plan_node *node = t->node;
-
-	for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
-		const char *value = getenv(inherited[i]);
-		if (value && !declares(&node->env, inherited[i]))
-			strlist_push_owned(env, xasprintf("%s=%s", inherited[i], value));
-	}
-	strlist_push_owned(env, xasprintf("MLOPS_RUN_ID=%s", t->run));
-	strlist_push_owned(env, xasprintf("MLOPS_STEP=%s", node->name));
-	add_file(t, env, "MLOPS_PARAMS", "params.json");
-	add_file(t, env, "MLOPS_METRICS", "metrics.jsonl");
-	add_file(t, env, "MLOPS_SUMMARY", "summary.md");
-	for (void *it = js_iter(node->params); it; it = js_next(node->params, it)) {
-		CLEANUP(cleanup_free) char *name = param_env_name(js_iter_key(it));
-		CLEANUP(cleanup_free) char *value = param_text(js_iter_value(it));
-		strlist_push_owned(env, xasprintf("%s=%s", name, value));
-	}
-	for (size_t i = 0; i < node->env.len; i++)
-		strlist_push_owned(env, with_run_id(node->env.items[i], t->run));
-}
-
-static int start_command(struct task *t, struct error *err)
-{
-	struct engine *e = t->engine;
-	struct strlist argv CLEANUP(strlist_release) = STRLIST_INIT;
-	struct strlist env CLEANUP(strlist_release) = STRLIST_INIT;
-	CLEANUP(cleanup_free) char *name = xasprintf("%s-%s-1", e->run, t->node->name);
-
-	for (size_t i = 0; i < t->node->argv.len; i++)
-		strlist_push_owned(&argv, with_run_id(t->node->argv.items[i], t->run));
-	step_env(t, &env);
-	strlist_push_owned(&argv, NULL);
-	strlist_push_owned(&env, NULL);
-	struct runner_spec spec = {
-		.name = name,
-		.argv = (const char *const *)argv.items,
-		.env = (const char *const *)env.items,
-		.workdir = e->project->root,
-		.cpu = t->node->step->cpu,
-		.mem = t->node->step->mem,
-	};
-	return e->runner->ops->start(e->runner, &spec, t, err);
-}
-
-static int prepare_step(struct task *t, struct error *err)
-{
-	struct engine *e = t->engine;
-	CLEANUP(cleanup_free) char *params = task_file(t, "params.json");
-	CLEANUP(cleanup_free) bool *precious = xcalloc(t->node->noutputs, sizeof(*precious));
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
-	js_dump(t->node->params_file, JS_PRETTY, &text);
-	strbuf_putc(&text, '\n');
-	for (size_t i = 0; i < t->node->noutputs; i++)
-		precious[i] = look_is_precious(e->looker, t->node, i);
-	if (stepdir_begin(e->project, e->run, t->node, precious, err) < 0 ||
-	    io_replace_file(e->project->rootfd, params, text.buf, text.len, 0666, false, err) < 0)
-		return -1;
-	return steplog_open(e->project->dirfd, e->run, t->node->name, &t->log, err);
-}
-
-static void kill_task(struct task *t, int signo)
-{
-	t->engine->runner->ops->kill(t->engine->runner, t, signo);
-}
-
-static void grace_over(void *ctx)
-{
-	struct task *t = ctx;
-
-	t->timer = NULL;
-	kill_task(t, SIGKILL);
-}
-
-static void stop_task(struct task *t)
-{
-	loop_cancel(t->engine->loop, t->timer);
-	t->timer = loop_after(t->engine->loop, GRACE_MS, grace_over, t);
-	kill_task(t, SIGTERM);
-}
-
-static void timeout_fired(void *ctx)
-{
-	struct task *t = ctx;
-
-	t->timer = NULL;
-	t->timed_out = true;
-	stop_task(t);
-}
-
-/* From here the step's facts are one END in the next group, whatever it came to. */
-static void finish_task(struct task *t)
-{
-	struct engine *e = t->engine;
-
-	loop_cancel(e->loop, t->timer);
-	t->timer = NULL;
-	steplog_close(t->log, &t->tail);
-	t->log = NULL;
-	t->phase = TASK_FINISHING;
-	t->end_ms = clock_wall_ms();
-	t->duration_ms = clock_mono_ms() - t->start_mono_ms;
-	e->running--;
-	e->finishing++;
-	e->cpu_used -= t->node->step->cpu;
-	e->mem_used -= t->node->step->mem;
-	e->stopping |= t->err.code && !e->opt->keep_going;
-	queue_fact(e, FACT_END, t);
-}
-
-static void start_task(struct task *t)
-{
-	struct engine *e = t->engine;
-	struct error err;
-
-	t->start_ms = clock_wall_ms();
-	t->start_mono_ms = clock_mono_ms();
-	t->phase = TASK_RUNNING;
-	t->record = look_record(e->looker, t->node);
-	t->inputs = xcalloc(t->node->inputs.len, sizeof(*t->inputs));
-	for (size_t i = 0; i < t->node->inputs.len; i++)
-		t->inputs[i] = *look_input(e->looker, t->node->inputs.items[i]);
-	clock_uuid(t->run);
-	e->running++;
-	e->cpu_used += t->node->step->cpu;
-	e->mem_used += t->node->step->mem;
-	error_clear(&err);
-	queue_fact(e, FACT_START, t);
-	if (prepare_step(t, &err) < 0 || start_command(t, &err) < 0) {
-		t->err = err;
-		t->exit.cause = CAUSE_START;
-		finish_task(t);
-		return;
-	}
-	if (t->node->step->timeout_ms)
-		t->timer = loop_after(e->loop, t->node->step->timeout_ms, timeout_fired, t);
-}
-
-static void on_started(void *task, const char *handle)
-{
-	(void)handle;
-	emit_task(task, "running");
-}
-
-static void emit_output(struct task *t, enum runner_stream stream)
-{
-	struct strbuf *text = &t->unseen[stream];
-	struct js *event = js_object();
-
-	js_set_str(event, "event", "output");
-	js_set_str(event, "step", t->node->name);
-	js_set_str(event, "stream", stream == RUNNER_STDERR ? "stderr" : "stdout");
-	js_set(event, "text", js_strn(text->buf, text->len));
-	engine_emit(t->engine, event);
-	strbuf_clear(text);
-}
-
-/* A line that has not ended waits, unless it is a progress bar, which never ends before its work does. */
-static void emit_unfinished(struct task *t, bool all)
-{
-	for (enum runner_stream stream = RUNNER_STDOUT; stream <= RUNNER_STDERR; stream++) {
-		const struct strbuf *text = &t->unseen[stream];
-		if (text->len && (all || memchr(text->buf, '\r', text->len)))
-			emit_output(t, stream);
-	}
-}
-
-static void on_output(void *task, enum runner_stream stream, const char *data, size_t len)
-{
-	struct task *t = task;
-	struct strbuf *text = &t->unseen[stream];
-	const char *end = memrchr(data, '\n', len);
-	size_t whole = end ? (size_t)(end - data) : 0;
-
-	steplog_feed(t->log, stream == RUNNER_STDERR, data, len);
-	if (!t->engine->opt->emit)
-		return;
-	if (end) {
-		strbuf_add(text, data, whole);
-		emit_output(t, stream);
-		whole++;
-	}
-	strbuf_add(text, data + whole, len - whole);
-	if (text->len > UNSEEN_MAX)
-		emit_output(t, stream);
-}
-
-static const struct {
-	enum runner_cause cause;
-	enum error_code code;
-} cause_codes[] = {
-	{ CAUSE_OOM, ERR_ENV }, { CAUSE_START, ERR_ENV }, { CAUSE_LOST, ERR_ENV },
-};
-
-static void explain_exit(struct task *t, const struct runner_exit *exit)
-{
-	const char *name = t->node->name;
-	enum error_code code = ERR_FAILED;
-
-	for (size_t i = 0; i < ARRAY_LEN(cause_codes); i++)
-		if (cause_codes[i].cause == exit->cause)
-			code = cause_codes[i].code;
-	if (t->timed_out)
-		error_set(&t->err, ERR_FAILED, "step %s ran longer than its timeout", name);
-	else if (t->interrupted)
-		error_set(&t->err, ERR_INTERRUPTED, "step %s was interrupted", name);
-	else if (exit->cause == CAUSE_EXIT && exit->code)
-		error_set(&t->err, code, "step %s failed with exit status %d", name, exit->code);
-	else if (exit->cause == CAUSE_SIGNAL)
-		error_set(&t->err, code, "step %s was killed by signal %d (%s)", name, exit->signal,
-			  strsignal(exit->signal));
-	else if (exit->cause != CAUSE_EXIT)
-		error_set(&t->err, code, "step %s: %s", name, exit->message);
-	if (exit->cause == CAUSE_START)
-		error_help(&t->err, "correct cmd= of [step.%s], or make its program one that can run", t->node->step->name);
-}
-
-static void on_exited(void *task, const struct runner_exit *exit)
-{
-	struct task *t = task;
-
-	t->exit = *exit;
-	emit_unfinished(t, true);
-	explain_exit(t, exit);
-	if (steplog_error(t->log))
-		strlist_push_owned(&t->notes, xasprintf("step %s: the end of its log is lost: %s", t->node->name,
-							strerror(steplog_error(t->log))));
-	finish_task(t);
-	pump(t->engine);
-}
-
-/* ---- restoring ---- */
-
-static void restore_work(void *ctx)
-{
-	struct task *t = ctx;
-	struct engine *e = t->engine;
-	CLEANUP(cleanup_free) char *aside = xasprintf(".mlops/aside/%s", e->run);
-	struct checkout checkout = {
-		.store = e->store,
-		.scanner = &e->scanner,
-		.unknown = UNKNOWN_ASIDE,
-		.aside = aside,
-		.link = CHECKOUT_COPY,
-	};
-	struct checkout_result result = { 0 };
-
-	checkout_link_parse(settings_get(&e->project->settings, SETTING_CHECKOUT_LINK), &checkout.link, NULL);
-	for (size_t i = 0; i < t->node->noutputs; i++)
-		if (checkout_path(&checkout, t->node->outputs[i].path, &t->outputs[i], &result, &t->err) < 0)
-			return;
-	if (result.files_aside)
-		strlist_push_owned(&t->notes, xasprintf("step %s: %llu changed files were in the way and are kept in %s",
-							t->node->name, (unsigned long long)result.files_aside, aside));
-}
-
-static void restore_done(void *ctx)
-{
-	struct task *t = ctx;
-	struct engine *e = t->engine;
-
-	e->restoring--;
-	t->duration_ms = clock_mono_ms() - t->start_mono_ms;
-	for (size_t i = 0; i < t->notes.len; i++)
-		engine_note(e, "%s", t->notes.items[i]);
-	if (t->err.code) {
-		task_done(t, END_FAILED);
-	} else {
-		look_accept(e->looker, t->node, t->outputs, true);
-		task_done(t, t->look->source[0] ? END_CACHED : END_RESTORED);
-		if (e->recorded)
-			queue_fact(e, FACT_CACHED, t);
-	}
-	pump(e);
-}
-
-static void restore_task(struct task *t)
-{
-	t->phase = TASK_RESTORING;
-	t->start_ms = clock_wall_ms();
-	t->start_mono_ms = clock_mono_ms();
-	t->outputs = xmemdup(t->look->outputs, t->node->noutputs * sizeof(*t->outputs));
-	t->engine->restoring++;
-	loop_work(t->engine->loop, restore_work, restore_done, t);
 }
 
 /* ---- the queue ---- */
@@ -540,7 +150,7 @@ static void block(struct task *t)
 	free(t->reason);
 	t->reason = t->blocked_by ? xasprintf("%s did not succeed", t->blocked_by->node->name) :
 				    xstrdup("the run stopped before it");
-	task_done(t, END_BLOCKED);
+	schedule_done(t, END_BLOCKED);
 }
 
 /* What the disk, the lock and the cache say now decides; true when the task left the queue. */
@@ -553,28 +163,28 @@ static bool try_task(struct engine *e, struct task *t)
 	if (!t->reason || t->look->state == STEP_BLOCKED) {
 		free(t->reason);
 		t->reason = NULL;
-		if (look_node(e->looker, t->node, &t->look, &t->err) < 0) {
-			task_done(t, END_FAILED);
+		if (look_node(e->looker, t->node, &t->look, t->err) < 0) {
+			schedule_done(t, END_FAILED);
 			return true;
 		}
 		t->reason = reason_line(t->look);
 	}
 	switch (t->look->state) {
 	case STEP_FRESH:
-		task_done(t, END_FRESH);
+		schedule_done(t, END_FRESH);
 		return true;
 	case STEP_RESTORE:
-		restore_task(t);
+		task_restore(t);
 		return true;
 	default:
-		if (record_run(e, &t->err) < 0) {
-			e->fatal = t->err;
-			task_done(t, END_FAILED);
+		if (record_run(e, t->err) < 0) {
+			e->fatal = *t->err;
+			schedule_done(t, END_FAILED);
 			return true;
 		}
 		if (!e->written || !fits(e, t))
 			return false;
-		start_task(t);
+		task_start(t);
 		return true;
 	}
 }
@@ -599,7 +209,7 @@ static void start_ready(struct engine *e)
 	e->nready = kept;
 }
 
-static void pump(struct engine *e)
+void schedule_pump(struct engine *e)
 {
 	start_ready(e);
 	if (e->stopping)
@@ -616,23 +226,17 @@ static void pump(struct engine *e)
 static void on_interrupt(void *ctx, int signo)
 {
 	struct engine *e = ctx;
-	int force = e->interrupts++ > 0;
+	bool force = e->interrupts++ > 0;
 
 	e->interrupt_signal = signo;
 	e->stopping = true;
 	if (!force)
-		engine_note(e, "stopping: waiting up to %d s for running steps; once more to kill them", GRACE_MS / 1000);
+		engine_note(e, "stopping: running steps have 10 s to end; once more to kill them");
 	for (size_t i = 0; i < e->plan->len; i++) {
-		struct task *t = &e->tasks[i];
-		if (t->phase != TASK_RUNNING || !t->node)
-			continue;
-		t->interrupted = true;
-		if (force)
-			kill_task(t, SIGKILL);
-		else
-			stop_task(t);
+		if (e->tasks[i].phase == TASK_RUNNING)
+			task_interrupt(&e->tasks[i], force);
 	}
-	pump(e);
+	schedule_pump(e);
 }
 
 static void on_tick(void *ctx)
@@ -642,7 +246,7 @@ static void on_tick(void *ctx)
 
 	for (size_t i = 0; i < e->plan->len; i++)
 		if (e->tasks[i].phase == TASK_RUNNING)
-			emit_unfinished(&e->tasks[i], false);
+			task_emit_unfinished(&e->tasks[i], false);
 	js_set_str(event, "event", "tick");
 	engine_emit(e, event);
 	loop_after(e->loop, TICK_MS, on_tick, e);
@@ -656,10 +260,11 @@ static void on_points(void *ctx)
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
 		struct metric_list points = METRIC_LIST_INIT;
-		if (!t->node || t->phase != TASK_RUNNING)
+		if (t->phase != TASK_RUNNING)
 			continue;
-		if (facts_read_points(t, false, &points, NULL) == 0 && points.len) {
-			queue_fact(e, FACT_POINTS, t);
+		finish_read_points(t, false, &points);
+		if (points.len) {
+			schedule_fact(e, FACT_POINTS, t);
 			e->queue.items[e->queue.len - 1].points = points;
 		} else {
 			metric_list_release(&points);
@@ -670,7 +275,6 @@ static void on_points(void *ctx)
 
 int schedule_run(struct engine *e, struct error *err)
 {
-	static const struct runner_events events = { on_started, on_output, on_exited };
 	static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
 	const struct runner_ops *ops = e->opt->runner ? e->opt->runner : &runner_local;
 	int r;
@@ -678,7 +282,7 @@ int schedule_run(struct engine *e, struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(stops); i++)
 		if (loop_signal(e->loop, stops[i], on_interrupt, e, err) < 0)
 			return -1;
-	if (ops->open(e->loop, &events, e->opt->runner ? e->opt->runner_config : e->opt->spawner, &e->runner, err) < 0)
+	if (ops->open(e->loop, &task_events, e->opt->runner ? e->opt->runner_config : e->opt->spawner, &e->runner, err) < 0)
 		return -1;
 	if (e->opt->emit)
 		loop_after(e->loop, TICK_MS, on_tick, e);
@@ -686,7 +290,7 @@ int schedule_run(struct engine *e, struct error *err)
 	for (size_t i = 0; i < e->plan->len; i++)
 		if (e->tasks[i].node && !e->tasks[i].waits)
 			make_ready(&e->tasks[i]);
-	pump(e);
+	schedule_pump(e);
 	r = e->done < e->total || e->queue.len || e->committing ? loop_run(e->loop, err) : 0;
 	e->runner->ops->close(e->runner);
 	return r;

@@ -54,6 +54,26 @@ int attempt_store(struct db *db, const struct attempt *attempt, struct error *er
 	return write_end(db, store_attempt(db, attempt, err), err);
 }
 
+static int lose_attempts(struct db *db, const char *parent, int64_t end_ms, struct error *err)
+{
+	struct db_stmt *q;
+	int64_t row;
+
+	if (run_row(db, parent, &row, err) < 0)
+		return -1;
+	q = db_query(db, "UPDATE attempts SET state = 'lost', end_time = ?2 WHERE parent = ?1 AND state = 'running'");
+	db_bind(q, 1, row);
+	db_bind(q, 2, end_ms);
+	return db_run(q, err);
+}
+
+int attempts_lose(struct db *db, const char *parent, int64_t end_ms, struct error *err)
+{
+	if (db_begin(db, err) < 0)
+		return -1;
+	return write_end(db, lose_attempts(db, parent, end_ms, err), err);
+}
+
 /* A record is stored as the text it came as; what does not parse any more is damage. */
 static int read_record(struct db_stmt *q, int column, struct js **ret, struct error *err)
 {

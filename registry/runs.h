@@ -75,6 +75,8 @@ struct attempt {
 int attempt_store(struct db *, const struct attempt *, struct error *); /* insert or replace (parent, step, number) */
 /* Attempts of a pipeline run as a JSON array, in order of start. */
 int attempts_list(struct db *, const char *parent, struct js **ret, struct error *);
+/* Attempts of a pipeline run that were running when it was killed become "lost". */
+int attempts_lose(struct db *, const char *parent, int64_t end_ms, struct error *);
 /* The record of the newest attempt in state "ok" of a step, in runs of the experiment. NULL when there is none. */
 int attempt_last_record(struct db *, const char *experiment, const char *step, struct js **ret, struct error *);
 

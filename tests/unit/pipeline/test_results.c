@@ -78,17 +78,33 @@ static void lines_wait_for_their_end(void **state)
 
 static void a_bad_line_is_named_by_number(void **state)
 {
-	static const char *const bad[] = { "oops\n", "{\"key\": \"a\"}\n", "{\"value\": 1}\n", "[1]\n" };
+	static const char *const bad[] = { "oops\n", "{\"key\": \"a\"}\n", "{\"value\": 1}\n", "[1]\n",
+					   "{\"key\": \"a\", \"value\": 1, \"timestamp\": -1}\n" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct metric_list list = METRIC_LIST_INIT;
 		struct error err;
 		size_t used;
-		assert_int_equal(results_parse_lines(bad[i], strlen(bad[i]), "x", 41, &list, &used, &err), -1);
+		assert_int_equal(results_parse_lines(bad[i], strlen(bad[i]), "x", 41, &list, &used, &err), 1);
+		assert_int_equal(used, strlen(bad[i]));
 		assert_non_null(strstr(err.msg, "line 41"));
 		metric_list_release(&list);
 	}
+}
+
+static void good_lines_count_among_bad_ones(void **state)
+{
+	static const char text[] = "oops\n{\"key\": \"a\", \"value\": 1}\nagain\n{\"key\": \"b\", \"value\": 2}\n";
+	struct metric_list list = METRIC_LIST_INIT;
+	struct error err;
+	size_t used;
+
+	(void)state;
+	assert_int_equal(results_parse_lines(text, strlen(text), "x", 1, &list, &used, &err), 2);
+	assert_int_equal(list.len, 2);
+	assert_non_null(strstr(err.msg, "line 1"));
+	metric_list_release(&list);
 }
 
 int main(void)
@@ -99,6 +115,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_not_json_is_named),
 		cmocka_unit_test(lines_wait_for_their_end),
 		cmocka_unit_test(a_bad_line_is_named_by_number),
+		cmocka_unit_test(good_lines_count_among_bad_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
