@@ -58,8 +58,8 @@ class Bench:
         return float(words[0]), int(words[1])
 
     def several(self, *argvs, cwd, before=None):
-        """Medians of each command's seconds and the largest of its peaks; the commands take turns, so that
-        a slow minute of the machine meets all of them. cwd: one directory, or one a command."""
+        """Median of each command's seconds and the largest of its peaks. The commands take turns, so that a
+        slow minute of the machine meets all of them. cwd: one directory, or one a command."""
         cwds = cwd if isinstance(cwd, (list, tuple)) else [cwd] * len(argvs)
         samples = [[] for _ in argvs]
         for _ in range(self.args.times):

@@ -98,7 +98,7 @@ def against_dvc(bench, dvc):
 
 def main():
     dvc_option = {"default": "auto", "help": "a dvc program, auto, or none"}
-    with Bench(__doc__, dvc=dvc_option) as bench:
+    with Bench(__doc__, times=15, dvc=dvc_option) as bench:
         need("ninja", "ninja-build")
         against_ninja(bench, 1000, 20)
         against_ninja(bench, 10000, 150)
