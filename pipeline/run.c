@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "base/strbuf.h"
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
@@ -364,7 +365,7 @@ int run_enter(struct project *p, const struct run_options *opt, int *ret_tree, s
 			 err);
 	if (tree < 0 && opt->no_wait && err && err->code == ERR_CONFLICT)
 		error_wrap(err, "another mlops works in this tree");
-	if (tree < 0 || run_recover(p, &notes, err) < 0)
+	if (tree < 0 || (opt->spawner && spawner_hold(opt->spawner, tree, err) < 0) || run_recover(p, &notes, err) < 0)
 		return -1;
 	for (size_t i = 0; i < notes.len; i++)
 		emit_note(opt, notes.items[i]);

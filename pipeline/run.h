@@ -87,7 +87,8 @@ struct run_options {
 	void *ctx;
 };
 /* Before a run: takes the work tree (waiting, or not with no_wait) and finishes what a killed run left. The
- * plan must be made after it. *ret_tree is the lock, to be closed after the run; -1 with dry, which takes none. */
+ * plan must be made after it. *ret_tree is the lock, to be closed after the run; -1 with dry, which takes none.
+ * The spawner holds it too, until it ends: should we be killed, our dying steps may still write. */
 int run_enter(struct project *, const struct run_options *, int *ret_tree, struct error *);
 /* Returns 0 when all selected steps are up to date at the end, also when nothing ran. A failed step is
  * ERR_FAILED; *ret_result (owned) is set whenever the run got as far as planning:
