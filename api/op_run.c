@@ -124,17 +124,36 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 	return r;
 }
 
-/* The attempt of a step in the newest run, or NULL. Lent by *run. */
-static const struct js *last_attempt(struct project *p, const char *step, char run[33], struct js **attempts)
+/* The run that made what is in place, or, when nothing is, the step's part in the newest run: {run_id, state,
+ * reason}. NULL when there is neither. */
+static struct js *told_before(struct project *p, const char *step, const struct step_look *look)
 {
+	CLEANUP_JS struct js *attempts = NULL;
+	struct js *made = NULL;
 	struct db *db;
+	char run[33];
 
-	if (project_db(p, &db, NULL) < 0 || run_last(db, run, NULL) < 0 || attempts_list(db, run, attempts, NULL) < 0)
+	if (project_db(p, &db, NULL) < 0)
 		return NULL;
-	for (size_t i = 0; i < js_len(*attempts); i++) {
-		const char *name = js_get_str(js_at(*attempts, i), "step");
-		if (name && !strcmp(name, step))
-			return js_at(*attempts, i);
+	if (look->state == STEP_FRESH || look->state == STEP_RESTORE) {
+		if (attempt_of_key(db, &look->key, &made, NULL) == 0 && made) {
+			js_del(made, "record");
+			js_set_str(made, "state", "ok");
+		}
+		return made;
+	}
+	if (run_last(db, run, NULL) < 0 || attempts_list(db, run, &attempts, NULL) < 0)
+		return NULL;
+	for (size_t i = 0; i < js_len(attempts); i++) {
+		const struct js *attempt = js_at(attempts, i);
+		const char *name = js_get_str(attempt, "step");
+		if (!name || strcmp(name, step) != 0)
+			continue;
+		made = js_object();
+		js_set_str(made, "run_id", run);
+		js_set_str(made, "state", js_get_str(attempt, "state"));
+		js_set_str(made, "reason", js_get_str(attempt, "reason"));
+		return made;
 	}
 	return NULL;
 }
@@ -155,9 +174,8 @@ static int look_up_to(struct looker *looker, struct plan *plan, const struct pla
 
 static struct js *why_result(struct project *p, const char *step, const struct step_look *look)
 {
-	struct js *result = js_object(), *reasons = js_array(), *attempts = NULL;
-	char hex[DIGEST_HEX + 1], run[33];
-	const struct js *attempt = last_attempt(p, step, run, &attempts);
+	struct js *result = js_object(), *reasons = js_array(), *last = told_before(p, step, look);
+	char hex[DIGEST_HEX + 1];
 
 	for (size_t i = 0; i < look->reasons.len; i++)
 		js_push_str(reasons, look->reasons.items[i]);
@@ -167,14 +185,8 @@ static struct js *why_result(struct project *p, const char *step, const struct s
 	if (!digest_is_zero(&look->key))
 		js_set_str(result, "key", digest_format(&look->key, hex));
 	js_set_str(result, "source", look->source[0] ? look->source : NULL);
-	if (attempt) {
-		struct js *last = js_object();
-		js_set_str(last, "run_id", run);
-		js_set_str(last, "state", js_get_str(attempt, "state"));
-		js_set_str(last, "reason", js_get_str(attempt, "reason"));
+	if (last)
 		js_set(result, "last", last);
-	}
-	js_free(attempts);
 	return result;
 }
 

@@ -303,7 +303,7 @@ static const struct state_shown {
 static void on_step(struct live *live, const struct js *event)
 {
 	const char *name = js_get_str(event, "step"), *state = js_get_str(event, "state");
-	const char *told = js_get_str(event, "error"), *reason = js_get_str(event, "reason");
+	const char *told = js_get_str(event, "error"), *reason = js_get_str(event, "reason"), *last;
 	int64_t spent = js_get_int(event, "duration_ms", -1);
 	struct live_step *step;
 	char time[HUMAN];
@@ -325,11 +325,13 @@ static void on_step(struct live *live, const struct js *event)
 		if (strcmp(shown->state, state))
 			continue;
 		live->failed += shown->failed;
-		if (shown->why)
+		if (shown->why || (!told && live->mode == LIVE_SCREEN))
 			told = reason;
-		text = xasprintf("%s%s%s%s%s", name, spent >= 0 ? "  " : "",
+		/* What was only seen in the view stays: why it ran, and the last it said. */
+		last = live->mode == LIVE_SCREEN && !shown->failed ? step->last : NULL;
+		text = xasprintf("%s%s%s%s%s%s%s", name, spent >= 0 ? "  " : "",
 				 spent >= 0 ? human_duration(spent, time) : "", told ? "  " : "",
-				 told ? told : "");
+				 told ? told : "", last ? "  | " : "", last ? last : "");
 		say(live, shown->code, shown->word, text);
 	}
 }

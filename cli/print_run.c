@@ -297,7 +297,8 @@ static void print_attempts(struct print *p, const struct js *attempts)
 	table.indent = 2;
 	for (size_t i = 0; i < js_len(attempts); i++) {
 		const struct js *a = js_at(attempts, i);
-		const char *reason = js_get_str(a, "reason");
+		const char *error = js_get_str(js_get(a, "record"), "error");
+		const char *reason = error ? error : js_get_str(a, "reason");
 		int64_t cpu = js_get_int(a, "user_us", 0) + js_get_int(a, "system_us", 0);
 		int64_t rss = js_get_int(a, "max_rss", 0);
 		table_cell(&table, STYLE_NAME, "%s", js_get_str(a, "step"));

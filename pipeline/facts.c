@@ -137,7 +137,8 @@ static int record_attempt(struct task *t, const char *state, const char *run, bo
 		row.user_us = t->exit.user_us;
 		row.system_us = t->exit.system_us;
 		row.max_rss = t->exit.max_rss;
-		row.reason = t->err->code ? t->err->msg : t->reason;
+		if (t->err->code && t->record)
+			js_set_str(t->record, "error", t->err->msg);
 	}
 	if (t->record)
 		js_dump(t->record, JS_COMPACT, &record);

@@ -371,15 +371,30 @@ static void restore_from(struct looker *l, const struct plan_node *node, struct 
 		remember(l, node->outputs[i].path, &outputs[i]);
 }
 
-/* Why it must run, against the record of its last success here. */
-static int explain_stale(struct looker *l, struct plan_node *node, struct step_look *look, struct error *err)
+/* The record of the result that is in place, which mlops.lock names by its key; of a result that was made
+ * elsewhere, the step's last success here. */
+static int accepted_record(struct looker *l, const struct plan_node *node, const struct digest *accepted,
+			   struct js **ret, struct error *err)
+{
+	CLEANUP_JS struct js *attempt = NULL;
+	struct js *record;
+
+	if (looker_db(l, err) < 0 || (accepted && attempt_of_key(l->db, accepted, &attempt, err) < 0))
+		return -1;
+	record = js_get(attempt, "record");
+	if (!record)
+		return attempt_last_record(l->db, l->plan->pipeline->name, node->name, ret, err);
+	*ret = js_ref(record);
+	return 0;
+}
+
+static int explain_stale(struct looker *l, struct plan_node *node, const struct digest *accepted,
+			 struct step_look *look, struct error *err)
 {
 	CLEANUP_JS struct js *last = NULL;
 	CLEANUP_JS struct js *now = NULL;
 
-	if (looker_db(l, err) < 0)
-		return -1;
-	if (attempt_last_record(l->db, l->plan->pipeline->name, node->name, &last, err) < 0)
+	if (accepted_record(l, node, accepted, &last, err) < 0)
 		return -1;
 	if (!last) {
 		reason(look, xstrdup("never run here"));
@@ -394,12 +409,24 @@ static int explain_stale(struct looker *l, struct plan_node *node, struct step_l
 	return 0;
 }
 
+/* The pipeline's run is what people know; the cache knows the step's. */
+static char *cached_reason(struct looker *l, const struct step_look *look)
+{
+	CLEANUP_JS struct js *attempt = NULL;
+	const char *run = NULL;
+
+	if (attempt_of_key(l->db, &look->key, &attempt, NULL) == 0)
+		run = js_get_str(attempt, "run_id");
+	return xasprintf("result of run %.8s", run ? run : look->source);
+}
+
 static int judge(struct looker *l, struct plan_node *node, struct step_look *look, struct error *err)
 {
 	CLEANUP(cleanup_free) char *name = lock_name(l, node);
 	CLEANUP(cleanup_free) struct content *locked = NULL;
 	struct content *cached = NULL;
 	struct digest accepted;
+	bool locked_here;
 	int r;
 
 	look->state = STEP_STALE;
@@ -411,7 +438,8 @@ static int judge(struct looker *l, struct plan_node *node, struct step_look *loo
 		reason(look, xstrdup("forced"));
 		return 0;
 	}
-	if (lockfile_step(&l->lock, name, &accepted) && digest_equal(&accepted, &look->key)) {
+	locked_here = lockfile_step(&l->lock, name, &accepted);
+	if (locked_here && digest_equal(&accepted, &look->key)) {
 		r = outputs_as_locked(l, node, look, &locked, err);
 		if (r < 0)
 			return -1;
@@ -433,12 +461,12 @@ static int judge(struct looker *l, struct plan_node *node, struct step_look *loo
 		return -1;
 	if (r) {
 		if (!look->reasons.len)
-			reason(look, xasprintf("result of run %.8s", look->source));
+			reason(look, cached_reason(l, look));
 		restore_from(l, node, look, cached);
 		return 0;
 	}
 	look->source[0] = '\0';
-	return look->reasons.len ? 0 : explain_stale(l, node, look, err);
+	return look->reasons.len ? 0 : explain_stale(l, node, locked_here ? &accepted : NULL, look, err);
 }
 
 int look_node(struct looker *l, struct plan_node *node, const struct step_look **ret, struct error *err)

@@ -170,3 +170,26 @@ int attempt_last_record(struct db *db, const char *experiment, const char *step,
 	}
 	return read_record(q, 0, ret, err);
 }
+
+int attempt_of_key(struct db *db, const struct digest *key, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT p.run_id, a.reason, a.record FROM attempts a CROSS JOIN runs p ON p.id = a.parent"
+			 " WHERE a.key = ?1 AND a.state = 'ok' ORDER BY a.id DESC LIMIT 1");
+	struct js *record;
+	int r;
+
+	db_bind(q, 1, key);
+	*ret = NULL;
+	r = db_step(q, err);
+	if (r <= 0)
+		return r;
+	if (read_record(q, 2, &record, err) < 0)
+		return -1;
+	*ret = js_object();
+	js_set_str(*ret, "run_id", db_text(q, 0));
+	js_set_str(*ret, "reason", db_text(q, 1));
+	if (record)
+		js_set(*ret, "record", record);
+	return 0;
+}

@@ -75,6 +75,9 @@ struct attempt {
 int attempt_store(struct db *, const struct attempt *, struct error *); /* insert or replace (parent, step, number) */
 /* Attempts of a pipeline run as a JSON array, in order of start. */
 int attempts_list(struct db *, const char *parent, struct js **ret, struct error *);
+/* The newest attempt in state "ok" with this step key: {run_id (of the pipeline), reason, record}. NULL when there
+ * is none. */
+int attempt_of_key(struct db *, const struct digest *key, struct js **ret, struct error *);
 /* Attempts of a pipeline run that were running when it was killed become "lost". */
 int attempts_lose(struct db *, const char *parent, int64_t end_ms, struct error *);
 /* The record of the newest attempt in state "ok" of a step, in runs of the experiment. NULL when there is none. */

@@ -141,6 +141,7 @@ CREATE TABLE attempts (
 ) STRICT;
 
 CREATE INDEX attempts_by_step ON attempts (step);
+CREATE INDEX attempts_by_key ON attempts (key) WHERE state = 'ok';
 
 -- Step key -> what the step made. Successes only.
 CREATE TABLE cache (
