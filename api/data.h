@@ -10,6 +10,7 @@ struct lock_entry;
 struct op_context;
 struct store;
 struct store_batch;
+struct strmap;
 
 /* A path as the user typed it, also absolute when inside the project, as a project path. The
  * caller frees *ret. */
@@ -39,6 +40,9 @@ void data_unlock(struct data_locks *);
  */
 int data_inside(struct store *, const struct content *tree, const char *inside,
 		struct store_batch *, struct content *ret, struct error *);
+/* mend.c: puts back what the store lost and the work tree still has: reads every path that was ever
+ * recorded, and stores the objects whose hex digest `lost` has, and all of a lost tree. */
+int data_mend(struct op_context *, const struct strmap *lost, struct error *);
 /* The work tree has the content that mlops.lock names for this path, as data or output. */
 bool data_locked(struct op_context *, const char *path, struct content *ret);
 /* Sets `key` to content_format's text and leaves an absent one out. */

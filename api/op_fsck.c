@@ -2,7 +2,7 @@
 /*
  * fsck: every stored byte is hashed again, then every fact is asked whether the objects it
  * names are there. Damaged objects go to quarantine first, so what is left to name is what is
- * missing.
+ * missing. What still stands in the work tree with the same bytes is put back from there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +37,7 @@ struct fsck {
 	const char *database; /* "ok", or what is wrong */
 	struct error db_error;
 	int64_t facts;
+	size_t mended;
 };
 
 static void fsck_release(struct fsck *f)
@@ -197,6 +198,37 @@ static void check_database(struct fsck *f)
 		f->database = err->msg;
 }
 
+/* ---- mending ---- */
+
+static bool is_whole(struct fsck *f, const struct digest *id, const char *problem_was)
+{
+	CLEANUP(tree_release) struct tree tree = TREE_INIT;
+
+	if (!strcmp(problem_was, "unreadable") || !store_has(f->store, id))
+		return false;
+	return strcmp(problem_was, "incomplete") != 0 || tree_read(f->store, id, &tree, NULL) == 0;
+}
+
+/* Marks what the work tree could give back. */
+static int mend(struct fsck *f, struct error *err)
+{
+	if (!js_len(f->list))
+		return 0;
+	if (data_mend(f->ctx, &f->problems, err) < 0)
+		return -1;
+	for (size_t i = 0; i < js_len(f->list); i++) {
+		struct js *json = js_at(f->list, i);
+		struct digest id;
+
+		if (!digest_parse(js_get_str(json, "object"), &id) ||
+		    !is_whole(f, &id, js_get_str(json, "problem")))
+			continue;
+		js_set_bool(json, "mended", true);
+		f->mended++;
+	}
+	return 0;
+}
+
 /* ---- the verdict ---- */
 
 static struct js *fsck_result(struct fsck *f)
@@ -206,6 +238,7 @@ static struct js *fsck_result(struct fsck *f)
 	js_set_int(result, "objects", (int64_t)f->len);
 	js_set_int(result, "bytes", (int64_t)f->bytes);
 	js_set_int(result, "facts", f->facts);
+	js_set_int(result, "mended", (int64_t)f->mended);
 	js_set_str(result, "database", f->database);
 	js_set(result, "problems", steal(&f->list));
 	js_set(result, "foreign", steal(&f->foreign));
@@ -215,7 +248,7 @@ static struct js *fsck_result(struct fsck *f)
 
 static int verdict(struct fsck *f, struct error *err)
 {
-	size_t n = js_len(f->list);
+	size_t n = js_len(f->list) - f->mended;
 
 	if (f->db_error.code) {
 		if (err) {
@@ -226,20 +259,25 @@ static int verdict(struct fsck *f, struct error *err)
 			error_wrap(err, "%zu objects are damaged or missing, and the database", n);
 		return -1;
 	}
-	if (!n)
+	if (!js_len(f->list))
 		return 0;
+	if (!n) {
+		error_set(err, ERR_DAMAGED, "%zu object%s damaged or missing, and put back", f->mended,
+			  f->mended == 1 ? " was" : "s were");
+		return error_help(err, "nothing is lost; if it happens again, look at the disk's health");
+	}
 	error_set(err, ERR_DAMAGED, "%zu object%s damaged or missing", n, n == 1 ? " is" : "s are");
 	return error_help(
 		err,
-		"make outputs anew with: mlops run; put data back in its place and run: mlops add "
-		"PATH");
+		"put data back in its place and run: mlops add PATH; make outputs anew with: mlops run "
+		"--force STEP");
 }
 
 /*
- * store.fsck {} -> {objects, bytes, facts, database: "ok"|text, problems: [{object, problem:
- *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected}],
+ * store.fsck {} -> {objects, bytes, facts, mended, database: "ok"|text, problems: [{object, problem:
+ *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected, mended}],
  *     foreign[], notes[]}
- * ERR_DAMAGED, with the result, when anything is wrong.
+ * ERR_DAMAGED, with the result, when anything was wrong.
  */
 int op_fsck(struct op_context *ctx, const struct js *args, struct js **ret_result,
 	    struct error *err)
@@ -260,6 +298,8 @@ int op_fsck(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	    check_objects(&f, err) < 0)
 		return -1;
 	check_database(&f);
+	if (mend(&f, err) < 0)
+		return -1;
 	if (js_len(f.foreign))
 		js_push_str(f.notes, "some files in the store are no objects; nothing uses them");
 	r = verdict(&f, err);

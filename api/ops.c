@@ -203,8 +203,9 @@ const struct op ops[] = {
 		"Examples:\n"
 		"  mlops fsck\n"
 		"\n"
-		"Damaged objects are moved to .mlops/quarantine, so that they count as absent\n"
-		"and are made or fetched anew. Exit status 9: damage was found.\n" },
+		"Damaged objects are moved to .mlops/quarantine, so that they count as absent.\n"
+		"What a file of the work tree still holds is put back from there; for the rest it\n"
+		"says what to do. Exit status 9: damage was found, mended or not.\n" },
 	{ .name = "project.config", .command = "config", .method = "POST", .path = "/config",
 	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_config,
 	  .params = PARAMS(

@@ -470,8 +470,11 @@ static void put_problem(struct print *p, const struct js *item)
 	const struct js *list = js_get(item, "affects");
 	int64_t all = js_get_int(item, "affected", 0);
 
-	print_put(p, STYLE_BAD, "%s", js_get_str(item, "problem"));
-	print_put(p, STYLE_PLAIN, " object %.16s%s\n", js_get_str(item, "object"),
+	bool mended = js_get_bool(item, "mended");
+
+	print_put(p, mended ? STYLE_WARN : STYLE_BAD, "%s", js_get_str(item, "problem"));
+	print_put(p, STYLE_PLAIN, " object %.16s%s%s\n", js_get_str(item, "object"),
+		  mended ? ", put back from the work tree" : "",
 		  all ? ", needed by:" : ", needed by nothing");
 	for (size_t i = 0; i < js_len(list); i++) {
 		print_put(p, STYLE_PLAIN, "  ");
@@ -488,6 +491,7 @@ void print_fsck(struct print *p, const struct js *result)
 	const struct js *problems = js_get(result, "problems");
 	const char *database = js_get_str(result, "database");
 	bool db_ok = database && !strcmp(database, "ok");
+	bool bad = !db_ok || (int64_t)js_len(problems) > js_get_int(result, "mended", 0);
 	char text[HUMAN];
 
 	for (size_t i = 0; i < js_len(problems); i++)
@@ -499,7 +503,7 @@ void print_fsck(struct print *p, const struct js *result)
 		  human_bytes((uint64_t)js_get_int(result, "bytes", 0), text));
 	put_count(p, js_get_int(result, "facts", 0), "record", "records");
 	print_put(p, STYLE_PLAIN, " checked: ");
-	print_put(p, js_len(problems) || !db_ok ? STYLE_BAD : STYLE_GOOD, "%s\n",
-		  js_len(problems) || !db_ok ? "damage found" : "all good");
+	print_put(p, bad ? STYLE_BAD : STYLE_GOOD, "%s\n",
+		  bad ? "damage found" : js_len(problems) ? "damage found and mended" : "all good");
 	put_notes(p, result);
 }

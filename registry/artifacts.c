@@ -270,6 +270,19 @@ int artifact_each_content(struct db *db,
 	return r;
 }
 
+int artifact_each_path(struct db *db, int (*each)(void *ctx, const char *path), void *ctx,
+		       struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT name FROM artifacts UNION SELECT path FROM run_contents");
+	int r;
+
+	while ((r = db_step(q, err)) > 0)
+		if (each(ctx, db_text(q, 0)) < 0)
+			return -1;
+	return r;
+}
+
 int content_match(struct db *db, const char *hex, size_t max, struct content *ret,
 		  size_t *ret_found, struct error *err)
 {

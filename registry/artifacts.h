@@ -29,5 +29,7 @@ int artifact_versions(struct db *, const char *name, struct js **ret, struct err
  * facts: "data/raw@v3", "output model.pkl of run 0123abcd". `each` returns 0, or -1 with *err set to stop. */
 int artifact_each_content(struct db *, int (*each)(void *ctx, const struct content *, const char *what), void *ctx,
 			  struct error *);
+/* Each path that a version, an input or an output was recorded under, once. */
+int artifact_each_path(struct db *, int (*each)(void *ctx, const char *path), void *ctx, struct error *);
 /* At most `max` contents whose digest starts with these lower-case hex digits. */
 int content_match(struct db *, const char *hex, size_t max, struct content *ret, size_t *ret_found, struct error *);

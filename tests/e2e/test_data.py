@@ -156,18 +156,57 @@ def test_two_branches_merge_and_conflicts_are_settled(work, mlops, git):
     assert (work / "more.csv").read_text() == "b\n"
 
 
+def damage(project, data):
+    """Changes the stored bytes of `data`; the path of the object."""
+    digest = hashlib.sha256(data).hexdigest()
+    path = project / f".mlops/objects/{digest[:2]}/{digest[2:]}"
+    path.chmod(0o644)
+    path.write_bytes(b"x" + data[1:])
+    return path
+
+
 def test_fsck_finds_damage_and_what_it_affects(work, mlops):
     mlops("add", "data/raw.csv")
     assert mlops("fsck").status == 0
-    digest = hashlib.sha256(b"1\n2\n3\n").hexdigest()
-    path = work / f".mlops/objects/{digest[:2]}/{digest[2:]}"
-    path.chmod(0o644)
-    path.write_bytes(b"1\n2\n4\n")
+    path = damage(work, b"1\n2\n3\n")
+    (work / "data/raw.csv").write_text("edited\n")
     status, out, err = mlops("fsck")
-    assert status == 9 and "damaged" in out and "data/raw.csv" in out and "help:" in err
+    assert status == 9 and "damaged" in out and "data/raw.csv" in out and "mlops add" in err
     assert not path.exists() and list((work / ".mlops/quarantine").iterdir())
     assert mlops("fsck").status == 9  # now it is missing
+    (work / "data/raw.csv").write_text("1\n2\n3\n")
     assert mlops("add", "data/raw.csv").status == 0
+    assert mlops("fsck").status == 0
+
+
+def test_fsck_puts_back_what_the_work_tree_still_has(work, mlops):
+    (work / "set/deep").mkdir(parents=True)
+    (work / "set/deep/a").write_text("of a tree\n")
+    (work / "set/b").write_text("edited later\n")
+    mlops("add", "data/raw.csv", "set")
+    assert mlops("run").status == 0
+    (work / "set/b").write_text("never asked for\n")
+    paths = [damage(work, data) for data in (b"1\n2\n3\n", (work / "model.bin").read_bytes(),
+                                            (work / "train.py").read_bytes(), b"of a tree\n")]
+    objects = sorted(p.name for p in (work / ".mlops/objects").rglob("*") if p.is_file())
+    status, out, err = mlops("fsck")
+    assert status == 9 and out.count("put back from the work tree") == 4 and "4 objects were damaged" in err
+    assert all(path.exists() for path in paths)
+    assert objects == sorted(p.name for p in (work / ".mlops/objects").rglob("*") if p.is_file())
+    assert mlops("fsck").out.endswith("all good\n")
+
+
+def test_fsck_puts_back_a_tree_and_tells_how_to_make_an_output_anew(work, mlops):
+    (work / "set").mkdir()
+    (work / "set/a").write_text("a\n")
+    tree = json.loads(mlops("add", "--json", "set").out)["added"][0]["content"].split(":")[1]
+    (work / f".mlops/objects/{tree[:2]}/{tree[2:]}").unlink()
+    assert "put back" in mlops("fsck").out and mlops("fsck").status == 0
+    assert mlops("run").status == 0
+    damage(work, (work / "model.bin").read_bytes())
+    (work / "model.bin").unlink()
+    assert "mlops run --force" in mlops("fsck").err
+    assert mlops("run", "--force", "train").status == 0
     assert mlops("fsck").status == 0
 
 

@@ -605,10 +605,10 @@ static void fsck_names_what_damage_affects(void **state)
 	item = js_at(js_get(result, "problems"), 1);
 	assert_string_equal(js_get_str(item, "problem"), "missing");
 	assert_non_null(strstr(js_text(js_at(js_get(item, "affects"), 0)), "sub/b.csv"));
+	assert_int_equal(js_get_int(result, "mended", 0), 2);
 	js_free(result);
-	assert_false(there(&w, damaged));
-
-	js_free(done(&w, "data.add", "{'paths': ['data/raw', 'model.bin']}"));
+	assert_true(there(&w, damaged));
+	assert_true(there(&w, gone));
 	js_free(done(&w, "store.fsck", "{}"));
 	world_remove(&w);
 }
