@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "pipeline/parse_internal.h"
 #include "pipeline/plan.h"
 #include "registry/project.h"
 
@@ -205,6 +206,12 @@ int stepdir_end_run(struct project *p, const char *run, struct error *err)
 	return 0;
 }
 
+/* Only what stepdir_begin made is recovered: entries with other names are not ours to move or remove. */
+static bool is_run(const char *name)
+{
+	return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
+}
+
 static int recover_run(struct project *p, const char *run, int (*accepted)(void *, const char *, const char *),
 		       void *ctx, struct strlist *notes, struct error *err)
 {
@@ -216,7 +223,11 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 	for (size_t i = 0; i < steps.len; i++) {
 		const char *step = steps.items[i];
 		bool kept = false;
-		int yes = accepted(ctx, run, step);
+		int yes;
+
+		if (name_fault(step))
+			continue;
+		yes = accepted(ctx, run, step);
 		if (yes < 0)
 			return -1;
 		if (yes) {
@@ -244,7 +255,7 @@ int stepdir_recover(struct project *p, int (*accepted)(void *, const char *, con
 	if (fs_list_dir(p->rootfd, WORK, &runs, err) < 0)
 		return -1;
 	for (size_t i = 0; i < runs.len; i++)
-		if (recover_run(p, runs.items[i], accepted, ctx, notes, err) < 0)
+		if (is_run(runs.items[i]) && recover_run(p, runs.items[i], accepted, ctx, notes, err) < 0)
 			return error_wrap(err, "recover run %.8s", runs.items[i]);
 	return 0;
 }

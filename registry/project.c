@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "registry/home.h"
 #include "registry/schema.h"
 #include "store/ignore.h"
 #include "store/statcache.h"
@@ -72,13 +73,13 @@ static int foreign_home(const char *home, uid_t owner, struct error *err)
 static int open_home(const char *dir, int *ret_fd, struct error *err)
 {
 	CLEANUP(cleanup_free) char *home = path_join(dir, HOME);
-	CLEANUP(cleanup_fd) int fd = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(cleanup_fd) int fd = open(home, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int sys = errno;
 	struct stat st;
 
 	if (fd < 0 && sys == ENOENT)
 		return 0;
-	if (stat(home, &st) < 0)
+	if (lstat(home, &st) < 0)
 		return error_sys(err, errno, "cannot open %s", home);
 	if (!S_ISDIR(st.st_mode)) {
 		error_set(err, ERR_CONFLICT, "%s is a %s, not a directory", home,
@@ -131,6 +132,21 @@ static char *prefix_of(const char *root, const char *start)
 	return xstrdup(*rest == '/' ? rest + 1 : rest);
 }
 
+/* A symlink here would have runs written, and their leftovers removed, somewhere else. */
+static int check_parts(const char *root, int dirfd, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		struct stat st;
+
+		if (fstatat(dirfd, folders[i], &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode))
+			continue;
+		error_set(err, ERR_CONFLICT, "%s/" HOME "/%s is a %s, not a directory", root, folders[i],
+			  fs_kind_name(st.st_mode));
+		return error_help(err, "move it away, then run: mlops init");
+	}
+	return 0;
+}
+
 static int open_parts(struct project *p, struct error *err)
 {
 	CLEANUP(cleanup_free) char *config = path_join(p->root, HOME "/config.ini");
@@ -160,7 +176,8 @@ int project_open(const char *start, struct project **ret, struct error *err)
 		goto fail;
 	p->prefix = prefix_of(p->root, from);
 	p->actor = find_actor();
-	if (open_parts(p, err) < 0)
+	if (home_check_origin(p->root, p->dirfd, err) < 0 || check_parts(p->root, p->dirfd, err) < 0 ||
+	    open_parts(p, err) < 0)
 		goto fail;
 	*ret = p;
 	return 0;
@@ -254,6 +271,7 @@ int project_create(const char *dir, bool *ret_made, struct error *err)
 	home = path_join(root, HOME);
 	there = open_home(root, &dirfd, err);
 	if (there < 0 || (!there && make_home(root, &dirfd, err) < 0) ||
+	    home_check_origin(root, dirfd, err) < 0 || check_parts(root, dirfd, err) < 0 ||
 	    make_parts(home, dirfd, err) < 0)
 		return -1;
 	*ret_made = !there;
