@@ -300,15 +300,28 @@ static int prepare_directory(struct job *j, struct error *err)
 
 /* ---- arguments ---- */
 
+/* Where `path` is, or would be, once symlinks are followed: they may come from a clone. */
+static char *real_place(const char *path)
+{
+	CLEANUP(cleanup_free) char *there = xstrdup(path);
+	char *real, *slash;
+
+	while (!(real = realpath(there, NULL)) && (slash = strrchr(there, '/')) && slash > there)
+		*slash = '\0';
+	return real ? real : xstrdup(path);
+}
+
 static int read_to(struct job *j, const char *to, struct error *err)
 {
 	const struct project *p = j->ctx->project;
 	CLEANUP(cleanup_free) char *mlops = path_join(p->root, ".mlops");
+	CLEANUP(cleanup_free) char *real = NULL;
 
 	if (!to)
 		return 0;
 	j->to = *to == '/' ? xstrdup(to) : path_join(j->ctx->dir, to);
-	if (path_contains(mlops, j->to))
+	real = real_place(j->to);
+	if (path_contains(mlops, j->to) || path_contains(mlops, real))
 		return error_set(err, ERR_USAGE, "%s is inside .mlops", to);
 	return 0;
 }
