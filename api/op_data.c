@@ -73,6 +73,31 @@ static int check_ignored(struct adding *a, const char *path, struct error *err)
 			  "see .mlopsignore; .mlops, .git and Python's caches are always left out");
 }
 
+/* checkout writes through no symlink, so a version has its real path: that of the directory, or of the file's
+ * directory. The file itself may be a symlink: checkout replaces it. */
+static int check_real(const struct adding *a, const char *path, struct error *err)
+{
+	const char *root = a->ctx->project->root;
+	size_t len = strlen(root);
+	CLEANUP(cleanup_free) char *full = path_join(root, path);
+	CLEANUP(cleanup_free) char *real = NULL;
+	CLEANUP(cleanup_free) char *whole = NULL;
+	const char *file = "";
+	struct stat st;
+
+	if (stat(full, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		file = path_base(path);
+		full[strlen(full) - strlen(file) - 1] = '\0';
+	}
+	real = realpath(full, NULL);
+	/* What is absent or outside is refused where it is read. */
+	if (!real || !strcmp(real, full) || strncmp(real, root, len) || (real[len] && real[len] != '/'))
+		return 0;
+	whole = *file ? path_join(real, file) : xstrdup(real);
+	error_set(err, ERR_USAGE, "%s is reached through a symlink", path);
+	return error_help(err, "use its real path: mlops add %s", whole[len] ? whole + len + 1 : ".");
+}
+
 /* One path has one owner: a step, this add, or an outer directory that was added whole. */
 static int check_overlap(struct adding *a, const char *path, struct error *err)
 {
@@ -111,7 +136,7 @@ static int add_path(struct adding *a, const char *text, struct error *err)
 		error_set(err, ERR_USAGE, "%s is what versions are written to", path);
 		return error_help(err, "commit it to git");
 	}
-	if (check_ignored(a, path, err) < 0 || check_overlap(a, path, err) < 0)
+	if (check_ignored(a, path, err) < 0 || check_real(a, path, err) < 0 || check_overlap(a, path, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->len; i++)
 		if (!strcmp(a->items[i].path, path))
