@@ -103,6 +103,17 @@ static const char *reserved_inside(const struct pipeline *pipeline, const char *
 	return NULL;
 }
 
+/* What these say decides which files git keeps and which of them mlops sees: no step should. */
+static bool is_rules_file(const char *path)
+{
+	static const char *const names[] = { ".gitignore", ".gitattributes", ".gitmodules", ".mlopsignore" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcasecmp(path_base(path), names[i]))
+			return true;
+	return false;
+}
+
 static int check_output(struct plan_builder *b, size_t index, const char *path, struct error *err)
 {
 	const char *reserved = reserved_inside(b->pipeline, path);
@@ -116,6 +127,9 @@ static int check_output(struct plan_builder *b, size_t index, const char *path, 
 	}
 	if (reserved)
 		return error_set(err, ERR_USAGE, "output '%s' would replace %s", SHOW(path), SHOW(reserved));
+	if (is_rules_file(path))
+		return error_set(err, ERR_USAGE, "output '%s' would replace rules of %s", SHOW(path),
+				 strcasecmp(path_base(path), ".mlopsignore") ? "git" : "mlops");
 	if (maker == index + 1)
 		return error_set(err, ERR_USAGE, "output '%s' is named twice", SHOW(path));
 	if (maker)
