@@ -39,20 +39,50 @@ install_packages() {
 				"as root, run: apt-get install $missing"
 		as_root=sudo
 	fi
+	log=$top/build/packages.log
+	mkdir -p "$top/build"
+	: >"$log"
 	# $missing holds many words on purpose. The package lists may be absent, or too old to be of use.
 	# shellcheck disable=SC2086
 	{
-		if apt-get install -s --no-install-recommends $missing >/dev/null 2>&1; then
-			apt_install $missing && return
+		if apt_simulate $missing && apt_install $missing; then
+			return
 		fi
-		$as_root apt-get update -q </dev/null ||
-			die 'apt-get update failed' 'is there a network, and does /etc/apt name a mirror?'
-		apt_install $missing ||
-			die 'apt-get could not install what is missing' "see above: no network, or not Debian 12? It has: $missing"
+		echo 'apt-get update ...'
+		$as_root apt-get update -q -o APT::Update::Error-Mode=any </dev/null >>"$log" 2>&1 ||
+			die_with_log 'apt-get update failed' 'is there a network, and does /etc/apt name a mirror?'
+		apt_simulate $missing && apt_install $missing ||
+			die_with_log 'apt-get could not install what is missing' \
+				"see above: no network, or not Debian 12? It has: $missing"
 	}
 }
 
+# Runs the rest of its arguments with their output in the log, which is shown when they fail.
+quietly() { # LOG COMMAND...
+	quiet_log=$1
+	shift
+	"$@" >"$quiet_log" 2>&1 </dev/null && return
+	quiet_status=$?
+	tail -n 40 "$quiet_log" >&2
+	return $quiet_status
+}
+
+die_with_log() {
+	tail -n 40 "$log" >&2
+	die "$@"
+}
+
+# Whether the lists know all of them; keeps what it would take.
+apt_simulate() {
+	simulated=$(apt-get install -s --no-install-recommends "$@" 2>>"$log")
+}
+
 apt_install() {
+	# "Need to get 12.3 MB of archives." is said only without -s, so apt is asked and answered no.
+	size=$($as_root apt-get install --assume-no --no-install-recommends "$@" 2>&1 </dev/null |
+		sed -n 's/^Need to get \(.*\) of archives.*/, \1 to download/p')
+	count=$(printf '%s\n' "$simulated" | grep -c '^Inst ')
+	echo "packages, with what they need: $count$size ... (output in $log)"
 	$as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -q --no-install-recommends "$@" </dev/null
+		apt-get install -y -q --no-install-recommends "$@" </dev/null >>"$log" 2>&1
 }
