@@ -76,7 +76,7 @@ def test_an_earlier_result_would_come_from_the_cache(mlops, project):
     b = why(mlops, project, "b")
     nested = {s["name"]: s["run_id"] for s in first["steps"]}["b"]
     assert b["state"] == "restore" and b["source"] == nested
-    assert b["reasons"] == [f"result of run {nested[:8]}"]
+    assert b["reasons"] == [f"result of run {first['run_id'][:8]}"]
 
 
 def test_cache_no_always_runs(mlops, project):
@@ -120,3 +120,16 @@ def test_dag_draws_the_steps_in_three_forms(mlops, project):
     steps = result_of(mlops("dag", "--json", cwd=project)[1])["steps"]
     assert [(s["name"], s["needs"]) for s in steps] == [("a", []), ("b", ["a"]), ("c", ["b"])]
     fails(mlops, project, 2, "dag", "--dot", "--mermaid", told=True)
+
+
+def test_reasons_are_told_against_the_result_in_place(mlops, project):
+    """Not against whatever ran last: a run with -p and back again leaves no trace in the reasons."""
+    write_chain(project)
+    first = run_json(mlops, project)
+    run_ok(mlops, project, "-p", "lr=0.1")
+    run_ok(mlops, project)
+    told = why(mlops, project, "b")
+    assert told["state"] == "fresh" and told["last"]["run_id"] == first["run_id"]
+    assert why(mlops, project, "b")["reasons"] == []
+    done = mlops("run", "--dry", "-p", "lr=0.2", cwd=project)
+    assert "0.1 ->" not in done.out and "-> 0.2" in done.out
