@@ -2,6 +2,7 @@
 /* checkout: bytes of a snapshot come back to their paths, or, with code, into a new directory. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +15,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/settings.h"
+#include "base/shell.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "registry/artifacts.h"
 #include "registry/git.h"
+#include "registry/lockfile.h"
 #include "registry/project.h"
 #include "store/checkout.h"
 #include "store/store.h"
@@ -30,6 +34,7 @@ struct target {
 struct job {
 	struct op_context *ctx;
 	struct snapshot snap;
+	struct lockfile lock;  /* empty when it cannot be read */
 	struct strlist wanted; /* project paths; empty: all */
 	struct target *targets;
 	size_t len, cap;
@@ -50,6 +55,7 @@ static void job_release(struct job *j)
 		free(j->targets[i].path);
 	free(j->targets);
 	snapshot_release(&j->snap);
+	lockfile_release(&j->lock);
 	strlist_release(&j->wanted);
 	data_unlock(&j->locks);
 	cleanup_fd(&j->tofd);
@@ -83,6 +89,7 @@ static int target_inside(struct job *j, const struct snapshot_item *item, const 
 static int target_wanted(struct job *j, const char *path, struct store_batch *batch,
 			 struct error *err)
 {
+	CLEANUP(cleanup_free) char *label = NULL, *place = NULL;
 	size_t before = j->len;
 	struct content none;
 
@@ -101,8 +108,9 @@ static int target_wanted(struct job *j, const char *path, struct store_batch *ba
 		return snapshot_content(&j->snap, j->store, path, &none, err);
 	error_set(err, ERR_USAGE, "%s is a version of %s, not of %s", j->snap.label,
 		  j->snap.items[0].path, path);
-	return error_help(err, "leave %s out; or write it there: mlops cat %s > %s", path,
-			  j->snap.label, path);
+	label = shell_word(j->snap.label);
+	place = shell_word(path);
+	return error_help(err, "leave %s out; or write it there: mlops cat %s > %s", place, label, place);
 }
 
 /* In place, what a run read and git tracks is code: git brings it back, together with the rest of
@@ -160,6 +168,31 @@ static int choose_targets(struct job *j, struct error *err)
 
 /* ---- bringing it ---- */
 
+/* The name under which what was replaced can be had again: "data/raw.csv@v2", "sha256:0123..." */
+static void set_before(struct job *j, struct js *json, const char *path,
+		       const struct checkout_result *r)
+{
+	CLEANUP(cleanup_free) char *name = NULL;
+	CLEANUP_JS struct js *versions = NULL;
+	char text[CONTENT_TEXT], hex[DIGEST_HEX + 1];
+	struct content found[2];
+	struct db *db;
+	size_t n;
+
+	if (j->to || r->before.kind == CONTENT_ABSENT || !(r->files_written || r->files_removed) ||
+	    project_db(j->ctx->project, &db, NULL) < 0)
+		return;
+	content_format(&r->before, text);
+	if (artifact_versions(db, path, &versions, NULL) == 0)
+		for (size_t i = 0; i < js_len(versions) && !name; i++)
+			if (!strcmp(js_get_str(js_at(versions, i), "content"), text))
+				name = xasprintf("%s@v%lld", path,
+						 (long long)js_get_int(js_at(versions, i), "number", 0));
+	if (!name && content_match(db, digest_format(&r->before.id, hex), 2, found, &n, NULL) == 0 && n)
+		name = xasprintf("sha256:%.16s", hex);
+	js_set_str(json, "before", name);
+}
+
 static void add_result(struct job *j, const struct target *t, const struct checkout_result *r)
 {
 	struct js *json = js_object();
@@ -169,6 +202,7 @@ static void add_result(struct job *j, const struct target *t, const struct check
 	data_set_content(json, "content", &t->content);
 	js_set_int(json, "written", (int64_t)r->files_written);
 	js_set_int(json, "removed", (int64_t)r->files_removed);
+	set_before(j, json, t->path, r);
 	js_push(j->paths, json);
 	j->sum.files_written += r->files_written;
 	j->sum.files_removed += r->files_removed;
@@ -195,14 +229,27 @@ static void help_missing(struct error *err)
 				"added it");
 }
 
+/* Data is kept by adding it; what a step makes is not, because adding refuses it. */
+static char *keep_help(const struct job *j, const char *path)
+{
+	CLEANUP(cleanup_free) char *word = NULL;
+
+	if (j->to || lockfile_find(&j->lock, LOCKED_OUT, path))
+		return NULL;
+	word = shell_word(path);
+	return xasprintf("run: mlops add %s to keep what is there, or repeat with --force", word);
+}
+
 /* One path that cannot be brought does not keep the others from coming. */
 static int bring(struct job *j, struct error *err)
 {
 	for (size_t i = 0; i < j->len; i++) {
+		CLEANUP(cleanup_free) char *keep = keep_help(j, j->targets[i].path);
 		struct checkout_result r = { 0 };
 		struct error failed;
 
 		error_clear(&failed);
+		j->checkout.keep = keep;
 		if (checkout_path(&j->checkout, j->targets[i].path, &j->targets[i].content, &r,
 				  &failed) == 0) {
 			add_result(j, &j->targets[i], &r);
@@ -218,9 +265,10 @@ static int bring(struct job *j, struct error *err)
 	}
 	if (!j->first.code)
 		return 0;
+	/* several are told by the result; the help is the first one's */
 	if (js_len(j->failed) > 1)
-		error_wrap(&j->first, "%zu of %zu paths were not brought, the first",
-			   js_len(j->failed), j->len);
+		snprintf(j->first.msg, sizeof(j->first.msg), "%zu of %zu paths were not brought",
+			 js_len(j->failed), j->len);
 	if (err)
 		*err = j->first;
 	return -1;
@@ -387,12 +435,14 @@ static int prepare(struct job *j, struct error *err)
 	j->checkout.progress = j->ctx->progress;
 	if (!j->to && data_lock_tree(j->ctx, &j->locks, j->notes, err) < 0)
 		return -1;
+	if (lockfile_load(j->ctx->project->rootfd, &j->lock, NULL) < 0)
+		j->lock = (struct lockfile)LOCKFILE_INIT;
 	return data_lock_store(j->ctx, &j->locks, err);
 }
 
 /*
  * data.checkout {paths[], from, to, force, link} -> {from, to, commit, paths: [{path, state:
- *     restored|ok, content, written, removed}], failed: [{path, code, message, help}],
+ *     restored|ok, content, written, removed, before}], failed: [{path, code, message, help}],
  *     files_written, files_removed, files_kept, notes[]}; with an error when `failed` is not empty.
  * Without `from`: mlops.lock. Without paths: all. mlops.lock stays as it is.
  */
@@ -402,6 +452,7 @@ int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_r
 	CLEANUP(job_release)
 	struct job j = {
 		.ctx = ctx,
+		.lock = LOCKFILE_INIT,
 		.locks = DATA_LOCKS_INIT,
 		.tofd = -1,
 		.paths = js_array(),

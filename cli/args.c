@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/shell.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
 #include "base/utf8.h"
@@ -260,14 +261,6 @@ void args_release(struct args *args)
 	args->json = NULL;
 }
 
-static bool is_plain(const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "_@%+=:,./-";
-
-	return *word && word[strspn(word, plain)] == '\0';
-}
-
 char *args_join(int argc, char **argv)
 {
 	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
@@ -275,18 +268,7 @@ char *args_join(int argc, char **argv)
 	strbuf_puts(&line, "mlops");
 	for (int i = 1; i < argc; i++) {
 		strbuf_putc(&line, ' ');
-		if (is_plain(argv[i])) {
-			strbuf_puts(&line, argv[i]);
-			continue;
-		}
-		strbuf_putc(&line, '\'');
-		for (const char *c = argv[i]; *c; c++) {
-			if (*c == '\'')
-				strbuf_puts(&line, "'\\''");
-			else
-				strbuf_putc(&line, *c);
-		}
-		strbuf_putc(&line, '\'');
+		shell_append(&line, argv[i]);
 	}
 	return strbuf_detach(&line);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/shell.h"
 #include "base/strbuf.h"
 #include "cli/print.h"
 
@@ -392,8 +393,11 @@ void print_diff(struct print *p, const struct js *result)
 
 /* ---- checkout ---- */
 
+/* One alone is what the error tells. */
 static void put_failed(struct print *p, const struct js *failed)
 {
+	if (js_len(failed) < 2)
+		return;
 	for (size_t i = 0; i < js_len(failed); i++) {
 		const struct js *item = js_at(failed, i);
 
@@ -403,10 +407,38 @@ static void put_failed(struct print *p, const struct js *failed)
 	}
 }
 
+static void put_restored(struct print *p, const struct js *item)
+{
+	const char *before = js_get_str(item, "before");
+
+	print_put(p, STYLE_GOOD, before ? "replaced " : "restored ");
+	print_word(p, STYLE_NAME, js_get_str(item, "path"));
+	print_put(p, STYLE_DIM, "  %lld written, %lld removed",
+		  (long long)js_get_int(item, "written", 0), (long long)js_get_int(item, "removed", 0));
+	if (before) {
+		print_put(p, STYLE_PLAIN, "; what was there is ");
+		print_word(p, STYLE_NAME, before);
+	}
+	putc('\n', p->out);
+}
+
+/* `item` is the last that was replaced. */
+static void put_way_back(struct print *p, const struct js *item)
+{
+	const char *before = js_get_str(item, "before");
+	CLEANUP(cleanup_free) char *path = shell_word(js_get_str(item, "path"));
+	CLEANUP(cleanup_free) char *name = shell_word(before);
+	bool named = strncmp(before, "sha256:", 7) != 0;
+
+	print_put(p, STYLE_DIM, "  to have it again: mlops checkout %s%s--from %s\n", named ? "" : path,
+		  named ? "" : " ", name);
+}
+
 void print_checkout(struct print *p, const struct js *result)
 {
 	const struct js *paths = js_get(result, "paths");
 	const char *to = js_get_str(result, "to"), *commit = js_get_str(result, "commit");
+	const struct js *replaced = NULL;
 	size_t same = 0;
 
 	for (size_t i = 0; i < js_len(paths); i++) {
@@ -416,12 +448,11 @@ void print_checkout(struct print *p, const struct js *result)
 			same++;
 			continue;
 		}
-		print_put(p, STYLE_GOOD, "restored ");
-		print_word(p, STYLE_NAME, js_get_str(item, "path"));
-		print_put(p, STYLE_DIM, "  %lld written, %lld removed\n",
-			  (long long)js_get_int(item, "written", 0),
-			  (long long)js_get_int(item, "removed", 0));
+		put_restored(p, item);
+		replaced = js_get(item, "before") ? item : replaced;
 	}
+	if (replaced)
+		put_way_back(p, replaced);
 	if (same) {
 		put_count(p, (int64_t)same, "path", "paths");
 		print_put(p, STYLE_DIM, same == 1 ? " was so already\n" : " were so already\n");

@@ -242,7 +242,8 @@ static int refuse_unknown(const struct checkout_job *job, size_t count, struct e
 	if (count > NAMED_UNKNOWN)
 		strbuf_printf(&names, " and %zu more", count - NAMED_UNKNOWN);
 	error_set(err, ERR_CONFLICT, "%s would be lost: %s not in the store", names.buf, count > 1 ? "they are" : "it is");
-	return error_help(err, "run: mlops add %s to keep what is there, or repeat with --force", job->path);
+	return error_help(err, "%s", job->checkout->keep ? job->checkout->keep :
+							   "copy it elsewhere to keep it, or repeat with --force");
 }
 
 static int plan(struct checkout_job *job, const struct content *want, struct error *err)
@@ -252,6 +253,7 @@ static int plan(struct checkout_job *job, const struct content *want, struct err
 
 	if (load_want(job, want, err) < 0 || load_current(job, &cur, err) < 0)
 		return -1;
+	job->before = cur;
 	tree_diff(&job->cur, &job->want, add_change, job);
 	job->stands = cur.kind == CONTENT_TREE;
 	if (check_objects(job, err) < 0 || find_obstacles(job, err) < 0)
@@ -305,6 +307,7 @@ int checkout_path(const struct checkout *checkout, const char *path, const struc
 		.files_removed = removed,
 		.files_kept = job.want.len - job.writes,
 		.files_aside = atomic_load(&job.aside),
+		.before = job.before,
 	};
 	return 0;
 }

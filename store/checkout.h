@@ -26,6 +26,7 @@ struct checkout {
 	enum checkout_link link;       /* hard links and symlinks are read-only, into the store */
 	enum checkout_unknown unknown;
 	const char *aside;             /* project path */
+	const char *keep;              /* UNKNOWN_REFUSE: help that tells how to keep it; may be NULL */
 	bool verify;                   /* hash what is written */
 	const struct progress *progress;
 };
@@ -33,6 +34,7 @@ struct checkout {
  * Ignored files are not seen and stay; where a file must stand they are unknown content. */
 struct checkout_result {
 	uint64_t files_written, files_removed, files_kept, files_aside;
+	struct content before; /* what stood there, less what no tree can hold */
 };
 /* Makes `path` hold `want`. CONTENT_ABSENT removes it. A missing object is ERR_NOT_FOUND before
  * anything was changed. */

@@ -15,6 +15,7 @@ struct checkout_job {
 	const struct checkout *checkout;
 	const char *path;
 	struct tree cur, want;
+	struct content before; /* what `cur` is */
 	struct change *changes; /* in the order of their paths */
 	size_t len, cap;
 	struct strlist odd; /* tree paths of what no tree holds and is in the way: FIFOs, ignored files, ... */

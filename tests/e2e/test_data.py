@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 
 import pytest
 
@@ -249,3 +250,41 @@ def test_links_by_request(work, mlops):
     (work / "data/raw.csv").unlink()
     assert mlops("checkout", "--link", "hardlink").status == 0
     assert os.stat(work / "data/raw.csv").st_nlink == 2
+
+
+def test_what_a_checkout_replaces_is_named_and_can_be_had_again(work, mlops):
+    mlops("add", "data/raw.csv")
+    (work / "data/raw.csv").write_text("7\n")
+    mlops("add", "data/raw.csv")
+    assert mlops("checkout", "--from", "data/raw.csv@v1").status == 0
+    status, out, _ = mlops("checkout")
+    assert status == 0 and "replaced data/raw.csv" in out and "what was there is data/raw.csv@v1" in out
+    way = re.search(r"to have it again: mlops (.*)", out).group(1).split()
+    assert mlops(*way).status == 0
+    assert (work / "data/raw.csv").read_text() == "1\n2\n3\n"
+    (work / "data/raw.csv").unlink()
+    assert "restored data/raw.csv" in mlops("checkout").out
+
+
+def test_an_edit_that_only_a_run_has_seen_is_named_by_its_digest(work, mlops):
+    mlops("add", "data/raw.csv")
+    (work / "data/raw.csv").write_text("8\n")
+    assert mlops("run").status == 0
+    out = mlops("checkout", "data/raw.csv").out
+    way = re.search(r"to have it again: mlops (.*)", out).group(1).split()
+    assert "sha256:" in out and mlops(*way).status == 0
+    assert (work / "data/raw.csv").read_text() == "8\n"
+
+
+def test_advice_about_a_changed_file_can_be_followed(work, mlops):
+    (work / "my data.csv").write_text("1\n")
+    mlops("add", "my data.csv")
+    assert mlops("run").status == 0
+    (work / "my data.csv").write_text("2\n")
+    status, out, err = mlops("checkout", "my data.csv")
+    assert status == 4 and "mlops add 'my data.csv'" in err and (out + err).count("would be lost") == 1
+    (work / "model.bin").write_text("edited by hand\n")
+    status, _, err = mlops("checkout", "model.bin")
+    assert status == 4 and "mlops add" not in err and "copy it elsewhere" in err and "--force" in err
+    assert (work / "model.bin").read_text() == "edited by hand\n"
+    assert mlops("checkout", "--force", "model.bin").status == 0
