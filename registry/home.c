@@ -105,7 +105,7 @@ static bool find_base(struct index_reader *r, char ret_base[80])
 
 		if (size > r->len - r->pos - 8)
 			return false;
-		if (!memcmp(at, "link", 4) && size >= r->hash) {
+		if (!memcmp(at, "link", 4) && size >= r->hash && !*ret_base) {
 			int n = snprintf(ret_base, 80, "sharedindex.");
 
 			for (size_t i = 0; i < r->hash; i++)
@@ -141,7 +141,9 @@ int git_index_names(const void *text, size_t len, const char *path, char ret_bas
 	*ret_base = '\0';
 	if (len < 12 || memcmp(p, "DIRC", 4) || get32(p + 4) < 2 || get32(p + 4) > 4)
 		return -1;
-	for (size_t i = 0; r < 0 && i < ARRAY_LEN(hashes); i++) {
+	/* The text does not tell how long its hashes are, and its author chose their bytes: what either reading
+	 * finds counts. */
+	for (size_t i = 0; r < 1 && i < ARRAY_LEN(hashes); i++) {
 		struct index_reader reader = {
 			.text = p,
 			.len = len,
@@ -149,8 +151,9 @@ int git_index_names(const void *text, size_t len, const char *path, char ret_bas
 			.version = (unsigned)get32(p + 4),
 			.name = STRBUF_INIT,
 		};
+		int found = read_index(&reader, path, ret_base);
 
-		r = read_index(&reader, path, ret_base);
+		r = found > r ? found : r;
 		strbuf_release(&reader.name);
 	}
 	return r;
