@@ -42,14 +42,16 @@ const char *print_symbol(const struct print *, const char *utf8, const char *asc
 
 /*
  * A table: cells row by row, then table_print, which also releases it. Columns are as
- * wide as their widest cell; when the whole does not fit the width, columns marked
- * `shrink` are cut with an ellipsis, the widest first. Titles are lent until then;
- * without any title there is no heading. Two blanks stand between columns.
+ * wide as their widest cell; when the whole does not fit the width, columns with a
+ * `drop` are left out, the highest first, then those marked `shrink` are cut with an
+ * ellipsis, the widest first. Titles are lent until then; without any title there is
+ * no heading. Two blanks stand between columns.
  */
 struct table_column {
 	const char *title;
 	bool right;  /* align right: numbers */
 	bool shrink; /* may be cut */
+	int drop;    /* above 0: may be left out */
 };
 struct table_cell {
 	char *text;
@@ -66,7 +68,8 @@ struct table {
 void table_init(struct table *, const struct table_column *, size_t ncolumns);
 void table_cell(struct table *, enum style, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void table_print(struct table *, struct print *);
+/* Returns how many columns were left out. */
+size_t table_print(struct table *, struct print *);
 
 /* `result` is what the operation returned, also when it failed with a result (a failed run).
  * Lent. */

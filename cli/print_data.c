@@ -34,7 +34,7 @@ static void put_count(struct print *p, int64_t n, const char *one, const char *m
 void print_add(struct print *p, const struct js *result)
 {
 	static const struct table_column columns[] = {
-		{ NULL, false, true }, { 0 }, { NULL, true, false }, { NULL, true, false }, { 0 }
+		{ .shrink = true }, { 0 }, { .right = true }, { .right = true }, { 0 }
 	};
 	const struct js *added = js_get(result, "added");
 	struct table table;
@@ -89,7 +89,7 @@ static void files_text(const struct js *item, struct strbuf *sb)
 
 static void put_paths(struct print *p, const struct js *paths)
 {
-	static const struct table_column columns[] = { { 0 }, { NULL, false, true }, { 0 }, { 0 } };
+	static const struct table_column columns[] = { { 0 }, { .shrink = true }, { 0 }, { 0 } };
 	struct table table;
 
 	table_init(&table, columns, ARRAY_LEN(columns));
@@ -133,10 +133,10 @@ static void put_path_hints(struct print *p, const struct js *paths)
 static void put_conflicts(struct print *p, const struct js *conflicts)
 {
 	static const struct table_column columns[] = {
-		{ "KIND", false, false },
-		{ "NAME", false, true },
-		{ "OURS", false, true },
-		{ "THEIRS", false, true },
+		{ .title = "KIND" },
+		{ .title = "NAME", .shrink = true },
+		{ .title = "OURS", .shrink = true },
+		{ .title = "THEIRS", .shrink = true },
 	};
 	struct table table;
 
@@ -167,8 +167,8 @@ static void put_steps(struct print *p, const struct js *result)
 		       { "restore", "would be restored", STYLE_PLAIN },
 		       { "blocked", "waits for another", STYLE_DIM } };
 	static const struct table_column columns[] = { { 0 },
-						       { NULL, false, true },
-						       { NULL, false, true } };
+						       { .shrink = true },
+						       { .shrink = true } };
 	const struct js *steps = js_get(result, "steps");
 	struct table table;
 
@@ -298,11 +298,11 @@ static void put_data(struct print *p, const struct js *data)
 
 static void put_values(struct print *p, const char *title, const struct js *list, bool deltas)
 {
-	static const struct table_column columns[] = { { NULL, false, true },
-						       { NULL, true, true },
+	static const struct table_column columns[] = { { .shrink = true },
+						       { .right = true, .shrink = true },
 						       { 0 },
-						       { NULL, true, true },
-						       { NULL, true, false } };
+						       { .right = true, .shrink = true },
+						       { .right = true } };
 	struct table table;
 	char text[HUMAN];
 
@@ -354,9 +354,9 @@ static void put_table(struct print *p, const char *title, const struct js *names
 	CLEANUP(cleanup_free) struct table_column *columns = xcalloc(n, sizeof(*columns));
 	struct table table;
 
-	columns[0] = (struct table_column){ title, false, true };
+	columns[0] = (struct table_column){ .title = title, .shrink = true };
 	for (size_t c = 1; c < n; c++)
-		columns[c] = (struct table_column){ js_text(js_at(names, c - 1)), true, true };
+		columns[c] = (struct table_column){ .title = js_text(js_at(names, c - 1)), .right = true, .shrink = true };
 	table_init(&table, columns, n);
 	for (size_t i = 0; i < js_len(rows); i++) {
 		const struct js *row = js_at(rows, i), *values = js_get(row, "values");

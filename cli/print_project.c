@@ -86,8 +86,8 @@ void print_doctor(struct print *p, const struct js *result)
 static void put_settings(struct print *p, const struct js *settings)
 {
 	static const struct table_column columns[] = {
-		{ "KEY", false, false },     { "VALUE", false, true },  { "DEFAULT", false, true },
-		{ "FROM", false, false }, { "MEANING", false, true },
+		{ .title = "KEY" },     { .title = "VALUE", .shrink = true },  { .title = "DEFAULT", .shrink = true },
+		{ .title = "FROM" }, { .title = "MEANING", .shrink = true },
 	};
 	struct table table;
 

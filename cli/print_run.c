@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "base/strmap.h"
 #include "cli/print.h"
 
 /* ---- run ---- */
@@ -138,16 +139,32 @@ void print_dag(struct print *p, const struct js *result)
 
 /* ---- runs ---- */
 
-#define MOST_COLUMNS 6 /* params and metrics a list shows; `show` has all */
+#define MOST_COLUMNS 12 /* of params, and of metrics, that a list shows; `show` has all */
 
-/* The names that most runs have, in order of appearance. */
-static void gather_keys(const struct js *runs, const char *member, struct strlist *ret)
+static bool differs(const struct js *runs, const char *member, const char *key)
 {
+	const struct js *first = js_get(js_get(js_at(runs, 0), member), key);
+
+	for (size_t i = 1; i < js_len(runs); i++)
+		if (!js_equal(first, js_get(js_get(js_at(runs, i), member), key)))
+			return true;
+	return js_len(runs) == 1;
+}
+
+/* The names the runs have, in order of appearance; those that are equal in all of them tell nothing. */
+static void gather_keys(const struct js *runs, const char *member, bool different, struct strlist *ret)
+{
+	CLEANUP(strmap_release) struct strmap seen = STRMAP_INIT;
+
 	for (size_t i = 0; i < js_len(runs); i++) {
 		const struct js *values = js_get(js_at(runs, i), member);
-		for (void *it = js_iter(values); it && ret->len < MOST_COLUMNS; it = js_next(values, it))
-			if (!strlist_has(ret, js_iter_key(it)))
+		for (void *it = js_iter(values); it; it = js_next(values, it)) {
+			if (strmap_has(&seen, js_iter_key(it)))
+				continue;
+			strmap_set(&seen, js_iter_key(it), &seen);
+			if (!different || differs(runs, member, js_iter_key(it)))
 				strlist_push(ret, js_iter_key(it));
+		}
 	}
 }
 
@@ -197,6 +214,12 @@ static void run_row_cells(struct table *table, const struct js *run)
 	table_cell(table, STYLE_PLAIN, "%s", js_get(run, "end_time") ? human_duration(run_duration(run), text) : "-");
 }
 
+static size_t shown_keys(const struct strlist *keys)
+{
+	return keys->len < MOST_COLUMNS ? keys->len : MOST_COLUMNS;
+}
+
+/* Where the width ends, metrics and params go in turn, the last first. */
 static void print_run_table(struct print *p, const struct js *runs)
 {
 	static const struct table_column fixed[] = {
@@ -206,26 +229,31 @@ static void print_run_table(struct print *p, const struct js *runs)
 	struct table_column columns[ARRAY_LEN(fixed) + 2 * MOST_COLUMNS];
 	CLEANUP(strlist_release) struct strlist params = STRLIST_INIT;
 	CLEANUP(strlist_release) struct strlist metrics = STRLIST_INIT;
-	size_t n = ARRAY_LEN(fixed);
+	size_t n = ARRAY_LEN(fixed), more, nmetrics, nparams;
 	struct table table;
 
-	gather_keys(runs, "metrics", &metrics);
-	gather_keys(runs, "params", &params);
+	gather_keys(runs, "metrics", false, &metrics);
+	gather_keys(runs, "params", true, &params);
+	nmetrics = shown_keys(&metrics);
+	nparams = shown_keys(&params);
 	memcpy(columns, fixed, sizeof(fixed));
-	for (size_t i = 0; i < metrics.len; i++)
-		columns[n++] = (struct table_column){ .title = metrics.items[i], .right = true };
-	for (size_t i = 0; i < params.len; i++)
-		columns[n++] = (struct table_column){ .title = params.items[i], .right = true, .shrink = true };
+	for (size_t i = 0; i < nmetrics; i++)
+		columns[n++] = (struct table_column){ .title = metrics.items[i], .right = true, .drop = 2 * (int)i + 1 };
+	for (size_t i = 0; i < nparams; i++)
+		columns[n++] = (struct table_column){ .title = params.items[i], .right = true, .shrink = true,
+						      .drop = 2 * (int)i + 2 };
 	table_init(&table, columns, n);
 	for (size_t i = 0; i < js_len(runs); i++) {
 		const struct js *run = js_at(runs, i);
 		run_row_cells(&table, run);
-		for (size_t k = 0; k < metrics.len; k++)
+		for (size_t k = 0; k < nmetrics; k++)
 			value_cell(&table, js_get(js_get(run, "metrics"), metrics.items[k]));
-		for (size_t k = 0; k < params.len; k++)
+		for (size_t k = 0; k < nparams; k++)
 			value_cell(&table, js_get(js_get(run, "params"), params.items[k]));
 	}
-	table_print(&table, p);
+	more = table_print(&table, p) + metrics.len - nmetrics + params.len - nparams;
+	if (more)
+		print_put(p, STYLE_DIM, "%zu more column%s: --json\n", more, more == 1 ? "" : "s");
 }
 
 void print_runs(struct print *p, const struct js *result)

@@ -7,6 +7,8 @@
 
 #define GAP       2 /* blanks between columns */
 #define NARROWEST 4 /* a shrunk column stays at least this wide */
+#define ENOUGH    12 /* no column is left out so that another may be wider than this */
+#define DROPPED   (-1) /* as a width */
 
 void table_init(struct table *table, const struct table_column *columns, size_t ncolumns)
 {
@@ -53,13 +55,45 @@ static void measure(const struct table *table, int *widths)
 	}
 }
 
+static int drop_width(const struct table *table, const int *widths, size_t c)
+{
+	const char *title = table->columns[c].title;
+	int least = title && text_width(title) > ENOUGH ? text_width(title) : ENOUGH;
+
+	return table->columns[c].shrink && widths[c] > least ? least : widths[c];
+}
+
+/* Leaves whole columns out until the line fits, or could by shrinking. */
+static size_t drop(const struct table *table, int *widths, int limit)
+{
+	int total = table->indent + GAP * ((int)table->ncolumns - 1);
+	size_t n = 0;
+
+	for (size_t c = 0; c < table->ncolumns; c++)
+		total += drop_width(table, widths, c);
+	while (total > limit) {
+		size_t next = table->ncolumns;
+
+		for (size_t c = 0; c < table->ncolumns; c++)
+			if (table->columns[c].drop && widths[c] != DROPPED &&
+			    (next == table->ncolumns || table->columns[c].drop > table->columns[next].drop))
+				next = c;
+		if (next == table->ncolumns)
+			break;
+		total -= drop_width(table, widths, next) + GAP;
+		widths[next] = DROPPED;
+		n++;
+	}
+	return n;
+}
+
 /* Takes columns from the widest that may shrink, one at a time, until the line fits. */
 static void shrink(const struct table *table, int *widths, int limit)
 {
-	int total = table->indent + GAP * ((int)table->ncolumns - 1);
+	int total = table->indent - GAP;
 
 	for (size_t c = 0; c < table->ncolumns; c++)
-		total += widths[c];
+		total += widths[c] == DROPPED ? 0 : widths[c] + GAP;
 	while (total > limit) {
 		size_t widest = table->ncolumns;
 
@@ -91,6 +125,8 @@ static void put_cell(struct print *p, int *owed, const struct table_column *colu
 	CLEANUP_STRBUF struct strbuf cut = STRBUF_INIT;
 	int blanks;
 
+	if (width == DROPPED)
+		return;
 	text_cut(text, width, p->utf8, &cut);
 	blanks = width - text_width(cut.buf);
 	if (column->right)
@@ -127,13 +163,16 @@ static void put_rows(struct print *p, const struct table *table, const int *widt
 	}
 }
 
-void table_print(struct table *table, struct print *p)
+size_t table_print(struct table *table, struct print *p)
 {
 	CLEANUP(cleanup_free) int *widths = xcalloc(table->ncolumns, sizeof(*widths));
+	size_t dropped = 0;
 
 	measure(table, widths);
-	if (p->width)
+	if (p->width) {
+		dropped = drop(table, widths, p->width);
 		shrink(table, widths, p->width);
+	}
 	if (has_titles(table) && table->len)
 		put_titles(p, table, widths);
 	put_rows(p, table, widths);
@@ -142,4 +181,5 @@ void table_print(struct table *table, struct print *p)
 	free(table->cells);
 	table->cells = NULL;
 	table->len = table->cap = 0;
+	return dropped;
 }

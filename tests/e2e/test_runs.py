@@ -46,6 +46,23 @@ def test_the_newest_comes_first_in_a_table(mlops, project, history):
     assert out[1].startswith(history[2][:8]) and "FAILED" in out[1] and len(out) == 4
 
 
+def test_the_table_fits_80_columns_and_leaves_out_what_is_equal(mlops, terminal, project):
+    names = [f"a_long_param_{i}" for i in range(9)] + ["depth", "rate"]
+    metrics = '{"accuracy": 1, "recall": 0.123456, "loss": 2, "precision_macro": 4}'
+    one_step(project, f"echo '{metrics}' > m.json; echo x > out.txt",
+             params=", ".join(names), metrics="m.json")
+    with open(project / "pipeline.ini", "a") as f:
+        f.write("[params]\n" + "".join(f"{name} = 1\n" for name in names))
+    for depth in (1, 2):
+        assert mlops("run", "-p", f"depth={depth}", "-p", f"rate=0.{depth}").status == 0
+    lines = terminal("runs", "--color=never", "--no-pager", columns=80).out.splitlines()
+    assert max(map(len, lines)) <= 80 and "a_long" not in lines[0]
+    assert re.match(r"RUN +PIPELINE .* accuracy( +\w+)* +depth", lines[0]), lines[0]
+    assert re.fullmatch(r"\d more columns: --json", lines[-1])
+    wide = mlops("runs").out.splitlines()
+    assert wide[0].split()[5:] == ["accuracy", "loss", "precision_macro", "recall", "depth", "rate"] and len(wide) == 3
+
+
 def test_runs_of_steps_come_with_all(mlops, project, history):
     assert len(runs(mlops, project, "--all")) == 6
     assert len(runs(mlops, project, "-a", "-n", "2")) == 2
