@@ -81,7 +81,8 @@ static int symlink_error(int rootfd, const char *path, struct error *err)
 	if (len < 0)
 		return error_sys(err, ELOOP, "cannot open %s", path);
 	target[len] = '\0';
-	error_set(err, ERR_CONFLICT, "%s is a symlink to %s: nothing is written or removed through a symlink", part,
+	error_set(err, ERR_CONFLICT,
+		  "%s is a symlink to %s: nothing is written or removed through a symlink", part,
 		  target);
 	return error_help(err, "use the path it leads to; or remove the symlink: rm %s", part);
 }
@@ -229,7 +230,8 @@ static int remove_tree(int dirfd, const char *name, struct error *err)
 		return remove_entry(dirfd, name, 0, err);
 	fd = open_to_empty(dirfd, name);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_sys(err, errno, "cannot open directory %s", name);
+		return errno == ENOENT ? 0
+				       : error_sys(err, errno, "cannot open directory %s", name);
 	dir = fdopendir(fd);
 	if (!dir) {
 		close(fd);
@@ -272,8 +274,8 @@ static int copy_in_kernel(int from, int to, const char *name, loff_t *at, struct
 			return *at > 0;
 		if (n > 0)
 			continue;
-		if (*at == 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP ||
-				 errno == EPERM || errno == EBADF))
+		if (*at == 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
+				 errno == EOPNOTSUPP || errno == EPERM || errno == EBADF))
 			return 0;
 		return error_sys(err, errno, "cannot copy %s", name);
 	}
@@ -357,9 +359,9 @@ const char *fs_kind_name(mode_t mode)
 		mode_t type;
 		const char *name;
 	} kinds[] = {
-		{ S_IFREG, "regular file" }, { S_IFDIR, "directory" },	   { S_IFLNK, "symlink" },
-		{ S_IFIFO, "FIFO" },	     { S_IFSOCK, "socket" },	   { S_IFCHR, "character device" },
-		{ S_IFBLK, "block device" },
+	    {S_IFREG, "regular file"}, {S_IFDIR, "directory"}, {S_IFLNK, "symlink"},
+	    {S_IFIFO, "FIFO"},         {S_IFSOCK, "socket"},   {S_IFCHR, "character device"},
+	    {S_IFBLK, "block device"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)

@@ -26,7 +26,7 @@ int io_create(int dirfd, const char *name, mode_t mode, struct error *err)
 	int fd = -1;
 
 	if (!sys) {
-		fd = openat(dirfd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, mode);
+		fd = openat(dirfd, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
 		if (fd < 0)
 			sys = errno;
 	}
@@ -164,8 +164,8 @@ static int fill_and_close(int fd, const char *name, const void *data, size_t len
 	return r;
 }
 
-int io_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode, bool durable,
-		    struct error *err)
+int io_replace_file(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		    bool durable, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf temp = STRBUF_INIT;
 	CLEANUP_STRBUF struct strbuf dir = STRBUF_INIT;
@@ -222,7 +222,8 @@ int io_read_fd(int fd, const char *name, size_t max, struct strbuf *ret, struct 
 int io_read_file(int dirfd, const char *name, size_t max, struct strbuf *ret, struct error *err)
 {
 	/* Non-blocking, so that a FIFO in the file's place is an error and no hang. */
-	CLEANUP(cleanup_fd) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	CLEANUP(cleanup_fd)
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0)

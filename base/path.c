@@ -108,7 +108,8 @@ static const struct {
 	{ "punct", ispunct }, { "space", isspace }, { "upper", isupper }, { "xdigit", isxdigit },
 };
 
-/* After "[:": moves *p behind ":]" and says whether c is in the class; unknown classes hold nothing. */
+/* After "[:": moves *p behind ":]" and says whether c is in the class; unknown classes hold
+ * nothing. */
 static bool in_named_class(const char **p, unsigned char c)
 {
 	const char *end = strstr(*p, ":]");
@@ -122,7 +123,8 @@ static bool in_named_class(const char **p, unsigned char c)
 	return in;
 }
 
-/* `p` stands after '['. Returns what follows the ']', or NULL when there is none: '[' is then a plain byte. */
+/* `p` stands after '['. Returns what follows the ']', or NULL when there is none: '[' is then a
+ * plain byte. */
 static const char *match_set(const char *p, unsigned char c, bool *ret_in)
 {
 	bool negated = *p == '!' || *p == '^';

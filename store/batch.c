@@ -145,7 +145,8 @@ static void keep_fd(struct store_batch *batch, struct object *object, int fd)
 }
 
 /* Takes `fd`. */
-static void settle(struct store_batch *batch, size_t index, enum object_state state, int fd, bool in_fan)
+static void settle(struct store_batch *batch, size_t index, enum object_state state, int fd,
+		   bool in_fan)
 {
 	struct object *object;
 
@@ -165,8 +166,10 @@ static void settle(struct store_batch *batch, size_t index, enum object_state st
 
 /* --- writing --- */
 
-/* Is the object stored? One of the wrong size is damaged: it goes to quarantine and is written anew. */
-static int look_up(struct store_batch *batch, const struct digest *id, uint64_t size, struct error *err)
+/* Is the object stored? One of the wrong size is damaged: it goes to quarantine and is written
+ * anew. */
+static int look_up(struct store_batch *batch, const struct digest *id, uint64_t size,
+		   struct error *err)
 {
 	struct stat st;
 
@@ -178,8 +181,8 @@ static int look_up(struct store_batch *batch, const struct digest *id, uint64_t 
 }
 
 /* The name in staging for an object of this digest; makes its directory when the batch is large. */
-static int stage_name(struct store_batch *batch, const struct digest *id, char name[OBJECT_PATH], bool *ret_in_fan,
-		      struct error *err)
+static int stage_name(struct store_batch *batch, const struct digest *id, char name[OBJECT_PATH],
+		      bool *ret_in_fan, struct error *err)
 {
 	char fan[3];
 	int r = 0;
@@ -229,7 +232,8 @@ fail:
 	return -1;
 }
 
-int batch_add_bytes(struct store_batch *batch, const void *data, size_t len, struct digest *ret, struct error *err)
+int batch_add_bytes(struct store_batch *batch, const void *data, size_t len, struct digest *ret,
+		    struct error *err)
 {
 	struct digest id;
 	size_t index;
@@ -254,8 +258,8 @@ static int hash_clone(int dirfd, const char *name, const struct watch *watch, st
 }
 
 /* One buffer: read, hashed, written. Bytes, 0 at the end, -1 error. */
-static int copy_chunk(int from, int to, const char *name, char *buf, uint64_t at, struct hasher *hasher,
-		      struct error *err)
+static int copy_chunk(int from, int to, const char *name, char *buf, uint64_t at,
+		      struct hasher *hasher, struct error *err)
 {
 	ssize_t n;
 
@@ -270,9 +274,10 @@ static int copy_chunk(int from, int to, const char *name, char *buf, uint64_t at
 	return (int)n;
 }
 
-/* Copies and hashes the same buffer. Writing to disk starts at once: the sync at the end has less to wait for. */
-int batch_copy_and_hash(int from, int to, const char *name, const struct watch *watch, struct digest *ret,
-			uint64_t *ret_size, struct error *err)
+/* Copies and hashes the same buffer. Writing to disk starts at once: the sync at the end has less
+ * to wait for. */
+int batch_copy_and_hash(int from, int to, const char *name, const struct watch *watch,
+			struct digest *ret, uint64_t *ret_size, struct error *err)
 {
 	CLEANUP(cleanup_free) char *buf = xmalloc(COPY_CHUNK);
 	struct hasher hasher;
@@ -305,9 +310,9 @@ void batch_temp_name(struct store_batch *batch, char name[32])
 	pthread_mutex_unlock(&batch->mutex);
 }
 
-/* Moves a complete temporary file to its place in staging, or drops it when it is there or stored. */
-static int stage_temp(struct store_batch *batch, const char *temp, const struct digest *id, uint64_t size, int fd,
-		      struct error *err)
+/* Moves a complete temporary file to its place in staging, or drops it when it is known. */
+static int stage_temp(struct store_batch *batch, const char *temp, const struct digest *id,
+		      uint64_t size, int fd, struct error *err)
 {
 	CLEANUP(cleanup_fd) int own = fd;
 	char name[OBJECT_PATH];
@@ -359,8 +364,9 @@ static int add_big(struct store_batch *batch, int fd, const char *name, const st
 	return 0;
 }
 
-int batch_add_watched(struct store_batch *batch, int fd, const char *name, const struct watch *watch,
-		      struct digest *ret, uint64_t *ret_size, struct error *err)
+int batch_add_watched(struct store_batch *batch, int fd, const char *name,
+		      const struct watch *watch, struct digest *ret, uint64_t *ret_size,
+		      struct error *err)
 {
 	char buf[SMALL_FILE];
 	ssize_t len = file_read_small(fd, buf);
@@ -378,8 +384,8 @@ int batch_add_watched(struct store_batch *batch, int fd, const char *name, const
 	return 0;
 }
 
-int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct digest *ret, uint64_t *ret_size,
-		 struct error *err)
+int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct digest *ret,
+		 uint64_t *ret_size, struct error *err)
 {
 	return batch_add_watched(batch, fd, name, NULL, ret, ret_size, err);
 }

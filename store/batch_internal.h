@@ -38,5 +38,5 @@ struct store_batch {
 void batch_forget(struct store_batch *);
 void batch_temp_name(struct store_batch *, char name[32]);
 /* Copies from offset 0 to the end and hashes the bytes that it writes. */
-int batch_copy_and_hash(int from, int to, const char *name, const struct watch *, struct digest *ret,
-			uint64_t *ret_size, struct error *);
+int batch_copy_and_hash(int from, int to, const char *name, const struct watch *,
+			struct digest *ret, uint64_t *ret_size, struct error *);

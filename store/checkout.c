@@ -31,7 +31,8 @@ int checkout_link_parse(const char *word, enum checkout_link *ret, struct error 
 			*ret = (enum checkout_link)i;
 			return 0;
 		}
-	return error_set(err, ERR_USAGE, "no way to check out is called %s: use copy, hardlink or symlink", word);
+	return error_set(err, ERR_USAGE,
+			 "no way to check out is called %s: use copy, hardlink or symlink", word);
 }
 
 const char *checkout_full(const struct checkout_job *job, const char *path, char buf[FULL_PATH])
@@ -48,8 +49,8 @@ const char *checkout_full(const struct checkout_job *job, const char *path, char
 static void add_single(struct tree *tree, const struct content *content)
 {
 	if (content->kind == CONTENT_FILE || content->kind == CONTENT_EXEC)
-		tree_add(tree, "", content->kind == CONTENT_EXEC ? ENTRY_EXEC : ENTRY_FILE, &content->id,
-			 content->size, NULL);
+		tree_add(tree, "", content->kind == CONTENT_EXEC ? ENTRY_EXEC : ENTRY_FILE,
+			 &content->id, content->size, NULL);
 }
 
 static int load_want(struct checkout_job *job, const struct content *want, struct error *err)
@@ -101,7 +102,8 @@ static int check_objects(const struct checkout_job *job, struct error *err)
 /* --- what is in the way --- */
 
 /* Every file below the directory is in the current tree: nothing ignored, nothing odd. */
-static bool holds_only_known(const struct checkout_job *job, int dirfd, const char *name, const char *path)
+static bool holds_only_known(const struct checkout_job *job, int dirfd, const char *name,
+			     const char *path)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -143,12 +145,14 @@ static int look_at_place(struct checkout_job *job, const char *path, struct erro
 
 	if (there <= 0)
 		return there;
-	if (!S_ISDIR(st.st_mode) || !holds_only_known(job, rootfd, checkout_full(job, path, full), path))
+	if (!S_ISDIR(st.st_mode) ||
+	    !holds_only_known(job, rootfd, checkout_full(job, path, full), path))
 		add_obstacle(job, path);
 	return 0;
 }
 
-/* A directory shall stand at `dir` and above it. 1 it does, 0 it is absent or what stands there goes. */
+/* A directory shall stand at `dir` and above it. 1 it does, 0 it is absent or what stands there
+ * goes. */
 static int look_at_parents(struct checkout_job *job, const char *dir, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = xstrdup(dir);
@@ -156,13 +160,14 @@ static int look_at_parents(struct checkout_job *job, const char *dir, struct err
 	for (bool first = true;; first = false) {
 		char full[FULL_PATH], *slash;
 		struct stat st;
-		int there = fs_stat_beneath(job->checkout->scanner->rootfd, checkout_full(job, path, full), &st, err);
+		int there = fs_stat_beneath(job->checkout->scanner->rootfd,
+					    checkout_full(job, path, full), &st, err);
 
 		if (there < 0)
 			return -1;
 		if (there && S_ISDIR(st.st_mode))
 			return first;
-		/* The path itself may be a symlink to a directory; below it symlinks are entries. */
+		/* The path itself may be a symlink to a directory; symlinks below are entries. */
 		if (!*path)
 			return there && S_ISLNK(st.st_mode);
 		if (there && !tree_find(&job->cur, path))
@@ -200,7 +205,8 @@ static int find_obstacles(struct checkout_job *job, struct error *err)
 /* Is the tree that stands there stored? Then its symlinks are, too. */
 static bool current_is_stored(const struct checkout_job *job, const struct content *cur)
 {
-	return cur->kind == CONTENT_TREE && !job->odd.len && store_has(job->checkout->store, &cur->id);
+	return cur->kind == CONTENT_TREE && !job->odd.len &&
+	       store_has(job->checkout->store, &cur->id);
 }
 
 static size_t find_unknown(struct checkout_job *job, const struct content *cur)
@@ -214,19 +220,22 @@ static size_t find_unknown(struct checkout_job *job, const struct content *cur)
 
 		if (!old)
 			continue;
-		change->unknown = old->kind == ENTRY_LINK ? !links_known
-							  : !store_has(job->checkout->store, &old->id);
+		change->unknown = old->kind == ENTRY_LINK
+				      ? !links_known
+				      : !store_has(job->checkout->store, &old->id);
 		n += change->unknown;
 	}
 	return n;
 }
 
-static void name_one(const struct checkout_job *job, struct strbuf *names, size_t *n, const char *path)
+static void name_one(const struct checkout_job *job, struct strbuf *names, size_t *n,
+		     const char *path)
 {
 	char full[FULL_PATH];
 
 	if ((*n)++ < NAMED_UNKNOWN)
-		strbuf_printf(names, "%s%s", names->len ? ", " : "", checkout_full(job, path, full));
+		strbuf_printf(names, "%s%s", names->len ? ", " : "",
+			      checkout_full(job, path, full));
 }
 
 static int refuse_unknown(const struct checkout_job *job, size_t count, struct error *err)
@@ -241,9 +250,12 @@ static int refuse_unknown(const struct checkout_job *job, size_t count, struct e
 			name_one(job, &names, &n, job->changes[i].old->path);
 	if (count > NAMED_UNKNOWN)
 		strbuf_printf(&names, " and %zu more", count - NAMED_UNKNOWN);
-	error_set(err, ERR_CONFLICT, "%s would be lost: %s not in the store", names.buf, count > 1 ? "they are" : "it is");
-	return error_help(err, "%s", job->checkout->keep ? job->checkout->keep :
-							   "copy it elsewhere to keep it, or repeat with --force");
+	error_set(err, ERR_CONFLICT, "%s would be lost: %s not in the store", names.buf,
+		  count > 1 ? "they are" : "it is");
+	return error_help(err, "%s",
+			  job->checkout->keep
+			      ? job->checkout->keep
+			      : "copy it elsewhere to keep it, or repeat with --force");
 }
 
 static int plan(struct checkout_job *job, const struct content *want, struct error *err)
@@ -277,7 +289,8 @@ static int run(struct checkout_job *job, const struct content *want, struct erro
 {
 	if (plan(job, want, err) < 0)
 		return -1;
-	if ((job->len || job->odd.len) && (checkout_stage(job, err) < 0 || checkout_apply(job, err) < 0))
+	if ((job->len || job->odd.len) &&
+	    (checkout_stage(job, err) < 0 || checkout_apply(job, err) < 0))
 		return -1;
 	if (job->want_is_tree && !job->stands)
 		return fs_make_dirs(job->checkout->scanner->rootfd, job->path, 0777, err);

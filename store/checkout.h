@@ -30,8 +30,8 @@ struct checkout {
 	bool verify;                   /* hash what is written */
 	const struct progress *progress;
 };
-/* In a tree, a symlink is known when it is wanted or when the whole tree that stands there is stored.
- * Ignored files are not seen and stay; where a file must stand they are unknown content. */
+/* In a tree, a symlink is known when it is wanted or when the whole tree that stands there is
+ * stored. Ignored files are not seen and stay; where a file must stand they are unknown content. */
 struct checkout_result {
 	uint64_t files_written, files_removed, files_kept, files_aside;
 	struct content before; /* what stood there, less what no tree can hold */

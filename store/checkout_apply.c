@@ -45,7 +45,8 @@ static int move_aside(struct checkout_job *job, int dirfd, const char *full, str
 		if (r != 0)
 			return r < 0 ? -1 : 0;
 	}
-	return error_set(err, ERR_CONFLICT, "no free name for %s below %s", full, job->checkout->aside);
+	return error_set(err, ERR_CONFLICT, "no free name for %s below %s", full,
+			 job->checkout->aside);
 }
 
 static int remove_changed(struct checkout_job *job, struct error *err)
@@ -135,7 +136,7 @@ static void prune_emptied(const struct checkout_job *job)
 	}
 }
 
-/* Removes a directory that holds directories only; one that holds more stays, less its empty parts. */
+/* Removes a directory that holds directories only; else only its empty parts go. */
 static void remove_empty_dirs(int dirfd, const char *name)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -177,10 +178,12 @@ static bool fd_path(int fd, char path[TREE_MAX_PATH + 1])
 	return path[0] == '/';
 }
 
-/* A symlink in `dirfd` to an object: relative when both are in the project, so that it may be moved. */
+/* A symlink in `dirfd` to an object: relative when both are in the project, so that it may be
+ * moved. */
 static char *object_target(const struct checkout_job *job, int dirfd, const struct digest *id)
 {
-	char root[TREE_MAX_PATH + 1], dir[TREE_MAX_PATH + 1], objects[TREE_MAX_PATH + 1], path[OBJECT_PATH];
+	char root[TREE_MAX_PATH + 1], dir[TREE_MAX_PATH + 1], objects[TREE_MAX_PATH + 1],
+	    path[OBJECT_PATH];
 	CLEANUP_STRBUF struct strbuf target = STRBUF_INIT;
 
 	if (!fd_path(job->checkout->store->objects, objects))
@@ -213,10 +216,11 @@ static int make_link(const char *target, int dirfd, const char *name, struct err
 	return sys ? error_sys(err, sys, "cannot make symlink %s", name) : 0;
 }
 
-static int copy_staged(const struct checkout_job *job, const char *staged, int dirfd, const char *temp,
-		       const struct tree_entry *now, struct error *err)
+static int copy_staged(const struct checkout_job *job, const char *staged, int dirfd,
+		       const char *temp, const struct tree_entry *now, struct error *err)
 {
-	CLEANUP(cleanup_fd) int from = openat(job->staging.fd, staged, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP(cleanup_fd)
+	int from = openat(job->staging.fd, staged, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	CLEANUP(cleanup_fd) int to = -1;
 
 	if (from < 0)
@@ -228,8 +232,8 @@ static int copy_staged(const struct checkout_job *job, const char *staged, int d
 }
 
 /* For a place on another file system than staging. */
-static int place_beside(const struct checkout_job *job, const char *staged, int dirfd, const char *base,
-			const struct tree_entry *now, struct error *err)
+static int place_beside(const struct checkout_job *job, const char *staged, int dirfd,
+			const char *base, const struct tree_entry *now, struct error *err)
 {
 	CLEANUP(cleanup_free) char *target = link_target(job, dirfd, now);
 	uint64_t salt;
@@ -238,7 +242,8 @@ static int place_beside(const struct checkout_job *job, const char *staged, int 
 
 	clock_random(&salt, sizeof(salt));
 	snprintf(temp, sizeof(temp), ".mlops-tmp.%016llx", (unsigned long long)salt);
-	r = target ? make_link(target, dirfd, temp, err) : copy_staged(job, staged, dirfd, temp, now, err);
+	r = target ? make_link(target, dirfd, temp, err)
+		   : copy_staged(job, staged, dirfd, temp, now, err);
 	if (r == 0)
 		r = io_rename(dirfd, temp, dirfd, base, err);
 	if (r < 0)
@@ -246,7 +251,8 @@ static int place_beside(const struct checkout_job *job, const char *staged, int 
 	return r;
 }
 
-static int place_in(struct checkout_job *job, size_t index, int dirfd, const char *full, struct error *err)
+static int place_in(struct checkout_job *job, size_t index, int dirfd, const char *full,
+		    struct error *err)
 {
 	const struct tree_entry *now = job->changes[index].now;
 	CLEANUP(cleanup_free) char *target = link_target(job, dirfd, now);
@@ -271,7 +277,8 @@ static int place_in(struct checkout_job *job, size_t index, int dirfd, const cha
 }
 
 /* So that the next scan knows the link without reading it. */
-static void remember_link(const struct checkout_job *job, const struct tree_entry *now, int dirfd, const char *base)
+static void remember_link(const struct checkout_job *job, const struct tree_entry *now, int dirfd,
+			  const char *base)
 {
 	struct statcache *cache = job->checkout->scanner->cache;
 	struct stat st;

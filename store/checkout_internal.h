@@ -18,7 +18,7 @@ struct checkout_job {
 	struct content before; /* what `cur` is */
 	struct change *changes; /* in the order of their paths */
 	size_t len, cap;
-	struct strlist odd; /* tree paths of what no tree holds and is in the way: FIFOs, ignored files, ... */
+	struct strlist odd; /* tree paths of what no tree holds: FIFOs, ignored files in the way */
 	bool want_is_tree;
 	bool stands; /* a directory stood there before */
 	struct staging staging;

@@ -22,7 +22,8 @@ void checkout_stage_name(size_t index, char name[STAGE_NAME])
 	snprintf(name, STAGE_NAME, "%zx/%zx", index / STAGE_RANGE, index % STAGE_RANGE);
 }
 
-static int is_damaged(const struct checkout_job *job, const struct tree_entry *now, struct error *err)
+static int is_damaged(const struct checkout_job *job, const struct tree_entry *now,
+		      struct error *err)
 {
 	char full[FULL_PATH], hex[DIGEST_HEX + 1];
 
@@ -31,8 +32,8 @@ static int is_damaged(const struct checkout_job *job, const struct tree_entry *n
 	return error_help(err, "run: mlops fsck");
 }
 
-static int write_small(const struct checkout_job *job, const struct tree_entry *now, int from, int to,
-		       const char *name, struct error *err)
+static int write_small(const struct checkout_job *job, const struct tree_entry *now, int from,
+		       int to, const char *name, struct error *err)
 {
 	char buf[SMALL_FILE];
 	ssize_t len = file_read_small(from, buf);
@@ -59,11 +60,13 @@ static int write_big(const struct checkout_job *job, const struct tree_entry *no
 	return digest_equal(&found, &now->id) ? 0 : is_damaged(job, now, err);
 }
 
-static int stage_copy(struct checkout_job *job, const struct tree_entry *now, const char *name, struct error *err)
+static int stage_copy(struct checkout_job *job, const struct tree_entry *now, const char *name,
+		      struct error *err)
 {
 	mode_t mode = now->kind == ENTRY_EXEC ? 0777 : 0666;
 	uint64_t size;
-	CLEANUP(cleanup_fd) int from = store_open_object(job->checkout->store, &now->id, &size, err);
+	CLEANUP(cleanup_fd)
+	int from = store_open_object(job->checkout->store, &now->id, &size, err);
 	CLEANUP(cleanup_fd) int to = -1;
 	int r;
 
@@ -72,15 +75,18 @@ static int stage_copy(struct checkout_job *job, const struct tree_entry *now, co
 	to = io_create(job->staging.fd, name, mode, err);
 	if (to < 0)
 		return -1;
-	r = size < SMALL_FILE ? write_small(job, now, from, to, name, err) : write_big(job, now, from, to, name, err);
+	r = size < SMALL_FILE ? write_small(job, now, from, to, name, err)
+			      : write_big(job, now, from, to, name, err);
 	if (r == 0 && job->writes <= CHECKOUT_FEW)
 		r = io_sync_file(to, name, err);
 	return r;
 }
 
-/* 1 linked, 0 it must be copied: an empty file (all empty files would share one inode), an executable
- * (objects are not), the limit of links, another file system, or one that does not link. */
-static int stage_link(struct checkout_job *job, const struct tree_entry *now, const char *name, struct error *err)
+/* 1 linked, 0 it must be copied: an empty file (all empty files would share one inode), an
+ * executable (objects are not), the limit of links, another file system, or one that does not link.
+ */
+static int stage_link(struct checkout_job *job, const struct tree_entry *now, const char *name,
+		      struct error *err)
 {
 	struct store *store = job->checkout->store;
 	char path[OBJECT_PATH];
@@ -91,7 +97,8 @@ static int stage_link(struct checkout_job *job, const struct tree_entry *now, co
 		return 0;
 	if (job->checkout->verify && store_verify(store, &now->id, err) < 0)
 		return -1;
-	if (!sys && linkat(store->objects, object_path(&now->id, path), job->staging.fd, name, 0) < 0)
+	if (!sys &&
+	    linkat(store->objects, object_path(&now->id, path), job->staging.fd, name, 0) < 0)
 		sys = errno;
 	if (!sys)
 		return 1;
@@ -115,7 +122,8 @@ static int stage_one(struct checkout_job *job, size_t index, struct error *err)
 		return 0;
 	/* A symlink is made when its place is known. */
 	if (checkout_wants_symlink(job, now))
-		return job->checkout->verify ? store_verify(job->checkout->store, &now->id, err) : 0;
+		return job->checkout->verify ? store_verify(job->checkout->store, &now->id, err)
+					     : 0;
 	checkout_stage_name(index, name);
 	if (job->checkout->link == CHECKOUT_HARDLINK)
 		linked = stage_link(job, now, name, err);

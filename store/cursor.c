@@ -40,5 +40,6 @@ int cursor_enter(struct cursor *cursor, const char *path, bool make, struct erro
 		return cursor->fd = cursor->rootfd;
 	if (make && fs_make_dirs(cursor->rootfd, cursor->dir, 0777, err) < 0)
 		return -1;
-	return cursor->fd = fs_open_direct(cursor->rootfd, cursor->dir, O_PATH | O_DIRECTORY, 0, err);
+	return cursor->fd =
+		   fs_open_direct(cursor->rootfd, cursor->dir, O_PATH | O_DIRECTORY, 0, err);
 }

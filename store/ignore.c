@@ -17,7 +17,7 @@ static const char ignore_file[] = ".mlopsignore";
 
 struct rule {
 	char *pattern; /* for path_match, on the whole path */
-	const char *name; /* the pattern is "**" + '/' + name, a plain name: compared without matching */
+	const char *name; /* the pattern is "**" + '/' + this plain name: matched without stars */
 	bool negated, dir_only;
 };
 struct ignore {
@@ -29,8 +29,8 @@ static const struct {
 	const char *name;
 	bool dir_only;
 } builtin[] = {
-	{ ".mlops", false },	{ ".git", false }, { "__pycache__", true }, { ".ipynb_checkpoints", true },
-	{ ".DS_Store", false },
+	{ ".mlops", false }, { ".git", false }, { "__pycache__", true },
+	{ ".ipynb_checkpoints", true }, { ".DS_Store", false },
 };
 
 static bool match_builtin(const char *name, bool is_dir)
@@ -146,7 +146,8 @@ static void add_rule(struct ignore *ignore, const char *line, size_t len)
 	}
 	add_pattern(&pattern, line, len);
 	rule.pattern = strbuf_detach(&pattern);
-	if (!strncmp(rule.pattern, "**/", 3) && !rule.pattern[3 + strcspn(rule.pattern + 3, "*?[\\/")])
+	if (!strncmp(rule.pattern, "**/", 3) &&
+	    !rule.pattern[3 + strcspn(rule.pattern + 3, "*?[\\/")])
 		rule.name = rule.pattern + 3;
 	GROW(ignore->rules, ignore->len, ignore->cap);
 	ignore->rules[ignore->len++] = rule;

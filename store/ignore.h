@@ -17,5 +17,5 @@ int ignore_parse(const char *text, size_t len, struct ignore **ret, struct error
 void ignore_free(struct ignore *);
 /* `path` is from the project's root. A path below an ignored directory is ignored. */
 bool ignore_match(const struct ignore *, const char *path, bool is_dir);
-/* The same for a walk that knows that no parent is ignored. `ignore` may be NULL: built-in rules only. */
+/* The same for a walk that knows that no parent is ignored. NULL: built-in rules only. */
 bool ignore_match_here(const struct ignore *, const char *path, bool is_dir);

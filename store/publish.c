@@ -55,7 +55,8 @@ static int rewrite_object(struct store_batch *batch, struct object *object, stru
 	if (to < 0 || batch_copy_and_hash(from, to, name, NULL, &id, &size, err) < 0)
 		return -1;
 	if (!digest_equal(&id, &object->id))
-		return error_set(err, ERR_ENV, "the disk lost bytes of object %s before they were stored", name);
+		return error_set(err, ERR_ENV,
+				 "the disk lost bytes of object %s before they were stored", name);
 	if (io_sync_file(to, temp, err) < 0)
 		return -1;
 	return io_rename(batch->staging.fd, temp, batch->staging.fd, name, err);
@@ -89,7 +90,8 @@ struct publishing {
 };
 
 /* Publishes staging/X/ab as objects/ab where that does not exist. */
-static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned fan, struct error *err)
+static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned fan,
+		       struct error *err)
 {
 	struct error why = { 0 };
 	char name[3];
@@ -112,8 +114,8 @@ static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned
 	return 0;
 }
 
-static int publish_object(struct store_batch *batch, struct publishing *p, const struct object *object,
-			  struct error *err)
+static int publish_object(struct store_batch *batch, struct publishing *p,
+			  const struct object *object, struct error *err)
 {
 	unsigned fan = object->id.b[0];
 	char from[OBJECT_PATH], to[OBJECT_PATH], name[3];

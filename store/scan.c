@@ -27,8 +27,8 @@
 #define PARALLEL_BYTES (4ull << 20) /* so much, is worth threads */
 
 /* Where entry `e` stands. Lent until the cursor moves. */
-static int locate(const struct scan *scan, struct cursor *cursor, const struct tree_entry *e, struct place *ret,
-		  struct error *err)
+static int locate(const struct scan *scan, struct cursor *cursor, const struct tree_entry *e,
+		  struct place *ret, struct error *err)
 {
 	*ret = (struct place){ scan->topfd, scan->path, scan->path, "", FOLLOW_BENEATH };
 	if (scan->is_dir) {
@@ -42,7 +42,8 @@ static int locate(const struct scan *scan, struct cursor *cursor, const struct t
 	return 0;
 }
 
-static int refuse(struct scan *scan, struct tree_entry *e, const struct place *place, struct error *err)
+static int refuse(struct scan *scan, struct tree_entry *e, const struct place *place,
+		  struct error *err)
 {
 	char full[FULL_NAME];
 
@@ -50,7 +51,8 @@ static int refuse(struct scan *scan, struct tree_entry *e, const struct place *p
 	if (!scan->scanner->odd) {
 		error_set(err, ERR_USAGE, "%s is a symlink that does not stay inside the directory",
 			  place_full(place, full));
-		return error_help(err, "replace it by what it points to, or name it in .mlopsignore");
+		return error_help(err,
+				  "replace it by what it points to, or name it in .mlopsignore");
 	}
 	pthread_mutex_lock(&scan->mutex);
 	strlist_push(scan->scanner->odd, e->path);
@@ -170,7 +172,8 @@ static int scan_dir(struct scan *scan, struct content *ret, struct error *err)
 	if (walk_names(&walk, scan->tree, err) < 0 || fill_entries(scan, err) < 0)
 		return -1;
 	tidy(scan->tree);
-	if (tree_seal(scan->tree, err) < 0 || tree_write(scan->tree, s->batch, &content.id, err) < 0)
+	if (tree_seal(scan->tree, err) < 0 ||
+	    tree_write(scan->tree, s->batch, &content.id, err) < 0)
 		return error_wrap(err, "%s", scan->path);
 	content.size = scan->tree->bytes;
 	content.files = scan->tree->len;
@@ -179,7 +182,8 @@ static int scan_dir(struct scan *scan, struct content *ret, struct error *err)
 }
 
 /* A file is scanned as if it were the only entry of a tree, with the path "". */
-static int scan_file(struct scan *scan, const char *object_target, struct content *ret, struct error *err)
+static int scan_file(struct scan *scan, const char *object_target, struct content *ret,
+		     struct error *err)
 {
 	const struct tree_entry *e;
 
@@ -202,7 +206,8 @@ static int scan_file(struct scan *scan, const char *object_target, struct conten
 static char *object_link(const struct scan *scan)
 {
 	struct place place = { scan->topfd, scan->path, scan->path, "", FOLLOW_OBJECT };
-	CLEANUP(cleanup_fd) int fd = fs_open_beneath(scan->topfd, scan->path, O_PATH | O_NOFOLLOW, 0, NULL);
+	CLEANUP(cleanup_fd)
+	int fd = fs_open_beneath(scan->topfd, scan->path, O_PATH | O_NOFOLLOW, 0, NULL);
 	char target[TREE_MAX_PATH + 1];
 	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target) - 1);
 
@@ -212,11 +217,12 @@ static char *object_link(const struct scan *scan)
 	return scan_is_object_link(scan, &place, target) ? xstrdup(target) : NULL;
 }
 
-static int odd_path(const struct scanner *s, const char *path, mode_t mode, struct content *ret, struct error *err)
+static int odd_path(const struct scanner *s, const char *path, mode_t mode, struct content *ret,
+		    struct error *err)
 {
 	if (!s->odd) {
-		error_set(err, ERR_USAGE, "%s is a %s: only files and directories can be stored", path,
-			  fs_kind_name(mode));
+		error_set(err, ERR_USAGE, "%s is a %s: only files and directories can be stored",
+			  path, fs_kind_name(mode));
 		return -1;
 	}
 	strlist_push(s->odd, "");
@@ -254,7 +260,8 @@ static bool known_file(const struct scanner *s, const struct stat *st, struct co
 {
 	struct digest id;
 
-	if (!S_ISREG(st->st_mode) || !s->cache || s->trust_nothing || !statcache_get(s->cache, st, &id))
+	if (!S_ISREG(st->st_mode) || !s->cache || s->trust_nothing ||
+	    !statcache_get(s->cache, st, &id))
 		return false;
 	if (s->batch && !batch_has(s->batch, &id))
 		return false;

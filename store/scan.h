@@ -32,8 +32,8 @@ struct scanner {
 	struct store *store;         /* may be NULL; knows hard links to its objects, see below */
 	const struct progress *progress; /* may be NULL */
 	bool trust_nothing;          /* hash even what the cache knows */
-	struct strlist *odd;         /* NULL: refuse what a tree cannot hold; else it is left out and its
-				      * path in the tree added here ("": the path itself) */
+	struct strlist *odd;         /* NULL: refuse what a tree cannot hold; else it is left out and
+				      * its path in the tree added here ("": the path itself) */
 };
 /* An absent path gives CONTENT_ABSENT and 0. A directory without files is a tree of none.
  * `ret_tree` (may be NULL) receives the entries of a directory, initialised either way. */

@@ -23,7 +23,8 @@ bool scan_is_object_target(const char *target, struct digest *ret)
 	const char *p = target + len - tail;
 	char hex[DIGEST_HEX + 1];
 
-	if (len < tail || (len > tail && p[-1] != '/') || strncmp(p, "objects/", 8) != 0 || p[10] != '/')
+	if (len < tail || (len > tail && p[-1] != '/') || strncmp(p, "objects/", 8) != 0 ||
+	    p[10] != '/')
 		return false;
 	memcpy(hex, p + 8, 2);
 	memcpy(hex + 2, p + 11, DIGEST_HEX - 2 + 1);
@@ -39,7 +40,8 @@ bool scan_is_object_link(const struct scan *scan, const struct place *place, con
 
 	if (!scan_is_object_target(target, &id))
 		return false;
-	if (scan->store && fstatat(place->dirfd, place->name, &st, 0) == 0 && object_stat(scan->store, &id, &object))
+	if (scan->store && fstatat(place->dirfd, place->name, &st, 0) == 0 &&
+	    object_stat(scan->store, &id, &object))
 		return st.st_dev == object.st_dev && st.st_ino == object.st_ino;
 	fd = fs_open_beneath(scan->scanner->rootfd, place_full(place, full), O_PATH, 0, NULL);
 	return fd >= 0;
@@ -71,7 +73,8 @@ static int place_open(const struct place *place, struct error *err)
 
 	if (place->follow == FOLLOW_BENEATH)
 		return fs_open_beneath(place->dirfd, place->name, flags, 0, err);
-	fd = openat(place->dirfd, place->name, flags | (place->follow == FOLLOW_NOT ? O_NOFOLLOW : 0));
+	fd = openat(place->dirfd, place->name,
+		    flags | (place->follow == FOLLOW_NOT ? O_NOFOLLOW : 0));
 	return fd < 0 ? place_gone(place, errno, err) : fd;
 }
 
@@ -81,7 +84,9 @@ int place_stat(const struct place *place, struct stat *ret, struct error *err)
 
 	if (place->follow != FOLLOW_BENEATH) {
 		int flags = place->follow == FOLLOW_NOT ? AT_SYMLINK_NOFOLLOW : 0;
-		return fstatat(place->dirfd, place->name, ret, flags) < 0 ? place_gone(place, errno, err) : 0;
+		return fstatat(place->dirfd, place->name, ret, flags) < 0
+			   ? place_gone(place, errno, err)
+			   : 0;
 	}
 	fd = fs_open_beneath(place->dirfd, place->name, O_PATH, 0, err);
 	if (fd < 0)
@@ -118,8 +123,8 @@ static bool tick(void *ctx, uint64_t bytes)
 	return scan_report(scan);
 }
 
-/* Hashes, and stores when there is a batch. A big file that was touched but perhaps not changed is only
- * hashed first: reading is cheaper than writing. */
+/* Hashes, and stores when there is a batch. A big file that was touched but perhaps not changed is
+ * only hashed first: reading is cheaper than writing. */
 static int read_once(struct scan *scan, int fd, const struct place *place, const struct stat *st,
 		     struct digest *ret, uint64_t *ret_size, struct error *err)
 {
@@ -130,8 +135,10 @@ static int read_once(struct scan *scan, int fd, const struct place *place, const
 	struct digest hint;
 	int sys;
 
-	if (s->batch && (small || !s->cache || !statcache_hint(s->cache, st, &hint) || !batch_has(s->batch, &hint)))
-		return batch_add_watched(s->batch, fd, name, small ? NULL : &watch, ret, ret_size, err);
+	if (s->batch && (small || !s->cache || !statcache_hint(s->cache, st, &hint) ||
+			 !batch_has(s->batch, &hint)))
+		return batch_add_watched(s->batch, fd, name, small ? NULL : &watch, ret, ret_size,
+					 err);
 	sys = file_hash(fd, small ? NULL : &watch, ret, ret_size);
 	if (sys == ECANCELED)
 		return error_set(err, ERR_INTERRUPTED, "interrupted");
@@ -142,8 +149,8 @@ static int read_once(struct scan *scan, int fd, const struct place *place, const
 	return batch_add_watched(s->batch, fd, name, NULL, ret, ret_size, err);
 }
 
-int scan_read_file(struct scan *scan, const struct place *place, struct stat *ret_st, struct digest *ret,
-		     struct error *err)
+int scan_read_file(struct scan *scan, const struct place *place, struct stat *ret_st,
+		   struct digest *ret, struct error *err)
 {
 	char full[FULL_NAME];
 
@@ -178,8 +185,9 @@ static bool is_linked_object(const struct scan *scan, const struct stat *st, str
 	struct stat object;
 
 	return st->st_nlink > 1 && !(st->st_mode & 0222) && scan->store &&
-	       statcache_get_linked(scan->scanner->cache, st, ret) && object_stat(scan->store, ret, &object) &&
-	       object.st_dev == st->st_dev && object.st_ino == st->st_ino;
+	       statcache_get_linked(scan->scanner->cache, st, ret) &&
+	       object_stat(scan->store, ret, &object) && object.st_dev == st->st_dev &&
+	       object.st_ino == st->st_ino;
 }
 
 bool scan_is_known(const struct scan *scan, const struct stat *st, struct digest *ret)

@@ -36,7 +36,7 @@ struct scan {
 
 /* ".../objects/ab/62 hex digits" */
 bool scan_is_object_target(const char *target, struct digest *ret);
-/* A symlink to an object of this store or, when the store is not known, to one inside the project. */
+/* A symlink to an object of this store or, when that is not known, to one in the project. */
 bool scan_is_object_link(const struct scan *, const struct place *, const char *target);
 const char *place_full(const struct place *, char buf[FULL_NAME]);
 /* Fails with "removed or replaced" where `sys` means that. */
@@ -47,4 +47,5 @@ bool scan_report(struct scan *);
 /* True when the file need not be read. */
 bool scan_is_known(const struct scan *, const struct stat *, struct digest *ret);
 /* Hashes a file, and stores it when there is a batch. `ret_st` is what stands for the digest. */
-int scan_read_file(struct scan *, const struct place *, struct stat *ret_st, struct digest *ret, struct error *);
+int scan_read_file(struct scan *, const struct place *, struct stat *ret_st, struct digest *ret,
+		   struct error *);

@@ -19,7 +19,8 @@ static int open_dir(int dirfd, const char *name)
 	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Removes the directories nobody holds. What cannot be removed is only litter, so errors are dropped. */
+/* Removes the directories nobody holds. What cannot be removed is only litter, so errors are
+ * dropped. */
 static void sweep_dead(int parent)
 {
 	int listing = open_dir(parent, ".");
@@ -48,12 +49,14 @@ static int make_one(int parent, struct staging *ret, struct error *err)
 	struct stat st;
 
 	clock_random(&salt, sizeof(salt));
-	snprintf(ret->name, sizeof(ret->name), "%ld.%016llx", (long)getpid(), (unsigned long long)salt);
+	snprintf(ret->name, sizeof(ret->name), "%ld.%016llx", (long)getpid(),
+		 (unsigned long long)salt);
 	if (io_mkdir(parent, ret->name, 0755, err) < 0)
 		return -1;
 	fd = open_dir(parent, ret->name);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_sys(err, errno, "cannot open staging/%s", ret->name);
+		return errno == ENOENT ? 0
+				       : error_sys(err, errno, "cannot open staging/%s", ret->name);
 	/* NFS cannot flock a directory; then nobody can sweep there either. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return 0;
@@ -80,7 +83,8 @@ int staging_open(struct store *store, struct staging *ret, struct error *err)
 	if (r < 0)
 		return error_wrap(err, "%s", store->dir);
 	if (r == 0)
-		return error_set(err, ERR_CONFLICT, "%s/staging: other processes keep removing our directory",
+		return error_set(err, ERR_CONFLICT,
+				 "%s/staging: other processes keep removing our directory",
 				 store->dir);
 	staging.parent = steal_fd(&parent);
 	*ret = staging;

@@ -101,7 +101,8 @@ static void build_index(struct statcache *cache)
 	cache->nslots = want;
 	cache->slots = xcalloc(want, sizeof(*cache->slots));
 	for (size_t i = 0; i < cache->len; i++)
-		*find_slot(cache, cache->image->entries[i].dev, cache->image->entries[i].ino) = (uint32_t)i + 1;
+		*find_slot(cache, cache->image->entries[i].dev, cache->image->entries[i].ino) =
+		    (uint32_t)i + 1;
 }
 
 static bool read_all(int fd, void *buf, size_t len)
@@ -120,8 +121,8 @@ static bool read_all(int fd, void *buf, size_t len)
 
 static bool header_valid(const struct header *header, uint64_t file_size)
 {
-	return !memcmp(header->magic, cache_magic, sizeof(cache_magic)) && header->mark == BYTE_ORDER_MARK &&
-	       header->count <= MAX_ENTRIES &&
+	return !memcmp(header->magic, cache_magic, sizeof(cache_magic)) &&
+	       header->mark == BYTE_ORDER_MARK && header->count <= MAX_ENTRIES &&
 	       file_size == sizeof(*header) + header->count * sizeof(struct cached);
 }
 
@@ -137,7 +138,8 @@ static void load_image(struct statcache *cache, int fd)
 	size = header.count * sizeof(struct cached);
 	/* Untouched pages of the room for growth cost nothing. */
 	CLEANUP(cleanup_free) struct image *image = xmalloc(sizeof(*image) + size + size / 2);
-	if (!read_all(fd, image->entries, size) || checksum(image->entries, size) != header.checksum)
+	if (!read_all(fd, image->entries, size) ||
+	    checksum(image->entries, size) != header.checksum)
 		return;
 	cache->len = header.count;
 	cache->cap = (size + size / 2) / sizeof(struct cached);
@@ -147,7 +149,8 @@ static void load_image(struct statcache *cache, int fd)
 struct statcache *statcache_load(int dirfd)
 {
 	struct statcache *cache = xcalloc(1, sizeof(*cache));
-	CLEANUP(cleanup_fd) int fd = openat(dirfd, cache_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	CLEANUP(cleanup_fd)
+	int fd = openat(dirfd, cache_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	pthread_mutex_init(&cache->mutex, NULL);
 	cache->today = (uint32_t)(clock_wall_ms() / DAY_MS);
@@ -178,7 +181,8 @@ static struct cached *find(struct statcache *cache, const struct stat *st)
 	uint32_t slot = *find_slot(cache, st->st_dev, st->st_ino);
 	struct cached *entry = slot ? &cache->image->entries[slot - 1] : NULL;
 
-	if (!entry || entry->size != (uint64_t)st->st_size || entry->mtime_ns != to_ns(&st->st_mtim))
+	if (!entry || entry->size != (uint64_t)st->st_size ||
+	    entry->mtime_ns != to_ns(&st->st_mtim))
 		return NULL;
 	if (cache->today >= entry->used_day + TOUCH_DAYS) {
 		entry->used_day = cache->today;
@@ -232,10 +236,12 @@ static void make_room(struct statcache *cache)
 	if (cache->len < cache->cap)
 		return;
 	cache->cap += cache->cap / 2 + 64;
-	cache->image = xreallocarray(cache->image, 1, sizeof(*cache->image) + cache->cap * sizeof(struct cached));
+	cache->image = xreallocarray(cache->image, 1,
+				     sizeof(*cache->image) + cache->cap * sizeof(struct cached));
 }
 
-static void put(struct statcache *cache, const struct stat *st, int64_t ctime_ns, const struct digest *id)
+static void put(struct statcache *cache, const struct stat *st, int64_t ctime_ns,
+		const struct digest *id)
 {
 	struct cached entry = {
 		.dev = st->st_dev,
@@ -263,7 +269,8 @@ static void put(struct statcache *cache, const struct stat *st, int64_t ctime_ns
 	pthread_mutex_unlock(&cache->mutex);
 }
 
-void statcache_put(struct statcache *cache, const struct stat *st, const struct digest *id, int64_t started_ns)
+void statcache_put(struct statcache *cache, const struct stat *st, const struct digest *id,
+		   int64_t started_ns)
 {
 	int64_t settled = started_ns - STATCACHE_RACY_NS;
 
@@ -306,7 +313,8 @@ int statcache_save(struct statcache *cache, int dirfd, struct error *err)
 	*header = (struct header){ .mark = BYTE_ORDER_MARK, .count = cache->len };
 	memcpy(header->magic, cache_magic, sizeof(cache_magic));
 	header->checksum = checksum(cache->image->entries, size);
-	if (io_replace_file(dirfd, cache_file, cache->image, sizeof(*header) + size, 0644, false, err) < 0)
+	if (io_replace_file(dirfd, cache_file, cache->image, sizeof(*header) + size, 0644, false,
+			    err) < 0)
 		return error_wrap(err, "cannot save the stat cache");
 	cache->dirty = false;
 	return 0;

@@ -81,10 +81,12 @@ static int missing(const struct digest *id, struct error *err)
 {
 	char hex[DIGEST_HEX + 1];
 
-	return error_set(err, ERR_NOT_FOUND, "object %s is not in the store", digest_format(id, hex));
+	return error_set(err, ERR_NOT_FOUND, "object %s is not in the store",
+			 digest_format(id, hex));
 }
 
-int store_open_object(struct store *store, const struct digest *id, uint64_t *ret_size, struct error *err)
+int store_open_object(struct store *store, const struct digest *id, uint64_t *ret_size,
+		      struct error *err)
 {
 	char path[OBJECT_PATH];
 	struct stat st;
@@ -97,7 +99,8 @@ int store_open_object(struct store *store, const struct digest *id, uint64_t *re
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_sys(err, errno, "cannot open %s/objects/%s", store->dir, path);
 	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERR_DAMAGED, "%s/objects/%s is not a regular file", store->dir, path);
+		return error_set(err, ERR_DAMAGED, "%s/objects/%s is not a regular file",
+				 store->dir, path);
 	if (ret_size)
 		*ret_size = (uint64_t)st.st_size;
 	return steal_fd(&fd);
@@ -107,12 +110,13 @@ static int damaged(const struct store *store, const struct digest *id, struct er
 {
 	char path[OBJECT_PATH];
 
-	error_set(err, ERR_DAMAGED, "%s/objects/%s does not hold the bytes it is named after", store->dir,
-		  object_path(id, path));
+	error_set(err, ERR_DAMAGED, "%s/objects/%s does not hold the bytes it is named after",
+		  store->dir, object_path(id, path));
 	return error_help(err, "run: mlops fsck");
 }
 
-int store_read(struct store *store, const struct digest *id, size_t max, struct strbuf *ret, struct error *err)
+int store_read(struct store *store, const struct digest *id, size_t max, struct strbuf *ret,
+	       struct error *err)
 {
 	size_t start = ret->len;
 	struct digest found;
@@ -123,7 +127,8 @@ int store_read(struct store *store, const struct digest *id, size_t max, struct 
 	if (fd < 0)
 		return -1;
 	if (size > max)
-		return error_set(err, ERR_DAMAGED, "object %s has %llu bytes, at most %zu are expected",
+		return error_set(err, ERR_DAMAGED,
+				 "object %s has %llu bytes, at most %zu are expected",
 				 digest_format(id, hex), (unsigned long long)size, max);
 	if (io_read_fd(fd, digest_format(id, hex), max, ret, err) < 0)
 		return -1;
@@ -151,8 +156,8 @@ bool watch_tick(const struct watch *watch, uint64_t bytes)
 	return watch && watch->tick(watch->ctx, bytes);
 }
 
-static int hash_rest(int fd, const void *head, size_t head_len, const struct watch *watch, struct digest *ret,
-		     uint64_t *ret_size)
+static int hash_rest(int fd, const void *head, size_t head_len, const struct watch *watch,
+		     struct digest *ret, uint64_t *ret_size)
 {
 	CLEANUP(cleanup_free) char *buf = xmalloc(COPY_CHUNK);
 	uint64_t at = head_len;
@@ -221,8 +226,8 @@ int store_verify(struct store *store, const struct digest *id, struct error *err
 		return -1;
 	sys = file_hash(fd, NULL, &found, &size);
 	if (sys)
-		return error_set(err, ERR_DAMAGED, "cannot read object %s: %s", digest_format(id, hex),
-				 strerror(sys));
+		return error_set(err, ERR_DAMAGED, "cannot read object %s: %s",
+				 digest_format(id, hex), strerror(sys));
 	return digest_equal(&found, id) ? 0 : damaged(store, id, err);
 }
 
@@ -268,7 +273,8 @@ static bool is_fan(const char *name)
 /* Lists objects/ itself (fan "") or one fan-out directory. */
 static int list_dir(const struct listing *l, const char *fan, struct error *err)
 {
-	int fd = openat(l->store->objects, *fan ? fan : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(l->store->objects, *fan ? fan : ".",
+			O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *de;
 	int r = 0;
@@ -295,7 +301,8 @@ static int list_dir(const struct listing *l, const char *fan, struct error *err)
 	return r;
 }
 
-int store_each(struct store *store, int (*each)(void *ctx, const struct digest *, uint64_t size, const char *name),
+int store_each(struct store *store,
+	       int (*each)(void *ctx, const struct digest *, uint64_t size, const char *name),
 	       void *ctx, struct error *err)
 {
 	struct listing listing = { store, each, ctx };

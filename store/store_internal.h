@@ -42,9 +42,9 @@ struct watch {
 	void *ctx;
 };
 bool watch_tick(const struct watch *, uint64_t bytes);
-/* Digest of a file from offset 0 to its end. Returns 0 or an errno; ECANCELED when the watch stopped it. */
+/* Digest of a file from offset 0 to its end. Returns 0 or an errno; ECANCELED: the watch stopped. */
 int file_hash(int fd, const struct watch *, struct digest *ret, uint64_t *ret_size);
 /* batch_add_fd that can be watched. */
-int batch_add_watched(struct store_batch *, int fd, const char *name, const struct watch *, struct digest *ret,
-		      uint64_t *ret_size, struct error *);
+int batch_add_watched(struct store_batch *, int fd, const char *name, const struct watch *,
+		      struct digest *ret, uint64_t *ret_size, struct error *);
 struct store *batch_store(struct store_batch *);

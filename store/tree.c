@@ -9,7 +9,8 @@
 #include "base/mem.h"
 #include "store/tree_internal.h"
 
-/* Text is kept in pieces that never move: a tree of a million files makes some thousand allocations. */
+/* Text is kept in pieces that never move: a tree of a million files makes some thousand
+ * allocations. */
 struct tree_text {
 	struct tree_text *next;
 	size_t used, size;
@@ -76,8 +77,8 @@ void tree_truncate(struct tree *tree, size_t len)
 		tree->bytes -= tree->entries[--tree->len].size;
 }
 
-void tree_add(struct tree *tree, const char *path, enum entry_kind kind, const struct digest *id, uint64_t size,
-	      const char *target)
+void tree_add(struct tree *tree, const char *path, enum entry_kind kind, const struct digest *id,
+	      uint64_t size, const char *target)
 {
 	tree_append(tree, path, strlen(path), kind, id, size, target, target ? strlen(target) : 0);
 }
@@ -141,7 +142,8 @@ static int compare_prefix(const char *path, const char *key, size_t len)
 	return order ? order : path[len] != '\0';
 }
 
-static const struct tree_entry *search(const struct tree *tree, size_t n, const char *key, size_t len)
+static const struct tree_entry *search(const struct tree *tree, size_t n, const char *key,
+				       size_t len)
 {
 	size_t low = 0, high = n;
 
@@ -178,7 +180,8 @@ const char *tree_entry_fault(const struct tree *tree, size_t i)
 		return "stands twice";
 	if ((unsigned char)path[same] < (unsigned char)before[same])
 		return "is out of order";
-	/* Of all its parents only this one can be an entry: a longer one would stand between the two. */
+	/* Of all its parents only this one can be an entry: a longer one would stand between the
+	 * two. */
 	if (path[same] == '/' && search(tree, i, path, same))
 		return "lies below a file";
 	return NULL;
@@ -202,7 +205,8 @@ static bool is_sorted(const struct tree *tree)
 int tree_seal(struct tree *tree, struct error *err)
 {
 	if (tree->text_bytes > TREE_MAX_TEXT)
-		return error_set(err, ERR_USAGE, "the paths of %zu files are too long for one tree", tree->len);
+		return error_set(err, ERR_USAGE, "the paths of %zu files are too long for one tree",
+				 tree->len);
 	if (!is_sorted(tree))
 		qsort(tree->entries, tree->len, sizeof(*tree->entries), by_path);
 	for (size_t i = 0; i < tree->len; i++) {
@@ -226,7 +230,8 @@ static bool entry_equal(const struct tree_entry *a, const struct tree_entry *b)
 }
 
 void tree_diff(const struct tree *old, const struct tree *now,
-	       void (*each)(void *ctx, const struct tree_entry *old, const struct tree_entry *now), void *ctx)
+	       void (*each)(void *ctx, const struct tree_entry *old, const struct tree_entry *now),
+	       void *ctx)
 {
 	size_t i = 0, j = 0;
 

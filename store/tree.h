@@ -17,7 +17,7 @@ struct store_batch;
 
 enum entry_kind { ENTRY_FILE = 'f', ENTRY_EXEC = 'x', ENTRY_LINK = 'l' };
 struct tree_entry {
-	char *path; /* clean, relative to the tree, never in .git or .mlops; lives as long as the tree */
+	char *path; /* clean, relative, never in .git or .mlops; lives as long as the tree */
 	char *target; /* of a symlink, else NULL; likewise */
 	struct digest id; /* of a file, else zero */
 	uint64_t size;
@@ -43,12 +43,12 @@ void tree_release(struct tree *);
 void tree_add(struct tree *, const char *path, enum entry_kind, const struct digest *, uint64_t size,
 	      const char *target);
 int tree_seal(struct tree *, struct error *);
-/* A symlink's target that stays inside: relative, and ".." only at its start, at most as often as the
- * link is deep; so no chain of links leads out. */
+/* A symlink's target that stays inside: relative, and ".." only at its start, at most as often as
+ * the link is deep; so no chain of links leads out. */
 bool tree_target_inside(const char *path, const char *target);
 /* Digest of a sealed tree; with a batch, its root and leaves are added there too. */
 int tree_write(const struct tree *, struct store_batch *, struct digest *ret, struct error *);
-/* Whole tree from the store; refuses what tree_seal and the canonical form would not have written. */
+/* Whole tree from the store; refuses what seal and the canonical form would not have written. */
 int tree_read(struct store *, const struct digest *root, struct tree *ret, struct error *);
 const struct tree_entry *tree_find(const struct tree *, const char *path); /* lent; NULL */
 /* Both sealed; calls with NULL where a side lacks the path; equal entries are left out. */
@@ -58,8 +58,8 @@ void tree_diff(const struct tree *old, const struct tree *now,
 int tree_objects(struct store *, const struct digest *root, int (*each)(void *ctx, const struct digest *),
 		 void *ctx, struct error *);
 
-/* Parsers of one object each, for tree_read and the fuzzer. A leaf continues the tree it is appended to,
- * which is as before when the leaf is refused. tree_refs_free takes what tree_parse_root gave. */
+/* Parsers of one object each, for tree_read and the fuzzer. A leaf continues the tree it is appended
+ * to, which is as before when the leaf is refused. tree_refs_free takes what tree_parse_root gave. */
 struct tree_leaf_ref {
 	struct digest id;
 	uint64_t entries, bytes;

@@ -15,7 +15,8 @@
 static const char leaf_magic[] = "mlops leaf 1\n";
 static const char root_magic[] = "mlops tree 1\n";
 
-/* A leaf ends after such a path. It depends on the path alone, so that editing files never moves a cut. */
+/* A leaf ends after such a path. It depends on the path alone, so that editing files never moves a
+ * cut. */
 static bool ends_leaf(const char *path)
 {
 	uint64_t h = 14695981039346656037ull;
@@ -61,19 +62,22 @@ static void put_entry(struct strbuf *out, const char *before, const struct tree_
 	strbuf_add(out, entry->id.b, sizeof(entry->id.b));
 }
 
-static int put_object(struct store_batch *batch, const struct strbuf *bytes, struct digest *ret, struct error *err)
+static int put_object(struct store_batch *batch, const struct strbuf *bytes, struct digest *ret,
+		      struct error *err)
 {
 	if (bytes->len > TREE_MAX_OBJECT)
-		return error_set(err, ERR_USAGE, "paths and symlinks of this directory are too long for a tree");
+		return error_set(err, ERR_USAGE,
+				 "paths and symlinks of this directory are too long for a tree");
 	if (batch)
 		return batch_add_bytes(batch, bytes->buf, bytes->len, ret, err);
 	digest_of(bytes->buf, bytes->len, ret);
 	return 0;
 }
 
-/* Writes the leaf that starts at entry `from`, and its line of the root. Returns how many entries it took. */
-static size_t put_leaf(const struct tree *tree, size_t from, struct strbuf *leaf, struct strbuf *root,
-		       struct store_batch *batch, struct error *err)
+/* Writes the leaf that starts at entry `from`, and its line of the root. Returns how many entries
+ * it took. */
+static size_t put_leaf(const struct tree *tree, size_t from, struct strbuf *leaf,
+		       struct strbuf *root, struct store_batch *batch, struct error *err)
 {
 	const char *first = tree->entries[from].path, *before = "";
 	uint64_t bytes = 0;
@@ -101,7 +105,8 @@ static size_t put_leaf(const struct tree *tree, size_t from, struct strbuf *leaf
 	return n;
 }
 
-int tree_write(const struct tree *tree, struct store_batch *batch, struct digest *ret, struct error *err)
+int tree_write(const struct tree *tree, struct store_batch *batch, struct digest *ret,
+	       struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf root = STRBUF_INIT;
 	CLEANUP_STRBUF struct strbuf refs = STRBUF_INIT;
@@ -188,8 +193,8 @@ static int refuse(struct error *err, const char *what)
 	return error_set(err, ERR_DAMAGED, "not a tree of this format: %s", what);
 }
 
-static int take_file(struct input *in, struct tree *tree, const char *path, size_t path_len, enum entry_kind kind,
-		     struct error *err)
+static int take_file(struct input *in, struct tree *tree, const char *path, size_t path_len,
+		     enum entry_kind kind, struct error *err)
 {
 	struct digest id;
 	uint64_t size;
@@ -209,7 +214,8 @@ static int take_entry(struct input *in, struct tree *tree, const char *before, s
 	const char *rest, *target, *fault;
 	uint8_t kind;
 
-	if (!take_varint(in, strlen(before), &same) || !take_text(in, &rest, &rest_len) || in->at == in->end)
+	if (!take_varint(in, strlen(before), &same) || !take_text(in, &rest, &rest_len) ||
+	    in->at == in->end)
 		return refuse(err, "an entry's path is cut off");
 	if (same + rest_len > TREE_MAX_PATH)
 		return refuse(err, "a path is too long");
@@ -279,7 +285,8 @@ static int take_ref(struct input *in, const struct tree_leaf_ref *before, struct
 	uint64_t len;
 
 	if (!take_text(in, &first, &len) || !take_digest(in, &ret->id) ||
-	    !take_varint(in, TREE_MAX_LEAF, &ret->entries) || !take_varint(in, UINT64_MAX, &ret->bytes))
+	    !take_varint(in, TREE_MAX_LEAF, &ret->entries) ||
+	    !take_varint(in, UINT64_MAX, &ret->bytes))
 		return refuse(err, "a root's line is cut off");
 	if (!ret->entries)
 		return refuse(err, "a leaf is empty");
@@ -290,7 +297,8 @@ static int take_ref(struct input *in, const struct tree_leaf_ref *before, struct
 	return refuse(err, "the leaves of a root are out of order");
 }
 
-int tree_parse_root(const void *data, size_t len, struct tree_leaf_ref **ret, size_t *ret_len, struct error *err)
+int tree_parse_root(const void *data, size_t len, struct tree_leaf_ref **ret, size_t *ret_len,
+		    struct error *err)
 {
 	struct input in = { data, (const uint8_t *)data + len };
 	struct tree_leaf_ref *refs;
@@ -318,8 +326,8 @@ fail:
 	return -1;
 }
 
-static int load_refs(struct store *store, const struct digest *root, struct tree_leaf_ref **ret, size_t *ret_len,
-		     struct error *err)
+static int load_refs(struct store *store, const struct digest *root, struct tree_leaf_ref **ret,
+		     size_t *ret_len, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
 
@@ -329,8 +337,8 @@ static int load_refs(struct store *store, const struct digest *root, struct tree
 }
 
 /* Appends one leaf and holds it against its line of the root. */
-static int load_leaf(struct store *store, const struct tree_leaf_ref *ref, bool last, struct strbuf *bytes,
-		     struct tree *tree, struct error *err)
+static int load_leaf(struct store *store, const struct tree_leaf_ref *ref, bool last,
+		     struct strbuf *bytes, struct tree *tree, struct error *err)
 {
 	uint64_t bytes_before = tree->bytes;
 	size_t from = tree->len;
@@ -370,8 +378,8 @@ fail:
 	return error_wrap(err, "tree %s", digest_format(root, hex));
 }
 
-int tree_objects(struct store *store, const struct digest *root, int (*each)(void *ctx, const struct digest *),
-		 void *ctx, struct error *err)
+int tree_objects(struct store *store, const struct digest *root,
+		 int (*each)(void *ctx, const struct digest *), void *ctx, struct error *err)
 {
 	struct tree_leaf_ref *refs;
 	size_t len;

@@ -5,6 +5,6 @@
 const char *tree_entry_fault(const struct tree *, size_t i);
 bool tree_path_valid(const char *path);
 /* Appends an entry whose path and target are given by length. */
-void tree_append(struct tree *, const char *path, size_t path_len, enum entry_kind, const struct digest *,
-		 uint64_t size, const char *target, size_t target_len);
+void tree_append(struct tree *, const char *path, size_t path_len, enum entry_kind,
+		 const struct digest *, uint64_t size, const char *target, size_t target_len);
 void tree_truncate(struct tree *, size_t len);

@@ -153,8 +153,10 @@ static void sort_names(struct dir *dir)
 	qsort_r(dir->names, dir->len, sizeof(*dir->names), by_path, dir->text.buf);
 }
 
-/* `path` becomes the project path of a name in the directory; returns where the path in the tree starts. */
-static size_t build_path(const struct walker *w, const struct dir *dir, const struct name *name, struct strbuf *path)
+/* `path` becomes the project path of a name in the directory; returns where the path in the tree
+ * starts. */
+static size_t build_path(const struct walker *w, const struct dir *dir, const struct name *name,
+			 struct strbuf *path)
 {
 	size_t skip = 0;
 
@@ -183,7 +185,8 @@ static int drop_ignored(const struct walker *w, struct dir *dir, struct error *e
 		if (ignore_match_here(w->walk->ignore, path.buf, dir->names[i].type == DT_DIR))
 			continue;
 		if (path.len - skip > TREE_MAX_PATH)
-			return error_set(err, ERR_USAGE, "a path below %s is longer than %u bytes: %.80s...",
+			return error_set(err, ERR_USAGE,
+					 "a path below %s is longer than %u bytes: %.80s...",
 					 w->walk->top, TREE_MAX_PATH, path.buf + skip);
 		dir->names[kept++] = dir->names[i];
 	}
@@ -253,18 +256,20 @@ static int list_all(struct walker *w, struct error *err)
 	return 0;
 }
 
-static int refuse(const struct walker *w, const char *full, size_t skip, unsigned char type, struct error *err)
+static int refuse(const struct walker *w, const char *full, size_t skip, unsigned char type,
+		  struct error *err)
 {
 	if (w->walk->odd) {
 		strlist_push(w->walk->odd, full + skip);
 		return 0;
 	}
-	error_set(err, ERR_USAGE, "%s is a %s: only files, directories and symlinks can be stored", full,
-		  fs_kind_name((mode_t)type << 12));
+	error_set(err, ERR_USAGE, "%s is a %s: only files, directories and symlinks can be stored",
+		  full, fs_kind_name((mode_t)type << 12));
 	return error_help(err, "remove it, or name it in .mlopsignore");
 }
 
-static int add_names(struct walker *w, const struct dir *dir, struct strbuf *path, struct error *err)
+static int add_names(struct walker *w, const struct dir *dir, struct strbuf *path,
+		     struct error *err)
 {
 	for (size_t i = 0; i < dir->len; i++) {
 		const struct name *name = &dir->names[i];
@@ -278,7 +283,8 @@ static int add_names(struct walker *w, const struct dir *dir, struct strbuf *pat
 		}
 		skip = build_path(w, dir, name, path);
 		if (name->type == DT_LNK)
-			tree_add(w->tree, path->buf + skip, ENTRY_LINK, NULL, 0, text + strlen(text) + 1);
+			tree_add(w->tree, path->buf + skip, ENTRY_LINK, NULL, 0,
+				 text + strlen(text) + 1);
 		else if (name->type == DT_REG)
 			tree_add(w->tree, path->buf + skip, ENTRY_FILE, NULL, 0, NULL);
 		else if (refuse(w, path->buf, skip, name->type, err) < 0)

@@ -11,6 +11,6 @@ struct walk {
 	const struct ignore *ignore; /* may be NULL */
 	struct strlist *odd;         /* NULL: refuse what a tree cannot hold; else list it here */
 };
-/* Appends every file (as ENTRY_FILE without digest or size) and symlink (with its target, whatever it
- * is) below the directory, in the order of their paths. */
+/* Appends every file (as ENTRY_FILE without digest or size) and symlink (with its target, whatever
+ * it is) below the directory, in the order of their paths. */
 int walk_names(const struct walk *, struct tree *ret, struct error *);
