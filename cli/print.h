@@ -43,7 +43,7 @@ const char *print_symbol(const struct print *, const char *utf8, const char *asc
 /*
  * A table: cells row by row, then table_print, which also releases it. Columns are as
  * wide as their widest cell; when the whole does not fit the width, columns with a
- * `drop` are left out, the highest first, then those marked `shrink` are cut with an
+ * `drop` are kept from the lowest on as they fit, then those marked `shrink` are cut with an
  * ellipsis, the widest first. Titles are lent until then; without any title there is
  * no heading. Two blanks stand between columns.
  */
@@ -51,7 +51,7 @@ struct table_column {
 	const char *title;
 	bool right;  /* align right: numbers */
 	bool shrink; /* may be cut */
-	int drop;    /* above 0: may be left out */
+	int drop;    /* above 0: may be left out; no two are equal */
 };
 struct table_cell {
 	char *text;

@@ -219,7 +219,17 @@ static size_t shown_keys(const struct strlist *keys)
 	return keys->len < MOST_COLUMNS ? keys->len : MOST_COLUMNS;
 }
 
-/* Where the width ends, metrics and params go in turn, the last first. */
+/* Column of the experiment or step: known to the reader when it is always the same. */
+static bool one_pipeline(const struct js *runs)
+{
+	for (size_t i = 0; i < js_len(runs); i++)
+		if (js_get_str(js_at(runs, i), "step") ||
+		    !js_equal(js_get(js_at(runs, i), "experiment"), js_get(js_at(runs, 0), "experiment")))
+			return false;
+	return true;
+}
+
+/* Where room is scarce, the first metrics and params go before what is the same in each line. */
 static void print_run_table(struct print *p, const struct js *runs)
 {
 	static const struct table_column fixed[] = {
@@ -237,11 +247,12 @@ static void print_run_table(struct print *p, const struct js *runs)
 	nmetrics = shown_keys(&metrics);
 	nparams = shown_keys(&params);
 	memcpy(columns, fixed, sizeof(fixed));
+	columns[1].drop = one_pipeline(runs) ? 5 : 0;
 	for (size_t i = 0; i < nmetrics; i++)
-		columns[n++] = (struct table_column){ .title = metrics.items[i], .right = true, .drop = 2 * (int)i + 1 };
+		columns[n++] = (struct table_column){ .title = metrics.items[i], .right = true, .drop = 10 * (int)i + 1 };
 	for (size_t i = 0; i < nparams; i++)
 		columns[n++] = (struct table_column){ .title = params.items[i], .right = true, .shrink = true,
-						      .drop = 2 * (int)i + 2 };
+						      .drop = 10 * (int)i + 2 };
 	table_init(&table, columns, n);
 	for (size_t i = 0; i < js_len(runs); i++) {
 		const struct js *run = js_at(runs, i);

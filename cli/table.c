@@ -63,25 +63,36 @@ static int drop_width(const struct table *table, const int *widths, size_t c)
 	return table->columns[c].shrink && widths[c] > least ? least : widths[c];
 }
 
-/* Leaves whole columns out until the line fits, or could by shrinking. */
-static size_t drop(const struct table *table, int *widths, int limit)
+/* The column that is to be kept next: the lowest `drop` above `least`; ncolumns when none is left. */
+static size_t next_to_keep(const struct table *table, int least)
 {
-	int total = table->indent + GAP * ((int)table->ncolumns - 1);
-	size_t n = 0;
+	size_t next = table->ncolumns;
 
 	for (size_t c = 0; c < table->ncolumns; c++)
-		total += drop_width(table, widths, c);
-	while (total > limit) {
-		size_t next = table->ncolumns;
+		if (table->columns[c].drop > least &&
+		    (next == table->ncolumns || table->columns[c].drop < table->columns[next].drop))
+			next = c;
+	return next;
+}
 
-		for (size_t c = 0; c < table->ncolumns; c++)
-			if (table->columns[c].drop && widths[c] != DROPPED &&
-			    (next == table->ncolumns || table->columns[c].drop > table->columns[next].drop))
-				next = c;
-		if (next == table->ncolumns)
-			break;
-		total -= drop_width(table, widths, next) + GAP;
-		widths[next] = DROPPED;
+/* Leaves out whole columns for which there is no room, even if others shrink. */
+static size_t drop(const struct table *table, int *widths, int limit)
+{
+	int total = table->indent - GAP, least = 0;
+	size_t n = 0, c;
+
+	for (c = 0; c < table->ncolumns; c++)
+		if (!table->columns[c].drop)
+			total += drop_width(table, widths, c) + GAP;
+	while ((c = next_to_keep(table, least)) < table->ncolumns) {
+		int width = drop_width(table, widths, c) + GAP;
+
+		least = table->columns[c].drop;
+		if (total + width <= limit) {
+			total += width;
+			continue;
+		}
+		widths[c] = DROPPED;
 		n++;
 	}
 	return n;

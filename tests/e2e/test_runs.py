@@ -57,7 +57,7 @@ def test_the_table_fits_80_columns_and_leaves_out_what_is_equal(mlops, terminal,
         assert mlops("run", "-p", f"depth={depth}", "-p", f"rate=0.{depth}").status == 0
     lines = terminal("runs", "--color=never", "--no-pager", columns=80).out.splitlines()
     assert max(map(len, lines)) <= 80 and "a_long" not in lines[0]
-    assert re.match(r"RUN +PIPELINE .* accuracy( +\w+)* +depth", lines[0]), lines[0]
+    assert re.match(r"RUN .* accuracy( +\w+)* +depth", lines[0]), lines[0]
     assert re.fullmatch(r"\d more columns: --json", lines[-1])
     wide = mlops("runs").out.splitlines()
     assert wide[0].split()[5:] == ["accuracy", "loss", "precision_macro", "recall", "depth", "rate"] and len(wide) == 3
