@@ -37,8 +37,7 @@ struct logs {
 	const char *run;
 	const char *only; /* the one step to show, or NULL: all */
 	int dir;          /* -1: nothing was logged yet */
-	struct log
-	    *items; /* as they are shown: first in order of their start, then as they appear */
+	struct log *items; /* in order of their start; those that came later as they appeared */
 	size_t len, cap;
 	struct strmap known; /* steps in items */
 };
