@@ -408,14 +408,42 @@ static int read_args(struct job *j, const struct js *args, struct error *err)
 		      snapshot_lock(j->ctx, &j->snap, err);
 }
 
+/* Params given with -p stand in no file: the command that runs what was brought with them again. */
+static char *repeat_command(const struct job *j)
+{
+	CLEANUP_JS struct js *params = j->to && j->snap.params ? snapshot_params_at(j->tofd, &j->snap) : NULL;
+	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+	bool differs = false;
+
+	strbuf_puts(&line, "mlops run");
+	if (j->snap.pipeline && strcmp(j->snap.pipeline, "pipeline.ini") != 0) {
+		strbuf_putc(&line, ' ');
+		shell_append(&line, j->snap.pipeline);
+	}
+	for (void *it = params ? js_iter(j->snap.params) : NULL; it; it = js_next(j->snap.params, it)) {
+		const char *was = js_text(js_iter_value(it)), *now = js_get_str(params, js_iter_key(it));
+		CLEANUP(cleanup_free) char *pair = NULL;
+
+		if (!was || !now || !strcmp(was, now))
+			continue;
+		differs = true;
+		pair = xasprintf("%s=%s", js_iter_key(it), was);
+		strbuf_puts(&line, " -p ");
+		shell_append(&line, pair);
+	}
+	return differs ? strbuf_detach(&line) : NULL;
+}
+
 static struct js *job_result(struct job *j)
 {
+	CLEANUP(cleanup_free) char *repeat = repeat_command(j);
 	struct js *result = js_object();
 
 	js_set_str(result, "from", j->snap.label);
 	js_set_str(result, "to", j->to);
 	if (j->to && j->snap.code && j->snap.commit[0])
 		js_set_str(result, "commit", j->snap.commit);
+	js_set_str(result, "repeat", repeat);
 	js_set(result, "paths", steal(&j->paths));
 	js_set(result, "failed", steal(&j->failed));
 	js_set_int(result, "files_written", (int64_t)j->sum.files_written);
@@ -441,7 +469,7 @@ static int prepare(struct job *j, struct error *err)
 }
 
 /*
- * data.checkout {paths[], from, to, force, link} -> {from, to, commit, paths: [{path, state:
+ * data.checkout {paths[], from, to, force, link} -> {from, to, commit, repeat, paths: [{path, state:
  *     restored|ok, content, written, removed, before}], failed: [{path, code, message, help}],
  *     files_written, files_removed, files_kept, notes[]}; with an error when `failed` is not empty.
  * Without `from`: mlops.lock. Without paths: all. mlops.lock stays as it is.

@@ -295,16 +295,17 @@ static void take_param(void *ctx, const char *key, const struct js *value)
 	js_set_str(params, key, text.buf);
 }
 
-/* Params as they are now; without a readable pipeline file there are none to compare. */
-static void disk_params(struct op_context *ctx, const struct snapshot *like, struct snapshot *s)
+struct js *snapshot_params_at(int rootfd, const struct snapshot *like)
 {
 	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
 	const char *file = like->pipeline ? like->pipeline : "pipeline.ini";
+	struct js *params;
 
-	if (pipeline_load(ctx->project->rootfd, file, NULL, &pipeline, NULL) < 0)
-		return;
-	s->params = js_object();
-	pipeline_each_param(pipeline->params, take_param, s->params);
+	if (pipeline_load(rootfd, file, NULL, &pipeline, NULL) < 0)
+		return NULL;
+	params = js_object();
+	pipeline_each_param(pipeline->params, take_param, params);
+	return params;
 }
 
 static void disk_metrics(struct op_context *ctx, const struct snapshot *like, struct snapshot *s)
@@ -363,7 +364,7 @@ int snapshot_disk(struct op_context *ctx, const struct snapshot *like, struct sn
 		add_item(&s, like->items[i].path, &content)->input = like->items[i].input;
 	}
 	if (like->params)
-		disk_params(ctx, like, &s);
+		s.params = snapshot_params_at(ctx->project->rootfd, like);
 	if (like->metrics)
 		disk_metrics(ctx, like, &s);
 	if (like->code && disk_code(ctx, &scanner, &s, err) < 0)

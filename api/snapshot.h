@@ -46,6 +46,10 @@ int snapshot_lock(struct op_context *, struct snapshot *ret, struct error *);
 int snapshot_disk(struct op_context *, const struct snapshot *like, struct snapshot *ret,
 		  struct error *);
 
+/* Params as the files below `rootfd` say, flat, by the snapshot's pipeline file; NULL when it cannot be
+ * read. Owned by the caller. */
+struct js *snapshot_params_at(int rootfd, const struct snapshot *);
+
 /* An item is at the path, above it, or below it. */
 bool snapshot_has(const struct snapshot *, const char *path);
 const struct snapshot_item *snapshot_find(const struct snapshot *,

@@ -438,6 +438,7 @@ void print_checkout(struct print *p, const struct js *result)
 {
 	const struct js *paths = js_get(result, "paths");
 	const char *to = js_get_str(result, "to"), *commit = js_get_str(result, "commit");
+	const char *repeat = js_get_str(result, "repeat");
 	const struct js *replaced = NULL;
 	size_t same = 0;
 
@@ -453,7 +454,7 @@ void print_checkout(struct print *p, const struct js *result)
 	}
 	if (replaced)
 		put_way_back(p, replaced);
-	if (same) {
+	if (same && !to) {
 		put_count(p, (int64_t)same, "path", "paths");
 		print_put(p, STYLE_DIM, same == 1 ? " was so already\n" : " were so already\n");
 	} else if (!js_len(paths) && !js_len(js_get(result, "failed"))) {
@@ -461,12 +462,21 @@ void print_checkout(struct print *p, const struct js *result)
 			  js_get_str(result, "from"));
 	}
 	if (commit)
-		print_put(p, STYLE_GOOD, "restored the code of commit %.12s\n", commit);
+		print_put(p, STYLE_GOOD, "restored the code of commit %.12s", commit);
+	if (commit && same && to) {
+		print_put(p, STYLE_PLAIN, ", and in it ");
+		put_count(p, (int64_t)same, "input", "inputs");
+		print_put(p, STYLE_PLAIN, " of the run");
+	}
+	if (commit)
+		putc('\n', p->out);
 	if (to) {
 		print_put(p, STYLE_PLAIN, "in ");
 		print_word(p, STYLE_BOLD, to);
 		putc('\n', p->out);
 	}
+	if (repeat)
+		print_put(p, STYLE_PLAIN, "it ran with params that no file has; to repeat it there: %s\n", repeat);
 	put_failed(p, js_get(result, "failed"));
 	put_notes(p, result);
 }

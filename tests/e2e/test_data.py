@@ -288,3 +288,20 @@ def test_advice_about_a_changed_file_can_be_followed(work, mlops):
     assert status == 4 and "mlops add" not in err and "copy it elsewhere" in err and "--force" in err
     assert (work / "model.bin").read_text() == "edited by hand\n"
     assert mlops("checkout", "--force", "model.bin").status == 0
+
+
+def test_a_run_that_is_brought_elsewhere_tells_its_params(work, mlops, tmp_path):
+    mlops("add", "data/raw.csv")
+    assert mlops("run", "-p", "lr=0.25").status == 0
+    metrics = (work / "metrics.json").read_text()
+    out = mlops("checkout", "--from", "last", "--to", "../there").out
+    assert "so already" not in out and "1 input of the run" in out
+    there = work.parent / "there"
+    way = re.search(r"repeat it there: mlops (.*)", out).group(1).split()
+    assert way == ["run", "-p", "lr=0.25"]
+    mlops("init", cwd=there)
+    (there / "metrics.json").unlink()
+    assert mlops(*way, cwd=there).status == 0
+    assert (there / "metrics.json").read_text() == metrics
+    assert mlops("run").status == 0
+    assert "repeat" not in mlops("checkout", "--from", "last", "--to", "../again").out
