@@ -89,7 +89,12 @@ static int symlink_error(int rootfd, const char *path, struct error *err)
 
 static int direct_error(int rootfd, int sys, const char *path, struct error *err)
 {
-	return sys == ELOOP ? symlink_error(rootfd, path, err) : beneath_error(sys, path, err);
+	CLEANUP(cleanup_fd) int followed = -1;
+
+	if (sys != ELOOP)
+		return beneath_error(sys, path, err);
+	followed = open_beneath(rootfd, path, O_PATH, 0);
+	return followed == -EXDEV ? beneath_error(EXDEV, path, err) : symlink_error(rootfd, path, err);
 }
 
 int fs_open_direct(int rootfd, const char *path, int flags, mode_t mode, struct error *err)
@@ -326,7 +331,7 @@ int fs_list_dir(int dirfd, const char *path, struct strlist *ret, struct error *
 	DIR *dir;
 
 	if (fd == -ELOOP)
-		return symlink_error(dirfd, path, err);
+		return direct_error(dirfd, ELOOP, path, err);
 	if (fd < 0)
 		return error_sys(err, *path == '/' ? errno : -fd, "cannot open directory %s", path);
 	dir = fdopendir(fd);
