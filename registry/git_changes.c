@@ -85,30 +85,6 @@ static void skip(struct change_set *set, const char *path, const char *why)
 	strbuf_printf(&set->skipped, " (%s)", why);
 }
 
-/* A symlink that is read from the tree must not leave it. */
-static bool link_stays(const char *path, const char *target)
-{
-	long depth = 0;
-
-	if (*target == '/' || !*target)
-		return false;
-	for (const char *p = path; *p; p++)
-		depth += *p == '/';
-	while (*target) {
-		size_t len = strcspn(target, "/");
-
-		if (len == 2 && !memcmp(target, "..", 2))
-			depth--;
-		else if (len && !(len == 1 && *target == '.'))
-			depth++;
-		if (depth < 0)
-			return false;
-		target += len;
-		target += *target == '/';
-	}
-	return true;
-}
-
 static void collect_path(struct change_set *set, const char *path, bool gone)
 {
 	CLEANUP(cleanup_free) char *clean = NULL;
@@ -220,7 +196,7 @@ static int add_link(struct change_set *set, const struct change *item)
 		return 0;
 	}
 	target[len] = '\0';
-	if (link_stays(item->path, target))
+	if (tree_target_inside(item->path, target))
 		tree_add(&set->tree, item->path, ENTRY_LINK, &none, 0, target);
 	else
 		skip(set, item->path, "a symlink that leaves the repository");
