@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 #include "api/ops.h"
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/settings.h"
+#include "base/strbuf.h"
 #include "pipeline/grammar.h"
 #include "registry/artifacts.h"
 #include "registry/project.h"
@@ -12,15 +15,50 @@
 
 #define RUNS_OFFERED 20
 
-static void offer_steps(struct project *project, op_offer *offer, void *ctx)
+/* The pipeline of a file as typed, or of pipeline.ini; NULL. */
+static struct pipeline *load_pipeline(struct project *project, const char *file)
 {
 	struct pipeline *pipeline = NULL;
+	char *path;
 
-	if (pipeline_load(project->rootfd, "pipeline.ini", NULL, &pipeline, NULL))
-		return;
-	for (size_t i = 0; i < pipeline->nsteps; i++)
-		offer(ctx, pipeline->steps[i].name, NULL);
-	pipeline_free(pipeline);
+	if (path_clean(file ? project->prefix : "", file ? file : "pipeline.ini", &path, NULL))
+		return NULL;
+	pipeline_load(project->rootfd, path, NULL, &pipeline, NULL);
+	free(path);
+	return pipeline;
+}
+
+static void offer_steps(struct project *project, const char *file, op_offer *offer, void *ctx)
+{
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = load_pipeline(project, file);
+
+	for (size_t i = 0; pipeline && i < pipeline->nsteps; i++)
+		offer(ctx, pipeline->steps[i].name, "a step");
+}
+
+struct offering {
+	op_offer *offer;
+	void *ctx;
+};
+
+static void offer_param(void *ctx, const char *key, const struct js *value)
+{
+	const struct offering *o = ctx;
+	CLEANUP_STRBUF struct strbuf help = STRBUF_INIT;
+	CLEANUP(cleanup_free) char *word = xasprintf("%s=", key);
+
+	strbuf_puts(&help, "now ");
+	js_dump(value, JS_COMPACT, &help);
+	o->offer(o->ctx, word, help.buf);
+}
+
+static void offer_params(struct project *project, const char *file, op_offer *offer, void *ctx)
+{
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = load_pipeline(project, file);
+	struct offering o = { offer, ctx };
+
+	if (pipeline)
+		pipeline_each_param(pipeline->params, offer_param, &o);
 }
 
 static void offer_runs(struct project *project, op_offer *offer, void *ctx)
@@ -54,19 +92,38 @@ static void offer_settings(op_offer *offer, void *ctx)
 		offer(ctx, setting_defs[i].key, setting_defs[i].help);
 }
 
-void op_offer_values(const char *dir, enum op_complete what, op_offer *offer, void *ctx)
+static void offer_setting_values(const char *key, op_offer *offer, void *ctx)
+{
+	const char *words;
+	enum setting id;
+
+	if (!key || settings_find(key, &id, NULL) || setting_defs[id].type != SETTING_WORD)
+		return;
+	for (words = setting_defs[id].allowed; *words;) {
+		size_t n = strcspn(words, "|");
+		CLEANUP(cleanup_free) char *word = xstrndup(words, n);
+
+		offer(ctx, word, NULL);
+		words += n + (words[n] == '|');
+	}
+}
+
+void op_offer_values(const char *dir, enum op_complete what, const char *before, op_offer *offer,
+		     void *ctx)
 {
 	struct project *project = NULL;
 
 	if (what == COMPLETE_SETTING)
 		offer_settings(offer, ctx);
-	if (what != COMPLETE_STEP && what != COMPLETE_RUN && what != COMPLETE_NAME)
+	if (what == COMPLETE_SETTING_VALUE)
+		offer_setting_values(before, offer, ctx);
+	if (what == COMPLETE_SETTING || what == COMPLETE_SETTING_VALUE || project_open(dir, &project, NULL))
 		return;
-	if (project_open(dir, &project, NULL))
-		return;
-	if (what == COMPLETE_STEP)
-		offer_steps(project, offer, ctx);
-	else
+	if (what == COMPLETE_STEP || what == COMPLETE_PIPELINE_STEP)
+		offer_steps(project, before, offer, ctx);
+	if (what == COMPLETE_PARAM)
+		offer_params(project, before, offer, ctx);
+	if (what == COMPLETE_RUN || what == COMPLETE_NAME)
 		offer_runs(project, offer, ctx);
 	if (what == COMPLETE_NAME)
 		offer_artifacts(project, offer, ctx);

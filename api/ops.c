@@ -13,8 +13,8 @@
 #define INT(n, l, v, h) { .name = (n), .letter = (l), .type = OP_INT, .value = (v), .help = (h) }
 #define TEXT(n, l, v, c, h)                                                                        \
 	{ .name = (n), .letter = (l), .complete = (c), .value = (v), .help = (h) }
-#define MANY(n, l, v, h)                                                                           \
-	{ .name = (n), .letter = (l), .flags = OPP_MANY, .value = (v), .help = (h) }
+#define MANY(n, l, v, c, h)                                                                        \
+	{ .name = (n), .letter = (l), .flags = OPP_MANY, .complete = (c), .value = (v), .help = (h) }
 #define ARG(n, f, v, c, h)                                                                         \
 	{ .name = (n), .flags = OPP_POSITIONAL | (f), .complete = (c), .value = (v), .help = (h) }
 
@@ -100,9 +100,9 @@ const struct op ops[] = {
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_STREAM | OP_AUDIT | OP_SPAWNS,
 	  .handler = op_run,
 	  .params = PARAMS(
-		ARG("args", OPP_MANY, "FILE.ini|STEP", COMPLETE_STEP,
+		ARG("args", OPP_MANY, "FILE.ini|STEP", COMPLETE_PIPELINE_STEP,
 		    "a pipeline file, then steps; default: pipeline.ini, all"),
-		MANY("param", 'p', "KEY=VALUE", "change a parameter for this run"),
+		MANY("param", 'p', "KEY=VALUE", COMPLETE_PARAM, "change a parameter for this run"),
 		INT("jobs", 'j', "N", "steps at a time; default: one a core"),
 		FLAG("keep-going", 'k', "after a failure, run what does not depend on it"),
 		FLAG("only", 0, "just the named steps, not what they need"),
@@ -125,7 +125,7 @@ const struct op ops[] = {
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL, .handler = op_why,
 	  .params = PARAMS(
 		ARG("step", OPP_REQUIRED, "STEP", COMPLETE_STEP, "a step of the pipeline"),
-		TEXT("file", 0, "FILE", COMPLETE_PATH, "the pipeline file; default: pipeline.ini")),
+		TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
 	  .summary = "why a step ran, or would run",
 	  .details =
 		"Examples:\n"
@@ -136,7 +136,7 @@ const struct op ops[] = {
 	{ .name = "pipeline.dag", .command = "dag", .method = "GET", .path = "/dag",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_dag,
 	  .params = PARAMS(
-		ARG("file", 0, "FILE", COMPLETE_PATH, "the pipeline file; default: pipeline.ini"),
+		ARG("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini"),
 		FLAG("dot", 0, "as Graphviz text"),
 		FLAG("mermaid", 0, "as Mermaid text, for Markdown pages")),
 	  .summary = "draw the pipeline",
@@ -147,7 +147,7 @@ const struct op ops[] = {
 	{ .name = "run.list", .command = "runs", .method = "GET", .path = "/runs",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_runs,
 	  .params = PARAMS(
-		TEXT("filter", 0, "TEXT", COMPLETE_NONE, "MLflow's filter; see below"),
+		TEXT("filter", 0, "TEXT", COMPLETE_NONE, "MLflow's filter: the conditions above"),
 		TEXT("order-by", 0, "TEXT", COMPLETE_NONE, "such as 'metrics.auc DESC'"),
 		INT("limit", 'n', "N", "at most N; default: 20"),
 		FLAG("all", 'a', "also the runs of single steps")),
@@ -210,7 +210,7 @@ const struct op ops[] = {
 	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_config,
 	  .params = PARAMS(
 		ARG("key", 0, "KEY", COMPLETE_SETTING, "a setting; default: list them all"),
-		ARG("value", 0, "VALUE", COMPLETE_NONE, "its new value"),
+		ARG("value", 0, "VALUE", COMPLETE_SETTING_VALUE, "its new value"),
 		FLAG("unset", 0, "back to the default")),
 	  .summary = "show or change settings",
 	  .details =

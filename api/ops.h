@@ -36,9 +36,13 @@ enum op_complete {
 	COMPLETE_NONE,
 	COMPLETE_PATH,
 	COMPLETE_STEP,
+	COMPLETE_PIPELINE, /* a file *.ini */
+	COMPLETE_PIPELINE_STEP, /* either */
+	COMPLETE_PARAM, /* KEY=VALUE */
 	COMPLETE_RUN,
 	COMPLETE_NAME,
 	COMPLETE_SETTING,
+	COMPLETE_SETTING_VALUE, /* of the setting that is the argument before */
 	COMPLETE_COMMAND,
 	COMPLETE_CHOICE,
 };
@@ -104,6 +108,7 @@ op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsc
 op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what
- * it is, or NULL. Trouble of any kind only means fewer words. */
+ * it is, or NULL. `before` is the argument before it, or NULL: a setting, or the pipeline file whose steps and
+ * params are asked for. Trouble of any kind only means fewer words. */
 typedef void op_offer(void *ctx, const char *word, const char *help);
-void op_offer_values(const char *dir, enum op_complete, op_offer *, void *ctx);
+void op_offer_values(const char *dir, enum op_complete, const char *before, op_offer *, void *ctx);

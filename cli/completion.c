@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/error.h"
+#include "base/fs.h"
 #include "base/mem.h"
+#include "base/strlist.h"
 #include "cli/commands.h"
 
 #define RUN_ID       32
@@ -27,6 +30,7 @@ static const char bash_script[] =
 	"\t\t\tcontinue\n"
 	"\t\tfi\n"
 	"\t\tprintf -v word %q \"${line%%$'\\t'*}\"\n"
+	"\t\t[[ $word == *= ]] && compopt -o nospace 2>/dev/null\n"
 	"\t\tCOMPREPLY+=(\"$word\")\n"
 	"\tdone < <(mlops __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
 	"}\n"
@@ -36,16 +40,17 @@ static const char zsh_script[] =
 	"_mlops()\n"
 	"{\n"
 	"\tlocal line files=0\n"
-	"\tlocal -a words_found shown\n"
+	"\tlocal -a words_found shown space\n"
 	"\tfor line in \"${(@f)$(mlops __complete \"${(@)words[2,CURRENT]}\" 2>/dev/null)}\"; do\n"
 	"\t\tif [[ $line == :files ]]; then\n"
 	"\t\t\tfiles=1\n"
 	"\t\telif [[ -n $line ]]; then\n"
 	"\t\t\twords_found+=(\"${line%%$'\\t'*}\")\n"
 	"\t\t\tshown+=(\"${line//$'\\t'/  -- }\")\n"
+	"\t\t\t[[ ${words_found[-1]} == *= ]] && space=(-S '')\n"
 	"\t\tfi\n"
 	"\tdone\n"
-	"\t(( $#words_found )) && compadd -l -d shown -a words_found\n"
+	"\t(( $#words_found )) && compadd $space -l -d shown -a words_found\n"
 	"\t(( files )) && _files\n"
 	"}\n"
 	"if [[ $funcstack[1] == _mlops ]]; then\n"
@@ -165,7 +170,30 @@ static void offer_known(void *ctx, const char *word, const char *help)
 	offer(asked, brief ? brief : word, help);
 }
 
-static void offer_value(struct asked asked, const struct op_param *param)
+static bool is_pipeline_file(const char *word)
+{
+	size_t len = strlen(word);
+
+	return len > 4 && !strcmp(word + len - 4, ".ini");
+}
+
+static void offer_pipelines(const struct asked *asked)
+{
+	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+
+	if (strchr(asked->word, '/')) {
+		puts(":files");
+		return;
+	}
+	if (fs_list_dir(AT_FDCWD, ".", &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.len; i++)
+		if (is_pipeline_file(names.items[i]))
+			offer(asked, names.items[i], "a pipeline");
+}
+
+/* `before`: see op_offer_values. */
+static void offer_value(struct asked asked, const struct op_param *param, const char *before)
 {
 	switch (param->complete) {
 	case COMPLETE_NONE:
@@ -179,15 +207,22 @@ static void offer_value(struct asked asked, const struct op_param *param)
 	case COMPLETE_PATH:
 		puts(":files");
 		return;
-	case COMPLETE_STEP:
-		puts(":files");
+	case COMPLETE_PIPELINE:
+		offer_pipelines(&asked);
+		return;
+	case COMPLETE_PIPELINE_STEP:
+		if (!before)
+			offer_pipelines(&asked);
 		break;
+	case COMPLETE_STEP:
+	case COMPLETE_PARAM:
 	case COMPLETE_SETTING:
+	case COMPLETE_SETTING_VALUE:
 	case COMPLETE_RUN:
 	case COMPLETE_NAME:
 		break;
 	}
-	op_offer_values(NULL, param->complete, offer_known, &asked);
+	op_offer_values(NULL, param->complete, before, offer_known, &asked);
 }
 
 /* How far the words before the unfinished one have come. */
@@ -195,6 +230,8 @@ struct typed {
 	const struct op *op;
 	const char *begun;             /* first word of a command of two */
 	const struct op_param *wanted; /* an option that waits for its value */
+	const char *before;            /* the argument before */
+	const char *file;              /* a pipeline file */
 	size_t npositionals;
 	bool words_only;
 };
@@ -216,6 +253,8 @@ static void take_word(struct typed *at, const char *word)
 	struct error ignored;
 	size_t used;
 
+	if (is_pipeline_file(word))
+		at->file = word;
 	if (at->wanted) {
 		if (strcmp(word, "=")) /* bash makes three words of --opt=value */
 			at->wanted = NULL;
@@ -224,10 +263,16 @@ static void take_word(struct typed *at, const char *word)
 	} else if (!at->words_only && word[0] == '-' && word[1]) {
 		at->wanted = option_waiting(at->op, word);
 	} else if (at->op) {
+		at->before = word;
 		at->npositionals++;
 	} else if (command_find(pair, at->begun ? 2 : 1, &at->op, &used, &ignored) && !at->begun) {
 		at->begun = word;
 	}
+}
+
+static void offer_for(const struct typed *at, struct asked asked, const struct op_param *param)
+{
+	offer_value(asked, param, param->complete == COMPLETE_SETTING_VALUE ? at->before : at->file);
 }
 
 void completion_answer(const char *const *words, size_t nwords)
@@ -242,7 +287,7 @@ void completion_answer(const char *const *words, size_t nwords)
 		take_word(&at, words[i]);
 	if (at.wanted) {
 		asked.word = strcmp(last, "=") ? last : "";
-		offer_value(asked, at.wanted);
+		offer_for(&at, asked, at.wanted);
 		return;
 	}
 	if (!at.words_only && last[0] == '-') {
@@ -256,7 +301,7 @@ void completion_answer(const char *const *words, size_t nwords)
 		before = xstrndup(last, (size_t)(equals - last) + 1);
 		asked = (struct asked){ equals + 1, before };
 		if (param)
-			offer_value(asked, param);
+			offer_for(&at, asked, param);
 		return;
 	}
 	if (!at.op) {
@@ -265,5 +310,5 @@ void completion_answer(const char *const *words, size_t nwords)
 	}
 	param = positional_at(at.op, at.npositionals);
 	if (param)
-		offer_value(asked, param);
+		offer_for(&at, asked, param);
 }

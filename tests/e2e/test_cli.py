@@ -309,16 +309,31 @@ def test_completion_follows_the_table(mlops, project):
     assert complete(mlops, "ru") == ["run", "runs"]
     assert complete(mlops, "lock", "") == ["take"]
     assert complete(mlops, "lock", "take", "") == ["ours", "theirs"]
-    assert complete(mlops, "run", "t") == [":files", "train"]
-    assert complete(mlops, "run", "-j", "2", "-p", "a=1", "prep") == [":files", "prepare"]
+    assert complete(mlops, "run", "t") == ["train"]
+    assert complete(mlops, "run", "-j", "2", "-p", "a=1", "prep") == ["prepare"]
     assert "--keep-going" in complete(mlops, "run", "--")
     assert complete(mlops, "checkout", "--link=h") == ["--link=hardlink"]
     assert complete(mlops, "checkout", "--link", "=", "h") == ["hardlink"]
     assert complete(mlops, "logs", "l") == ["last"]
     assert complete(mlops, "config", "run.") == ["run.jobs"]
+    assert complete(mlops, "config", "ui.color", "") == ["auto", "always", "never"]
+    assert complete(mlops, "config", "run.jobs", "") == []
     assert complete(mlops, "add", "") == [":files"]
     assert complete(mlops, "run", "-j", "") == []
     assert complete(mlops) == complete(mlops, "")
+
+
+def test_completion_offers_steps_pipelines_and_params_of_the_file_named(mlops, project):
+    (project / "pipeline.ini").write_text("[step.prepare]\ncmd = true\n[params]\nlr = 0.1\nnet.depth = 3\n")
+    (project / "night.ini").write_text("[step.sweep]\ncmd = true\n[params]\nseeds = 1\n")
+    (project / "notes.txt").write_text("")
+    assert complete(mlops, "run", "") == ["night.ini", "pipeline.ini", "prepare"]
+    assert complete(mlops, "run", "night.ini", "") == ["sweep"]
+    assert complete(mlops, "why", "") == ["prepare"]
+    assert complete(mlops, "why", "--file", "night.ini", "") == ["sweep"]
+    assert complete(mlops, "dag", "n") == ["night.ini"]
+    assert complete(mlops, "run", "-p", "") == ["lr=", "net.depth="]
+    assert complete(mlops, "run", "night.ini", "--param=s") == ["--param=seeds="]
 
 
 def test_completion_without_a_project_is_silent(mlops, tmp_path):
