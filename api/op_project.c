@@ -274,6 +274,20 @@ static int config_find(struct op_context *ctx, bool change, struct settings *out
 	return -1;
 }
 
+/* "KEY=VALUE" for "KEY VALUE", or a verb where there is none. */
+static int help_key(const char *key, const char *value, struct error *err)
+{
+	const char *equals = strchr(key, '=');
+	CLEANUP(cleanup_free) char *name = equals ? xstrndup(key, (size_t)(equals - key)) : NULL;
+	enum setting id;
+
+	if (equals && !settings_find(name, &id, NULL))
+		return error_help(err, "run: mlops config %s VALUE", name);
+	if (!strcmp(key, "set") || !strcmp(key, "get") || !strcmp(key, "list"))
+		return error_help(err, "there is no verb: mlops config %s", value ? value : "[KEY [VALUE]]");
+	return -1;
+}
+
 int op_config(struct op_context *ctx, const struct js *args, struct js **ret_result,
 	      struct error *err)
 {
@@ -287,7 +301,7 @@ int op_config(struct op_context *ctx, const struct js *args, struct js **ret_res
 	if (unset && (!key || value))
 		return error_set(err, ERR_USAGE, "--unset needs a KEY and no VALUE");
 	if (key && settings_find(key, &id, err))
-		return -1;
+		return help_key(key, value, err);
 	if (config_find(ctx, unset || value, &outside, &settings, err))
 		return -1;
 	if ((unset || value) && config_set(ctx, id, value, err))

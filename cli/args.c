@@ -26,6 +26,25 @@ static const char *op_title(const struct op *op)
 	return op ? op->command : "";
 }
 
+/* What other programs call it. */
+static const char *option_alias(const struct op *op, const char *typed)
+{
+	static const struct {
+		const char *typed, *option;
+	} aliases[] = {
+		{ "dry-run", "dry" },   { "just-print", "dry" }, { "set-param", "param" }, { "set", "param" },
+		{ "workers", "jobs" },   { "parallel", "jobs" },   { "rev", "from" },
+		{ "continue", "keep-going" }, { "sort", "order-by" }, { "max-results", "limit" },
+		{ "silent", "quiet" },  { "output", "to" },      { "colour", "color" },    { "cwd", "directory" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
+		if (!strcmp(aliases[i].typed, typed) &&
+		    option_find(op, aliases[i].option, strlen(aliases[i].option)))
+			return aliases[i].option;
+	return NULL;
+}
+
 static int unknown_option(const struct parser *ps, const char *shown, const char *name, size_t len,
 			  struct error *err)
 {
@@ -43,7 +62,9 @@ static int unknown_option(const struct parser *ps, const char *shown, const char
 		error_set(err, ERR_USAGE, "mlops %s has no option %s", op->command, shown);
 	else
 		error_set(err, ERR_USAGE, "there is no option %s before the command", shown);
-	nearest = len > 1 ? strlist_nearest(&known, typed) : NULL;
+	nearest = option_alias(op, typed);
+	if (!nearest && len > 1)
+		nearest = strlist_nearest(&known, typed);
 	if (nearest)
 		return error_help(err, "did you mean --%s?", nearest);
 	return error_help(err, "run: mlops help%s%s", op ? " " : "", op_title(op));
@@ -193,6 +214,8 @@ static int parse_positional(struct parser *ps, const char *word, struct error *e
 	if (!param) {
 		error_set(err, ERR_USAGE, "mlops %s takes no %sargument: '%s'",
 			  ps->args->op->command, ps->npositionals ? "further " : "", word);
+		if (!strcmp(ps->args->op->name, "project.config"))
+			return error_help(err, "give one key and its value: mlops config KEY VALUE");
 		return error_help(err, "run: mlops help %s", ps->args->op->command);
 	}
 	ps->npositionals++;

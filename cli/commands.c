@@ -55,7 +55,7 @@ const struct op_param global_params[] = {
 	  .type = OP_BOOL,
 	  .help = "print only errors and what was asked for" },
 	{ .name = "help", .letter = 'h', .type = OP_BOOL, .help = "explain the command" },
-	{ .name = "version", .type = OP_BOOL, .help = "print the version" },
+	{ .name = "version", .letter = 'V', .type = OP_BOOL, .help = "print the version" },
 	{ .name = NULL },
 };
 
@@ -100,12 +100,53 @@ static const char *nearest_command(const char *typed)
 	return nearest_word(names, n, typed);
 }
 
+/* What other programs call it. */
+static const char *command_alias(const char *typed)
+{
+	static const struct {
+		const char *typed, *command;
+	} aliases[] = {
+		{ "ls", "runs" },          { "list", "runs" },     { "history", "runs" },
+		{ "repro", "run" },        { "exec", "run" },      { "start", "run" },
+		{ "restore", "checkout" }, { "graph", "dag" },     { "verify", "fsck" },
+		{ "commit", "add" },       { "track", "add" },     { "settings", "config" },
+		{ "metrics", "runs" },     { "params", "runs" },   { "compare", "diff" },
+		{ "pull", "checkout" },    { "explain", "why" },   { "new", "init" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
+		if (!strcmp(aliases[i].typed, typed))
+			return aliases[i].command;
+	return NULL;
+}
+
+struct step_seek {
+	const char *name;
+	bool found;
+};
+
+static void seek_step(void *ctx, const char *word, const char *help)
+{
+	struct step_seek *seek = ctx;
+
+	(void)help;
+	seek->found |= word && !strcmp(word, seek->name);
+}
+
+static bool is_step(const char *name)
+{
+	struct step_seek seek = { name, false };
+
+	op_offer_values(NULL, COMPLETE_STEP, NULL, seek_step, &seek);
+	return seek.found;
+}
+
 static int unknown_command(const char *const *words, size_t nwords, const struct op *begun,
 			   struct error *err)
 {
 	CLEANUP(cleanup_free) char *typed =
 		begun && nwords > 1 ? xasprintf("%s %s", words[0], words[1]) : xstrdup(words[0]);
-	const char *nearest = nearest_command(typed);
+	const char *nearest = command_alias(typed);
 
 	if (begun && nwords == 1)
 		error_set(err, ERR_USAGE, "'%s' is not a whole command", typed);
@@ -113,6 +154,10 @@ static int unknown_command(const char *const *words, size_t nwords, const struct
 		error_set(err, ERR_USAGE, "there is no command '%s'", typed);
 	if (begun && nwords == 1)
 		return error_help(err, "run: mlops help %s", begun->command);
+	if (!nearest && is_step(typed))
+		return error_help(err, "it is a step; run it with: mlops run %s", typed);
+	if (!nearest)
+		nearest = nearest_command(typed);
 	if (nearest)
 		return error_help(err, "did you mean '%s'?", nearest);
 	return error_help(err, "run: mlops help");

@@ -107,6 +107,14 @@ static void operand_release(struct operand *o)
 
 /* Operands. */
 
+/* Most bare keys are meant as metrics or params. */
+static int help_bare(const struct filter_parser *p, const char *key, size_t len)
+{
+	int n = (int)(len < 60 ? len : 60);
+
+	return error_help(p->err, "did you mean metrics.%.*s or params.%.*s?", n, key, n, key);
+}
+
 static int find_entity(struct filter_parser *p, const char *word, size_t len, struct operand *ret)
 {
 	for (size_t i = 0; i < ARRAY_LEN(entities); i++)
@@ -114,8 +122,9 @@ static int find_entity(struct filter_parser *p, const char *word, size_t len, st
 			ret->entity = entities[i].entity;
 			return 0;
 		}
-	return filter_refuse(p, word, "'%.*s' is not metrics, params, tags, attributes or datasets",
-			     (int)(len < 40 ? len : 40), word);
+	filter_refuse(p, word, "'%.*s' is not metrics, params, tags, attributes or datasets",
+		      (int)(len < 40 ? len : 40), word);
+	return help_bare(p, word, filter_word_len(p));
 }
 
 static int find_column(struct filter_parser *p, struct operand *o)
@@ -137,8 +146,9 @@ static int find_column(struct filter_parser *p, struct operand *o)
 			snprintf(known + len, sizeof(known) - len, "%s%s", len ? ", " : "",
 				 c->word);
 	}
-	return filter_refuse(p, o->start, "no %s is called '%.60s'; there are %s",
-			     o->entity == DATASET ? "data set's key" : "attribute", o->key, known);
+	filter_refuse(p, o->start, "no %s is called '%.60s'; there are %s",
+		      o->entity == DATASET ? "data set's key" : "attribute", o->key, known);
+	return o->entity == ATTRIBUTE ? help_bare(p, o->key, strlen(o->key)) : -1;
 }
 
 /* entity.key, or the bare key of an attribute; the key may be quoted by " or `. */

@@ -38,7 +38,7 @@ def test_help_beats_other_mistakes_of_the_line(mlops):
 
 
 def test_help_and_version_need_no_project_and_leave_nothing(mlops, tmp_path):
-    assert mlops("version").out == mlops("--version").out
+    assert mlops("version").out == mlops("--version").out == mlops("-V").out
     assert re.fullmatch(r"mlops \d+\.\d+\.\d+\n", mlops("--version").out)
     assert json.loads(mlops("version", "--json").out)["name"] == "mlops"
     assert os.listdir(tmp_path) == []
@@ -68,12 +68,24 @@ def test_help_and_version_need_no_project_and_leave_nothing(mlops, tmp_path):
     (["--color", "pink", "status"], "--color must be auto|always|never, not 'pink'", ""),
     (["completion", "tcsh"], "shell must be bash|zsh|fish", ""),
     (["help", "nothing"], "there is no command 'nothing'", ""),
+    (["ls"], "there is no command 'ls'", "did you mean 'runs'?"),
+    (["repro"], "there is no command 'repro'", "did you mean 'run'?"),
+    (["run", "--dry-run"], "mlops run has no option --dry-run", "did you mean --dry?"),
+    (["config", "set", "run.jobs", "3"], "no further argument: '3'", "mlops config KEY VALUE"),
+    (["config", "run.jobs=3"], "unknown setting run.jobs=3", "mlops config run.jobs VALUE"),
+    (["config", "get", "run.jobs"], "unknown setting get", "mlops config run.jobs"),
 ])
 def test_wrong_words_are_named_with_the_way_out(mlops, words, says, helps):
     status, out, err = mlops(*words)
     assert (status, out) == (2, "")
     assert err.startswith("error: ") and says in err
     assert helps in err
+
+
+def test_a_step_typed_as_a_command_is_known(mlops, project):
+    (project / "pipeline.ini").write_text("[step.train]\ncmd = true\n")
+    assert "mlops run train" in mlops("train").err
+    assert "mlops help" in mlops("trainer").err
 
 
 def test_wrong_words_come_as_json_when_asked(mlops):

@@ -193,3 +193,9 @@ def test_a_run_that_goes_on_is_listed(mlops, project):
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=20)
     assert '"KILLED"' in mlops("runs", "--json", cwd=project)[1]
+
+
+def test_a_bare_metric_is_told_its_full_name(mlops, project):
+    assert "metrics.acc or params.acc" in fails(mlops, project, 2, "runs", "--filter", "acc > 0.5")[2]
+    assert "metrics.accuracy or" in fails(mlops, project, 2, "runs", "--order-by", "accuracy")[2]
+    assert "params.train.lr" in fails(mlops, project, 2, "runs", "--filter", "train.lr = '1'")[2]
