@@ -102,15 +102,51 @@ static char *command_text(const struct js *argv)
 	return strbuf_detach(&sb);
 }
 
-/* Names the one word that changed, else both commands. */
-static void explain_command(const struct js *old, const struct js *now, struct strlist *ret)
+/* now is old with one `before` in it replaced by `after`. */
+static bool is_replaced(const char *old, const char *now, const char *before, const char *after)
 {
+	size_t len = strlen(before), new_len = strlen(after);
+
+	if (!len)
+		return false;
+	for (const char *at = strstr(old, before); at; at = strstr(at + 1, before)) {
+		size_t head = (size_t)(at - old);
+
+		if (!strncmp(now, old, head) && !strncmp(now + head, after, new_len) &&
+		    !strcmp(now + head + new_len, at + len))
+			return true;
+	}
+	return false;
+}
+
+/* A word that differs by a param's value says nothing that the param did not say. */
+static bool follows_from_params(const char *old, const char *now, const struct js *old_params,
+				const struct js *now_params)
+{
+	for (void *it = now_params ? js_iter(now_params) : NULL; it; it = js_next(now_params, it)) {
+		const struct js *was = js_get(old_params, js_iter_key(it));
+		CLEANUP(cleanup_free) char *before = was ? param_text(was) : NULL;
+		CLEANUP(cleanup_free) char *after = param_text(js_iter_value(it));
+
+		if (before && strcmp(before, after) != 0 && is_replaced(old, now, before, after))
+			return true;
+	}
+	return false;
+}
+
+/* Names the one word that changed, else both commands. */
+static void explain_command(const struct js *old_record, const struct js *now_record, struct strlist *ret)
+{
+	const struct js *old = js_get(old_record, "argv"), *now = js_get(now_record, "argv");
+	const struct js *old_params = js_get(old_record, "params"), *now_params = js_get(now_record, "params");
 	CLEANUP(cleanup_free) char *before = NULL;
 	CLEANUP(cleanup_free) char *after = NULL;
 	size_t n = js_len(now), differ = 0, at = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(word_at(old, i), word_at(now, i)) != 0) {
+		const char *a = word_at(old, i), *b = word_at(now, i);
+
+		if (strcmp(a, b) != 0 && !(n == js_len(old) && follows_from_params(a, b, old_params, now_params))) {
 			differ++;
 			at = i;
 		}
@@ -162,7 +198,7 @@ void key_explain(const struct js *old, const struct js *now, struct strlist *ret
 
 	explain_members("param", js_get(old, "params"), js_get(now, "params"), explain_value, ret);
 	explain_members("input", js_get(old, "inputs"), js_get(now, "inputs"), explain_content, ret);
-	explain_command(js_get(old, "argv"), js_get(now, "argv"), ret);
+	explain_command(old, now, ret);
 	explain_program(js_get(old, "program"), js_get(now, "program"), ret);
 	explain_members("env", js_get(old, "env"), js_get(now, "env"), explain_value, ret);
 	explain_outputs(js_get(old, "outputs"), js_get(now, "outputs"), ret);

@@ -261,6 +261,11 @@ static void differences_read_from_old_to_new(void **state)
 			 "input a changed: file 11112222 -> exec 99998888\ninput c removed\ninput d added");
 	assert_explained("{\"argv\": [\"py\", \"a\", \"--n=1\"]}", "{\"argv\": [\"py\", \"a\", \"--n=2\"]}",
 			 "command changed: --n=1 -> --n=2");
+	assert_explained("{\"argv\": [\"py\", \"--lr=0.02\"], \"params\": {\"lr\": 0.02}}",
+			 "{\"argv\": [\"py\", \"--lr=0.5\"], \"params\": {\"lr\": 0.5}}", "param lr: 0.02 -> 0.5");
+	assert_explained("{\"argv\": [\"py\", \"0.02\", \"x\"], \"params\": {\"lr\": 0.02}}",
+			 "{\"argv\": [\"py\", \"0.5\", \"y\"], \"params\": {\"lr\": 0.5}}",
+			 "param lr: 0.02 -> 0.5\ncommand changed: x -> y");
 	assert_explained("{\"argv\": [\"py\", \"a\"]}", "{\"argv\": [\"py\", \"a\", \"b\"]}",
 			 "command changed: py a -> py a b");
 	assert_explained("{\"program\": {\"path\": \"/a\", \"content\": \"exec:1\"}, \"env\": {\"A\": \"1\"}}",
