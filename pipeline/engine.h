@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <sys/types.h>
 #include "base/error.h"
 #include "base/strbuf.h"
 #include "pipeline/results.h"
