@@ -84,18 +84,58 @@ static void exam_project(struct exam *x)
 		finding_error(x, err.code == ERR_NOT_FOUND ? "warn" : "fail", &err);
 }
 
+/* One's own file needs a mode; another's needs an owner. */
+static char *permission_fix(int dirfd, const char *path, const char *shown, int sys)
+{
+	struct stat st;
+
+	if (sys == EROFS)
+		return xstrdup("the file system is read-only: work in a directory you can write to");
+	if (!fstatat(dirfd, path, &st, 0) && st.st_uid == geteuid())
+		return xasprintf("in the project's directory, run: chmod u+w%s %s",
+				 S_ISDIR(st.st_mode) ? "x" : "", shown);
+	return xasprintf("give it back to yourself: sudo chown %s\"$(id -u)\" %s",
+			 strcmp(shown, ".") != 0 ? "-R " : "", shown);
+}
+
 static void exam_permissions(struct exam *x)
 {
-	static const char *const parts[] = { ".", "objects", "staging", "locks", "registry.db" };
+	static const struct {
+		const char *path, *shown;
+	} parts[] = {
+		{ "..", "." },
+		{ ".", ".mlops" },
+		{ "objects", ".mlops/objects" },
+		{ "staging", ".mlops/staging" },
+		{ "work", ".mlops/work" },
+		{ "logs", ".mlops/logs" },
+		{ "failed", ".mlops/failed" },
+		{ "aside", ".mlops/aside" },
+		{ "locks", ".mlops/locks" },
+		{ "locks/tree", ".mlops/locks/tree" },
+		{ "locks/store", ".mlops/locks/store" },
+		{ "locks/db", ".mlops/locks/db" },
+		{ "registry.db", ".mlops/registry.db" },
+		{ "registry.db-wal", ".mlops/registry.db-wal" },
+		{ "registry.db-shm", ".mlops/registry.db-shm" },
+	};
+	bool bad = false;
 	struct stat st;
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		if (!faccessat(x->project->dirfd, parts[i], W_OK, AT_EACCESS) || errno == ENOENT)
+		CLEANUP(cleanup_free) char *fix = NULL;
+		int sys;
+
+		if (!faccessat(x->project->dirfd, parts[i].path, W_OK, AT_EACCESS) || errno == ENOENT)
 			continue;
-		finding(x, "fail", "give it back to yourself: sudo chown -R \"$(id -u)\" .mlops",
-			".mlops/%s cannot be written: %s", parts[i], strerror(errno));
-		return;
+		sys = errno;
+		fix = permission_fix(x->project->dirfd, parts[i].path, parts[i].shown, sys);
+		finding(x, "fail", fix, "%s cannot be written: %s",
+			i ? parts[i].shown : x->project->root, strerror(sys));
+		bad = true;
 	}
+	if (bad)
+		return;
 	if (!fstat(x->project->dirfd, &st) && st.st_mode & S_IWOTH)
 		finding(x, "warn", "run: chmod o-w .mlops",
 			"everybody on this machine can write .mlops");

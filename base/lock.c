@@ -2,6 +2,7 @@
 #include "base/lock.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -74,6 +75,18 @@ static int flock_retry(int fd, int operation)
 	return r;
 }
 
+static int cannot_open(int dirfd, const char *name, struct error *err)
+{
+	int sys = errno;
+	char proc[64], dir[PATH_MAX];
+	ssize_t len;
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", dirfd);
+	len = readlink(proc, dir, sizeof(dir));
+	error_sys(err, sys, "cannot open the lock file %.*s/%s", len > 0 ? (int)len : 1, len > 0 ? dir : ".", name);
+	return error_help(err, "see what is wrong: mlops doctor");
+}
+
 int lock_take(int dirfd, const char *name, enum lock_mode mode, enum lock_wait wait,
 	      void (*waiting)(void *ctx, const struct lock_holder *), void *ctx, struct error *err)
 {
@@ -81,7 +94,7 @@ int lock_take(int dirfd, const char *name, enum lock_mode mode, enum lock_wait w
 	CLEANUP(cleanup_fd) int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
 
 	if (fd < 0)
-		return error_sys(err, errno, "cannot open the lock file %s", name);
+		return cannot_open(dirfd, name, err);
 	if (flock_retry(fd, operation | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
 			return error_sys(err, errno, "cannot lock %s", name);

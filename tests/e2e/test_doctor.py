@@ -2,7 +2,11 @@
 """doctor: each check and the command that fixes it."""
 import json
 import os
+import re
+import subprocess
 import time
+
+from conftest import PROGRAM
 
 SECONDS = 6
 
@@ -69,3 +73,26 @@ def test_a_clock_set_back_is_noticed(mlops, project):
 def test_records_of_mlflow_are_named(mlops, project):
     (project / "mlruns").mkdir()
     assert "MLflow" in checks(mlops)["other tools"]["text"]
+
+
+def test_what_cannot_be_written_is_named_and_the_fix_fixes_it(mlops, project, environment):
+    """Root's own files, without root's power to write them all the same."""
+    (project / "data.csv").write_text("1\n")
+    powerless = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    env = {**environment, "ASAN_OPTIONS": "detect_leaks=0"}
+
+    def weak(*args):
+        return subprocess.run([*powerless, PROGRAM, *args], cwd=project, env=env, capture_output=True, text=True,
+                              check=False)
+
+    subprocess.run(["chmod", "-R", "a-w", ".mlops"], cwd=project, check=True)
+    refused = weak("add", "data.csv")
+    assert refused.returncode == 5 and f"{project}/.mlops/locks/tree" in refused.stderr
+    assert "mlops doctor" in refused.stderr
+    told = weak("doctor").stdout
+    assert "chown" not in told
+    for fix in re.findall(r"run: (chmod .*)", told):
+        subprocess.run(fix.split(), cwd=project, check=True)
+    assert weak("doctor").returncode == 0
+    done = weak("add", "data.csv")
+    assert done.returncode == 0, done.stderr
