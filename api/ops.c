@@ -319,7 +319,7 @@ static int check_param(const struct op *op, const struct op_param *param, const 
 		return error_help(err, "run: mlops help %s", op->command);
 	}
 	if (!(param->flags & OPP_MANY))
-		return check_value(param, value, err);
+		return check_value(param, value, err) ? error_help(err, "run: mlops help %s", op->command) : 0;
 	if (js_typeof(value) != JS_ARRAY)
 		return error_set(err, ERR_USAGE, "%s must be a list", param_shown(param, buf));
 	if (!js_len(value) && param->flags & OPP_REQUIRED)

@@ -76,9 +76,10 @@ static int parse_int(const char *shown, const char *text, int64_t *ret, struct e
 
 	errno = 0;
 	*ret = strtoll(text, &end, 10);
-	if (errno || end == text || *end || *ret < 0 || text[0] < '0' || text[0] > '9')
-		return error_set(err, ERR_USAGE, "%s must be a whole number, not '%s'", shown,
-				 text);
+	if (errno || end == text || *end || *ret < 0 || text[0] < '0' || text[0] > '9') {
+		error_set(err, ERR_USAGE, "%s must be a whole number, not '%s'", shown, text);
+		return error_help(err, "such as: %s 4", shown);
+	}
 	return 0;
 }
 

@@ -384,6 +384,8 @@ static int read_params(int rootfd, struct pipeline *pipeline, struct strbuf *ret
 
 	if (path_clean("", file->text, &path, err) < 0 || read_whole(rootfd, path, PARAMS_MAX_BYTES, ret, err) < 0) {
 		error_wrap(err, "params file");
+		if (err && !*err->help)
+			error_help(err, "correct params= of [pipeline]; it names one small file of JSON in the project");
 		return error_where(err, pipeline->file, file->at.line, file->at.column);
 	}
 	strlist_push(&pipeline->params_files, path);

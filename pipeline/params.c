@@ -112,7 +112,9 @@ int params_parse(const char *text, size_t len, const char *name, struct js **ret
 	CLEANUP_JS struct js *params = NULL;
 
 	if (js_parse(text, len, name, &params, err) < 0)
-		return -1;
+		return error_help(err, len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ?
+					       "it begins with a byte order mark: save it as UTF-8 without BOM" :
+					       "correct it there, or look at it with: python3 -m json.tool");
 	if (js_typeof(params) != JS_OBJECT) {
 		error_set(err, ERR_USAGE, "%s is not a JSON object", name);
 		return error_help(err, "write {\"lr\": 0.01, \"train\": {\"epochs\": 5}}");

@@ -126,15 +126,19 @@ static int check_on_disk(struct plan_builder *b, const char *path, struct error 
 	if (fd < 0) {
 		if (why.code == ERR_NOT_FOUND)
 			return missing_input(b, path, err);
+		if (why.sys == ELOOP)
+			error_help(&why, "name what the symlink is to stand for: a file or directory of the project");
 		if (err)
 			*err = why;
 		return -1;
 	}
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "cannot stat %s", path);
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		return error_set(err, ERR_USAGE, "input '%s' is a %s; only files and directories can be inputs",
-				 SHOW(path), fs_kind_name(st.st_mode));
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		error_set(err, ERR_USAGE, "input '%s' is a %s; only files and directories can be inputs",
+			  SHOW(path), fs_kind_name(st.st_mode));
+		return error_help(err, "write what comes out of it to a file, and name that; or take it out of in=");
+	}
 	strmap_set(&b->present, path, b);
 	return 0;
 }

@@ -242,7 +242,8 @@ static int search_contents(struct search *s, struct error *err)
 		if (!prefix_range(hex, &low, &high)) {
 			error_set(err, ERR_USAGE, "%s: not 4 to 64 lower-case hex digits after %s",
 				  s->text, schemes[i].prefix);
-			return -1;
+			return error_help(err, "such as %s9f86d081, the start of what mlops show lists",
+					  schemes[i].prefix);
 		}
 		if (search_facts(s, schemes[i].kind, hex, err) < 0)
 			return -1;
@@ -338,8 +339,10 @@ int name_resolve(struct project *project, const char *text, unsigned accept, str
 {
 	CLEANUP(cleanup_free) struct search *s = xcalloc(1, sizeof(*s));
 
-	if (!*text)
-		return error_set(err, ERR_USAGE, "the name is empty");
+	if (!*text) {
+		error_set(err, ERR_USAGE, "the name is empty");
+		return error_help(err, "name a run (see: mlops runs), a path, or last");
+	}
 	s->project = project;
 	s->text = text;
 	if (search_all(s, accept, err) < 0)

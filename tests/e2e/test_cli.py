@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-SECONDS = 30
+SECONDS = 20
 
 ESCAPE = "\x1b"
 
@@ -55,14 +55,14 @@ def test_help_and_version_need_no_project_and_leave_nothing(mlops, tmp_path):
     (["run", "-x"], "mlops run has no option -x", "mlops help run"),
     (["-j", "2", "run"], "no option -j before the command", "mlops help"),
     (["run", "-j"], "-j needs a value", "-j N"),
-    (["run", "-j", "two"], "-j must be a whole number, not 'two'", ""),
+    (["run", "-j", "two"], "-j must be a whole number, not 'two'", "such as: -j 4"),
     (["run", "-j-1"], "-j must be a whole number, not '-1'", ""),
     (["run", "--jobs=99999999999999999999"], "--jobs must be a whole number", ""),
     (["run", "--force=yes"], "--force takes no value", ""),
     (["why"], "STEP is missing", "mlops help why"),
     (["why", "a", "b"], "mlops why takes no further argument: 'b'", "mlops help why"),
     (["status", "x"], "mlops status takes no argument: 'x'", "mlops help status"),
-    (["lock", "take", "mine"], "side must be ours|theirs, not 'mine'", ""),
+    (["lock", "take", "mine"], "side must be ours|theirs, not 'mine'", "mlops help lock take"),
     (["checkout", "--link", "ours|theirs"], "--link must be copy|hardlink|symlink", ""),
     (["checkout", ""], "PATH is empty", ""),
     (["--color", "pink", "status"], "--color must be auto|always|never, not 'pink'", ""),

@@ -5,7 +5,7 @@ import json
 import pytest
 from steps import fails, run_json, run_ok
 
-SECONDS = 12
+SECONDS = 15
 
 SHOW = "[step.show]\ncmd = python3 -c 'import os, shutil; shutil.copy(os.environ[\"MLOPS_PARAMS\"], \"seen.json\")'\n" \
        "out = seen.json\nparams = *\n"
@@ -120,3 +120,17 @@ def test_a_number_that_is_none_where_one_is_needed(mlops, project):
         (project / "pipeline.ini").write_text(f"[step.x]\ncmd = true\n{key} = {value}\n")
         message, where, _ = fails(mlops, project, 2, "run", told=True)
         assert key in message and value in message and where.startswith("pipeline.ini:3:")
+
+
+@pytest.mark.parametrize("text, helps", [
+    (b"\xef\xbb\xbf{}", "without BOM"),
+    (b"{lr", "json.tool"),
+    (b" " * (16 << 20) + b"{}", "small file"),
+    (None, "params= of [pipeline]"),
+])
+def test_a_params_file_that_cannot_be_read_comes_with_a_way_out(mlops, project, text, helps):
+    (project / "pipeline.ini").write_text("[pipeline]\nparams = p.json\n[step.a]\ncmd = true\n")
+    if text is not None:
+        (project / "p.json").write_bytes(text)
+    status, _, err = mlops("run")
+    assert status in (2, 3) and "p.json" in err and helps in err
