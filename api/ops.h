@@ -105,7 +105,7 @@ int op_call(const struct op *, struct op_context *, const struct js *args, struc
 op_handler op_init, op_config, op_version;                          /* op_project.c */
 op_handler op_doctor;                                               /* op_doctor.c */
 op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsck; /* op_data.c */
-op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c */
+op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c, op_history.c, op_logs.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what
  * it is, or NULL. `before` is the argument before it, or NULL: a setting, or the pipeline file whose steps and

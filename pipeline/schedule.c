@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
+#include "pipeline/stepdir.h"
 #include "registry/project.h"
 
 #define COMMIT_MS 20    /* how long a fact may wait for company */
@@ -109,7 +110,7 @@ static int record_run(struct engine *e, struct error *err)
 		return 0;
 	snprintf(name, sizeof(name), "run-%s", e->run);
 	e->run_lock = lock_take(e->project->locksfd, name, LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, err);
-	if (e->run_lock < 0)
+	if (e->run_lock < 0 || stepdir_begin_run(e->project, e->run, err) < 0)
 		return -1;
 	e->recorded = true;
 	engine_emit_run(e);

@@ -197,6 +197,13 @@ int stepdir_reject(struct project *p, const char *run, const char *step, bool *r
 	return fs_remove_tree(p->rootfd, dir, err);
 }
 
+int stepdir_begin_run(struct project *p, const char *run, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);
+
+	return fs_make_dirs(p->rootfd, dir, 0777, err);
+}
+
 int stepdir_end_run(struct project *p, const char *run, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);

@@ -24,6 +24,8 @@ int stepdir_accept(struct project *, const char *run, const char *step, struct s
 /* New outputs go to .mlops/failed/RUN/STEP, old ones come back. *ret_kept (may be NULL) tells whether
  * there was anything to keep. */
 int stepdir_reject(struct project *, const char *run, const char *step, bool *ret_kept, struct error *);
+/* Before the run becomes a fact: its work directory tells recovery that there is a run to end. */
+int stepdir_begin_run(struct project *, const char *run, struct error *);
 /* After the run: drops its work directory, unless a step could be neither accepted nor rejected: then the next run
  * recovers it. */
 int stepdir_end_run(struct project *, const char *run, struct error *);

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from sweep import ENV, MLOPS, run, run_json
 
-SECONDS = 40
+SECONDS = 10
 
 
 @pytest.fixture

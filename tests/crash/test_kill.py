@@ -5,7 +5,7 @@ import json
 import pytest
 from sweep import run, run_json, sweep
 
-SECONDS = 180
+SECONDS = 90
 
 PIPELINE = """\
 [pipeline]
@@ -53,7 +53,7 @@ def test_a_killed_add_is_whole_or_absent(template, tmp_path):
         assert run(work, "cat", "data@v2/0.txt").stdout == "new 0\n"
         run(work, "fsck")
 
-    assert sweep(template, tmp_path, ["add", "data"], check, 7) > 10
+    assert sweep(template, tmp_path, ["add", "data"], check, 2) > 50
 
 
 def test_a_killed_checkout_leaves_whole_files(template, tmp_path):
@@ -71,7 +71,7 @@ def test_a_killed_checkout_leaves_whole_files(template, tmp_path):
             assert (work / "data" / f"{i}.txt").read_text() == f"old {i}\n"
         run(work, "fsck")
 
-    assert sweep(template, tmp_path, ["checkout", "data", "--from", "data@v1"], check, 7) > 10
+    assert sweep(template, tmp_path, ["checkout", "data", "--from", "data@v1"], check, 1) > 50
 
 
 def no_run_is_left_running(work):
@@ -99,7 +99,7 @@ def test_a_killed_run_is_finished_by_the_next(template, tmp_path):
         assert list((work / ".mlops" / "work").iterdir()) == []
         run(work, "fsck")
 
-    assert sweep(template, tmp_path, ["run", "-j", "1"], check, 11) > 10
+    assert sweep(template, tmp_path, ["run", "-j", "1"], check, 2) > 50
 
 
 def test_a_run_killed_while_it_recovers_recovers(template, tmp_path):
@@ -116,4 +116,4 @@ def test_a_run_killed_while_it_recovers_recovers(template, tmp_path):
         no_run_is_left_running(work)
         run(work, "fsck")
 
-    sweep(template, tmp_path, ["run", "-j", "1"], check, 13)
+    assert sweep(template, tmp_path, ["run", "-j", "1"], check, 1) > 20

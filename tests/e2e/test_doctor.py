@@ -8,7 +8,7 @@ import time
 
 from conftest import PROGRAM
 
-SECONDS = 6
+SECONDS = 5
 
 
 def checks(mlops, **more):

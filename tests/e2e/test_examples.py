@@ -7,7 +7,7 @@ import pytest
 
 from conftest import ROOT
 
-SECONDS = 30
+SECONDS = 25
 
 # name, a metric and the least it must reach, a param, the steps that must run when it changes
 EXAMPLES = [

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-SECONDS = 20
+SECONDS = 15
 
 
 @pytest.fixture

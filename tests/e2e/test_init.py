@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-SECONDS = 15
+SECONDS = 5
 
 READS_BY_NAME = """
 import json, helper

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import PROGRAM
 
-SECONDS = 10
+SECONDS = 5
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import signal
 
 from steps import alive, one_step, start, wait_for
 
-SECONDS = 20
+SECONDS = 30
 
 # The first one to run writes for 1.5 s more when it is asked to end; the next one gives it the time to do harm.
 SLOW_TO_DIE = """

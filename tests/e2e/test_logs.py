@@ -7,7 +7,7 @@ import threading
 import pytest
 from steps import fails, run_ok, start, wait_for
 
-SECONDS = 20
+SECONDS = 10
 
 # Says who it is, and goes on when it is told to.
 STEP = """\

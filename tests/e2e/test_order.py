@@ -7,7 +7,7 @@ import shutil
 import pytest
 from steps import fails, one_step, ran, run_json, run_ok, states, write_chain
 
-SECONDS = 20
+SECONDS = 30
 
 # left and right need top; bottom needs both; aside needs nothing.
 DIAMOND = """\

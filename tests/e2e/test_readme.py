@@ -7,7 +7,7 @@ import subprocess
 
 from conftest import PROGRAM, ROOT
 
-SECONDS = 15
+SECONDS = 10
 
 
 def tour(text):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-SECONDS = 20
+SECONDS = 5
 
 
 def show(mlops, name="last"):

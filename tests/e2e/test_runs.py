@@ -7,7 +7,7 @@ import signal
 import pytest
 from steps import fails, one_step, result_of, run_json, run_ok, start, wait_for, write_chain
 
-SECONDS = 15
+SECONDS = 20
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 
 from steps import fails, one_step, result_of, run_json, run_ok, write_chain
 
-SECONDS = 5
+SECONDS = 10
 
 
 def why(mlops, project, step, *args):

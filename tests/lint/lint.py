@@ -49,7 +49,7 @@ BANNED = """
 """.split()
 
 SPDX_C = "/* SPDX-License-Identifier: Apache-2.0 */"
-SECONDS_LIMIT = 1500
+SECONDS_LIMIT = 480
 HELP_WIDTH = 80
 
 
@@ -273,7 +273,7 @@ CHECKS = [
     ("#pragma once", check_pragma_once, False,
      Project({"a.h": C + "#pragma once\n"}), [Project({"a.h": C})]),
     ("seconds of tests", check_seconds, False,
-     Project({"tests/e2e/test_a.py": "SECONDS = 1500\n", "tests/e2e/conftest.py": ""}),
+     Project({"tests/e2e/test_a.py": "SECONDS = 480\n", "tests/e2e/conftest.py": ""}),
      [Project({"tests/crash/test_a.py": "import os\n"}),
       Project({"tests/e2e/test_a.py": "SECONDS = 'ten'\n"}),
       Project({"tests/e2e/test_a.py": "SECONDS = 1501\n"})]),
