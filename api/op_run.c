@@ -33,11 +33,23 @@ static void add_texts(struct strlist *list, const struct js *array)
 		strlist_push(list, js_text(js_at(array, i)));
 }
 
-/* Outputs that mlops.lock knows: a glob must not take what a step of the past left behind. */
-static int once_made(struct project *p, struct strlist *ret, struct error *err)
+static bool has_patterns(const struct pipeline *pipeline)
+{
+	for (size_t i = 0; i < pipeline->nsteps; i++)
+		for (size_t k = 0; k < pipeline->steps[i].in.len; k++)
+			if (path_is_pattern(pipeline->steps[i].in.items[k].text))
+				return true;
+	return false;
+}
+
+/* Outputs that mlops.lock knows: a glob must not take what a step of the past left behind. Without a glob
+ * the file need not be read for it. */
+static int once_made(struct project *p, const struct pipeline *pipeline, struct strlist *ret, struct error *err)
 {
 	struct lockfile lock CLEANUP(lockfile_release) = LOCKFILE_INIT;
 
+	if (!has_patterns(pipeline))
+		return 0;
 	if (lockfile_load(p->rootfd, &lock, err) < 0)
 		return -1;
 	for (size_t i = 0; i < lock.len; i++)
@@ -62,7 +74,7 @@ static int load(struct project *p, const char *file, const struct js *overrides,
 					      "run: mlops init, which writes one, or name another file: mlops run FILE.ini");
 	}
 	add_texts(&params, overrides);
-	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0 || once_made(p, &made, err) < 0)
+	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0 || once_made(p, ret->pipeline, &made, err) < 0)
 		return -1;
 	return plan_make(p->rootfd, ret->pipeline, &made, &ret->plan, err);
 }
