@@ -45,7 +45,7 @@ struct image { /* the file */
 	struct cached entries[];
 };
 struct statcache {
-	pthread_mutex_t mutex;
+	pthread_rwlock_t lock; /* readers are many and short */
 	struct image *image;
 	size_t len, cap; /* of its entries */
 	uint32_t *slots; /* index + 1, 0 free; a power of two, at most half full */
@@ -152,7 +152,7 @@ struct statcache *statcache_load(int dirfd)
 	CLEANUP(cleanup_fd)
 	int fd = openat(dirfd, cache_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	pthread_mutex_init(&cache->mutex, NULL);
+	pthread_rwlock_init(&cache->lock, NULL);
 	cache->today = (uint32_t)(clock_wall_ms() / DAY_MS);
 	if (fd >= 0)
 		load_image(cache, fd);
@@ -164,7 +164,7 @@ void statcache_free(struct statcache *cache)
 {
 	if (!cache)
 		return;
-	pthread_mutex_destroy(&cache->mutex);
+	pthread_rwlock_destroy(&cache->lock);
 	free(cache->image);
 	free(cache->slots);
 	free(cache);
@@ -175,7 +175,8 @@ static int64_t to_ns(const struct timespec *t)
 	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-/* The entry of this file when size and mtime still hold, or NULL. The mutex is held. */
+/* The entry of this file when size and mtime still hold, or NULL. The lock is held, by readers too: they all
+ * write the same day. */
 static struct cached *find(struct statcache *cache, const struct stat *st)
 {
 	uint32_t slot = *find_slot(cache, st->st_dev, st->st_ino);
@@ -184,9 +185,9 @@ static struct cached *find(struct statcache *cache, const struct stat *st)
 	if (!entry || entry->size != (uint64_t)st->st_size ||
 	    entry->mtime_ns != to_ns(&st->st_mtim))
 		return NULL;
-	if (cache->today >= entry->used_day + TOUCH_DAYS) {
-		entry->used_day = cache->today;
-		cache->dirty = true;
+	if (cache->today >= __atomic_load_n(&entry->used_day, __ATOMIC_RELAXED) + TOUCH_DAYS) {
+		__atomic_store_n(&entry->used_day, cache->today, __ATOMIC_RELAXED);
+		__atomic_store_n(&cache->dirty, true, __ATOMIC_RELAXED);
 	}
 	return entry;
 }
@@ -196,12 +197,12 @@ bool statcache_get(struct statcache *cache, const struct stat *st, struct digest
 	const struct cached *entry;
 	bool found;
 
-	pthread_mutex_lock(&cache->mutex);
+	pthread_rwlock_rdlock(&cache->lock);
 	entry = find(cache, st);
 	found = entry && entry->ctime_ns == to_ns(&st->st_ctim);
 	if (found)
 		*ret = entry->id;
-	pthread_mutex_unlock(&cache->mutex);
+	pthread_rwlock_unlock(&cache->lock);
 	return found;
 }
 
@@ -210,12 +211,12 @@ bool statcache_hint(struct statcache *cache, const struct stat *st, struct diges
 	uint32_t slot;
 	bool found;
 
-	pthread_mutex_lock(&cache->mutex);
+	pthread_rwlock_rdlock(&cache->lock);
 	slot = *find_slot(cache, st->st_dev, st->st_ino);
 	found = slot && cache->image->entries[slot - 1].size == (uint64_t)st->st_size;
 	if (found)
 		*ret = cache->image->entries[slot - 1].id;
-	pthread_mutex_unlock(&cache->mutex);
+	pthread_rwlock_unlock(&cache->lock);
 	return found;
 }
 
@@ -223,11 +224,11 @@ bool statcache_get_linked(struct statcache *cache, const struct stat *st, struct
 {
 	const struct cached *entry;
 
-	pthread_mutex_lock(&cache->mutex);
+	pthread_rwlock_rdlock(&cache->lock);
 	entry = find(cache, st);
 	if (entry)
 		*ret = entry->id;
-	pthread_mutex_unlock(&cache->mutex);
+	pthread_rwlock_unlock(&cache->lock);
 	return entry != NULL;
 }
 
@@ -254,7 +255,7 @@ static void put(struct statcache *cache, const struct stat *st, int64_t ctime_ns
 	};
 	uint32_t *slot;
 
-	pthread_mutex_lock(&cache->mutex);
+	pthread_rwlock_wrlock(&cache->lock);
 	slot = find_slot(cache, entry.dev, entry.ino);
 	if (*slot) {
 		cache->image->entries[*slot - 1] = entry;
@@ -266,7 +267,7 @@ static void put(struct statcache *cache, const struct stat *st, int64_t ctime_ns
 			build_index(cache);
 	}
 	cache->dirty = true;
-	pthread_mutex_unlock(&cache->mutex);
+	pthread_rwlock_unlock(&cache->lock);
 }
 
 void statcache_put(struct statcache *cache, const struct stat *st, const struct digest *id,

@@ -9,7 +9,7 @@
  * the start of hashing by STATCACHE_RACY_NS, so a write in the same clock tick is
  * never missed. A cache: losing it costs time only. A torn or foreign file is ignored.
  *
- * Threads: get and put are serialised by an internal mutex.
+ * Threads: get and put are serialised by an internal lock.
  */
 #define STATCACHE_RACY_NS 2000000000ll
 struct digest;
