@@ -400,6 +400,7 @@ static int read_args(struct job *j, const struct js *args, struct error *err)
 {
 	const char *from = js_get_str(args, "from");
 
+	j->checkout.verify = true;
 	j->checkout.unknown = js_get_bool(args, "force") ? UNKNOWN_REPLACE : UNKNOWN_REFUSE;
 	if (read_link(j, js_get_str(args, "link"), err) < 0 ||
 	    read_wanted(j, js_get(args, "paths"), err) < 0)

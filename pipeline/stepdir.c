@@ -66,11 +66,15 @@ static int write_journal(struct project *p, const char *dir, const struct plan_n
 	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
+	bool any = false;
+
+	/* Old outputs will stand only where the journal says: it must not be lost while they move. */
 	for (size_t i = 0; i < node->noutputs; i++) {
 		bool had = exists(p, node->outputs[i].path);
+		any |= had;
 		strbuf_printf(&text, "%d %s\n", had + (had && precious && precious[i]), node->outputs[i].path);
 	}
-	return io_replace_file(p->rootfd, path, text.buf, text.len, 0666, false, err);
+	return io_replace_file(p->rootfd, path, text.buf, text.len, 0666, any, err);
 }
 
 int stepdir_begin(struct project *p, const char *run, const struct plan_node *node, const bool *precious,
@@ -185,12 +189,44 @@ static int reject_output(void *ctx, char mark, const char *path, struct error *e
 	return moved ? move(j->project, old, path, err) : 0;
 }
 
+static bool holds_file(struct project *p, const char *path)
+{
+	struct strlist names CLEANUP(strlist_release) = STRLIST_INIT;
+	struct stat st;
+
+	if (fs_stat_beneath(p->rootfd, path, &st, NULL) <= 0)
+		return false;
+	if (!S_ISDIR(st.st_mode))
+		return true;
+	if (fs_list_dir(p->rootfd, path, &names, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < names.len; i++) {
+		CLEANUP(cleanup_free) char *inner = path_join(path, names.items[i]);
+		if (holds_file(p, inner))
+			return true;
+	}
+	return false;
+}
+
+/* What no journal line brought back, because power was lost before the journal was on the disk, is kept. */
+static int keep_rest(struct project *p, const char *run, const char *step, const char *dir, struct error *err)
+{
+	CLEANUP(cleanup_free) char *old = path_join(dir, "old");
+	CLEANUP(cleanup_free) char *top = xasprintf(ASIDE "/%s", run);
+	CLEANUP(cleanup_free) char *to = NULL;
+
+	if (!holds_file(p, old))
+		return 0;
+	to = free_path(p, top, step);
+	return move(p, old, to, err);
+}
+
 int stepdir_reject(struct project *p, const char *run, const char *step, bool *ret_kept, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
 	struct journalled j = { .project = p, .run = run, .step = step, .dir = dir };
 
-	if (each_journalled(p, dir, reject_output, &j, err) < 0)
+	if (each_journalled(p, dir, reject_output, &j, err) < 0 || keep_rest(p, run, step, dir, err) < 0)
 		return error_wrap(err, "step %s", step);
 	if (ret_kept)
 		*ret_kept = j.kept;

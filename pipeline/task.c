@@ -396,6 +396,7 @@ static void restore_work(void *ctx)
 		.unknown = UNKNOWN_ASIDE,
 		.aside = aside,
 		.link = CHECKOUT_COPY,
+		.verify = true,
 	};
 	struct checkout_result result = { 0 };
 

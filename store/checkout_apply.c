@@ -49,6 +49,41 @@ static int move_aside(struct checkout_job *job, int dirfd, const char *full, str
 			 job->checkout->aside);
 }
 
+/* Staging may take minutes. Whether what stands there now is still what was judged before: 1, 0 when somebody
+ * wrote meanwhile, -1. */
+static int is_as_judged(const struct checkout_job *job, const struct change *change, bool moved,
+			const char *full, struct error *err)
+{
+	const struct tree_entry *old = moved ? NULL : change->old;
+	struct scanner scanner = *job->checkout->scanner;
+	struct content at;
+
+	if (job->checkout->unknown == UNKNOWN_REPLACE || (old && old->kind == ENTRY_LINK))
+		return 1;
+	scanner.odd = NULL;
+	scanner.batch = NULL;
+	scanner.progress = NULL;
+	if (scan_path(&scanner, full, &at, NULL, err) < 0)
+		return -1;
+	if (!old) /* a directory that only held what was removed is as good as nothing */
+		return at.kind == CONTENT_ABSENT || (at.kind == CONTENT_TREE && !at.files);
+	return (at.kind == CONTENT_FILE || at.kind == CONTENT_EXEC) && digest_equal(&at.id, &old->id);
+}
+
+/* The edit of a moment ago is kept: moved aside where that is the rule, else nothing more is changed. */
+static int keep_edit(struct checkout_job *job, const struct change *change, bool moved, int dirfd,
+		     const char *full, struct error *err)
+{
+	int same = is_as_judged(job, change, moved, full, err);
+
+	if (same != 0)
+		return same < 0 ? -1 : 0;
+	if (job->checkout->unknown == UNKNOWN_ASIDE)
+		return move_aside(job, dirfd, full, err);
+	error_set(err, ERR_CONFLICT, "%s was changed while it was checked out", full);
+	return error_help(err, "nothing was overwritten; look at it, then run the command again");
+}
+
 static int remove_changed(struct checkout_job *job, struct error *err)
 {
 	CLEANUP(cursor_release) struct cursor cursor = CURSOR_INIT(root_of(job));
@@ -65,8 +100,9 @@ static int remove_changed(struct checkout_job *job, struct error *err)
 			continue;
 		full = checkout_full(job, change->old->path, buf);
 		dirfd = cursor_enter(&cursor, full, false, err);
-		if (dirfd < 0 || (aside ? move_aside(job, dirfd, full, err)
-					: io_unlink(dirfd, path_base(full), err)) < 0)
+		if (dirfd < 0 || (!aside && keep_edit(job, change, false, dirfd, full, err) < 0) ||
+		    (aside ? move_aside(job, dirfd, full, err)
+			   : io_unlink(dirfd, path_base(full), err)) < 0)
 			return -1;
 	}
 	return 0;
@@ -297,6 +333,7 @@ static int place_range(void *ctx, size_t from, size_t to, struct error *err)
 		const struct tree_entry *now = job->changes[i].now;
 		char buf[FULL_PATH];
 		const char *full;
+		bool moved;
 		int dirfd;
 
 		if (!now)
@@ -304,6 +341,9 @@ static int place_range(void *ctx, size_t from, size_t to, struct error *err)
 		full = checkout_full(job, now->path, buf);
 		dirfd = cursor_enter(&cursor, full, true, err);
 		if (dirfd < 0)
+			return -1;
+		moved = job->changes[i].unknown && job->checkout->unknown == UNKNOWN_ASIDE;
+		if (keep_edit(job, &job->changes[i], moved, dirfd, full, err) < 0)
 			return -1;
 		if (place_in(job, i, dirfd, full, err) < 0)
 			return error_wrap(err, "%s", full);

@@ -226,8 +226,7 @@ int store_verify(struct store *store, const struct digest *id, struct error *err
 		return -1;
 	sys = file_hash(fd, NULL, &found, &size);
 	if (sys)
-		return error_set(err, ERR_DAMAGED, "cannot read object %s: %s",
-				 digest_format(id, hex), strerror(sys));
+		return error_sys(err, sys, "cannot read object %s", digest_format(id, hex));
 	return digest_equal(&found, id) ? 0 : damaged(store, id, err);
 }
 

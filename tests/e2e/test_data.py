@@ -307,3 +307,30 @@ def test_a_run_that_is_brought_elsewhere_tells_its_params(work, mlops, tmp_path)
     assert (there / "metrics.json").read_text() == metrics
     assert mlops("run").status == 0
     assert "repeat" not in mlops("checkout", "--from", "last", "--to", "../again").out
+
+
+def test_a_damaged_object_is_never_restored(work, mlops):
+    """Neither by checkout nor by run, whatever its size."""
+    (work / "big.bin").write_bytes(bytes(range(256)) * 1200)
+    mlops("add", "big.bin")
+    name = hashlib.sha256((work / "big.bin").read_bytes()).hexdigest()
+    stored = work / ".mlops" / "objects" / name[:2] / name[2:]
+    stored.chmod(0o644)
+    with open(stored, "r+b") as f:
+        f.seek(1000)
+        f.write(b"XXXX")
+    (work / "big.bin").unlink()
+    done = mlops("checkout", "big.bin")
+    assert done.status == 9, done.err
+    assert not (work / "big.bin").exists()
+
+
+def test_a_restored_commit_brings_no_home(work, mlops, git, tmp_path_factory):
+    """A .mlops that a commit holds would be trusted where it is restored."""
+    git("add", "-f", ".mlops/config.ini")
+    git("commit", "-qm", "with a home")
+    git("rm", "-q", "--cached", ".mlops/config.ini")
+    git("commit", "-qm", "without")
+    there = tmp_path_factory.mktemp("there") / "new"
+    assert mlops("checkout", "--from", "HEAD~1", "--to", there).status == 0
+    assert not (there / ".mlops").exists()

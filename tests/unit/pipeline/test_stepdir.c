@@ -242,6 +242,16 @@ static void a_torn_journal_is_read_to_its_last_whole_line(void **state)
 	expect(f, "new/d", "not ours");
 }
 
+static void old_outputs_without_a_journal_are_kept_aside(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, ".mlops/work/" RUN "/train/journal", "");
+	put(f, ".mlops/work/" RUN "/train/old/models/a", "by hand");
+	recover(f, never, 1);
+	expect(f, ".mlops/aside/" RUN "/train/models/a", "by hand");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +267,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_crash_between_the_moves_of_a_reject_is_completed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crash_after_the_facts_were_recorded_keeps_the_new, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_journal_is_read_to_its_last_whole_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_outputs_without_a_journal_are_kept_aside, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
