@@ -610,6 +610,32 @@ static void link_words(void **state)
 	assert_int_equal(err.code, ERR_USAGE);
 }
 
+/* An edit while bytes are staged: the plan was made before it. */
+static bool edit(void *ctx, const char *what, uint64_t files, uint64_t bytes, uint64_t total)
+{
+	(void)what, (void)files, (void)bytes, (void)total;
+	put(ctx, "edited a moment ago");
+	return false;
+}
+
+static void an_edit_made_meanwhile_is_not_overwritten(void **state)
+{
+	static const char *const paths[] = { "d/old", "d/sub/x" };
+
+	(void)state;
+	two_versions();
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		struct progress progress = { edit, (void *)paths[i] };
+
+		how.progress = &progress;
+		assert_int_equal(try_checkout("d", first), -1);
+		how.progress = NULL;
+		assert_int_equal(err.code, ERR_CONFLICT);
+		assert_file(paths[i], "edited a moment ago");
+		remove_path(paths[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -631,6 +657,7 @@ int main(void)
 		CHECKOUT_CASE(where_links_end_copies_begin),
 		CHECKOUT_CASE(symlinks_into_the_store_are_the_files_they_stand_for),
 		CHECKOUT_CASE(stopping_changes_nothing),
+		CHECKOUT_CASE(an_edit_made_meanwhile_is_not_overwritten),
 		CHECKOUT_CASE(many_files_come_back),
 		CHECKOUT_CASE(the_whole_project_is_a_path_too),
 		CHECKOUT_CASE(link_words),
