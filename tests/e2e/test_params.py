@@ -127,7 +127,7 @@ def test_a_number_that_is_none_where_one_is_needed(mlops, project):
     (b"{lr", "json.tool"),
     (b" " * (16 << 20) + b"{}", "small file"),
     (None, "params= of [pipeline]"),
-])
+], ids=["bom", "broken", "huge", "missing"])
 def test_a_params_file_that_cannot_be_read_comes_with_a_way_out(mlops, project, text, helps):
     (project / "pipeline.ini").write_text("[pipeline]\nparams = p.json\n[step.a]\ncmd = true\n")
     if text is not None:

@@ -750,6 +750,7 @@ static int home_make(void **state)
 	setenv("HOME", home, 1);
 	setenv("GIT_CONFIG_NOSYSTEM", "1", 1);
 	unsetenv("XDG_CONFIG_HOME");
+	unsetenv("GIT_CONFIG_GLOBAL"); /* git would replace the file it names */
 	unsetenv("SUDO_UID");
 	return 0;
 }
