@@ -171,6 +171,32 @@ int stepdir_accept(struct project *p, const char *run, const char *step, struct 
 	return fs_remove_tree(p->rootfd, dir, err);
 }
 
+static int keep_failed(struct journalled *j, const char *path, struct error *err)
+{
+	CLEANUP(cleanup_free) char *top = xasprintf(FAILED "/%s/%s", j->run, j->step);
+	CLEANUP(cleanup_free) char *to = free_path(j->project, top, path);
+
+	if (move(j->project, path, to, err) < 0)
+		return -1;
+	j->kept = true;
+	return 0;
+}
+
+/* A step may have left a file or symlink where a directory above its output stood. */
+static int clear_way(struct journalled *j, const char *path, struct error *err)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		CLEANUP(cleanup_free) char *above = xstrndup(path, (size_t)(slash - path));
+		struct stat st;
+		int there = fs_stat_beneath(j->project->rootfd, above, &st, err);
+		if (there < 0)
+			return -1;
+		if (there && !S_ISDIR(st.st_mode))
+			return keep_failed(j, above, err);
+	}
+	return 0;
+}
+
 /* What is new goes to failed/, what was old comes back. A journal line other than "0 PATH" without old/PATH means
  * that the old output still, or again, stands in its place. */
 static int reject_output(void *ctx, char mark, const char *path, struct error *err)
@@ -179,13 +205,10 @@ static int reject_output(void *ctx, char mark, const char *path, struct error *e
 	CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", j->dir, path);
 	bool moved = exists(j->project, old);
 
-	if (exists(j->project, path) && (moved || mark == '0')) {
-		CLEANUP(cleanup_free) char *top = xasprintf(FAILED "/%s/%s", j->run, j->step);
-		CLEANUP(cleanup_free) char *to = free_path(j->project, top, path);
-		if (move(j->project, path, to, err) < 0)
-			return -1;
-		j->kept = true;
-	}
+	if (moved && clear_way(j, path, err) < 0)
+		return -1;
+	if (exists(j->project, path) && (moved || mark == '0') && keep_failed(j, path, err) < 0)
+		return -1;
 	return moved ? move(j->project, old, path, err) : 0;
 }
 

@@ -242,6 +242,20 @@ static void a_torn_journal_is_read_to_its_last_whole_line(void **state)
 	expect(f, "new/d", "not ours");
 }
 
+static void a_file_in_place_of_the_directory_above_makes_way(void **state)
+{
+	struct fixture *f = *state;
+	bool kept;
+
+	assert_int_equal(stepdir_begin(f->p, RUN, &f->node, NULL, NULL), 0);
+	assert_int_equal(fs_remove_tree(f->p->rootfd, "models", NULL), 0);
+	put(f, "models", "a file now");
+	assert_int_equal(stepdir_reject(f->p, RUN, "train", &kept, NULL), 0);
+	assert_true(kept);
+	expect(f, "models/a", "old");
+	expect(f, ".mlops/failed/" RUN "/train/models", "a file now");
+}
+
 static void old_outputs_without_a_journal_are_kept_aside(void **state)
 {
 	struct fixture *f = *state;
@@ -267,6 +281,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_crash_between_the_moves_of_a_reject_is_completed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_crash_after_the_facts_were_recorded_keeps_the_new, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_journal_is_read_to_its_last_whole_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_in_place_of_the_directory_above_makes_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_outputs_without_a_journal_are_kept_aside, setup, teardown),
 	};
 
