@@ -115,6 +115,22 @@ static void add_step(struct parser *p, const struct ini_entry *entry)
 	};
 }
 
+static void add_remote(struct parser *p, const struct ini_entry *entry)
+{
+	struct pipeline *pipeline = p->pipeline;
+	const char *name = strchr(entry->section, '.') + 1;
+	const char *fault = name_fault(name);
+
+	if (fault) {
+		problem(p, entry->line, entry->column, "remote name '%s' %s", SHOW(name), fault);
+		p->nrows = 0;
+		return;
+	}
+	GROW(pipeline->remotes, pipeline->nremotes, pipeline->remotes_cap);
+	pipeline->remotes[pipeline->nremotes++] =
+		(struct remote_section){ .name = xstrdup(name), .at = { entry->line, entry->column } };
+}
+
 static void open_section(struct parser *p, const struct ini_entry *entry)
 {
 	void *line = (void *)(uintptr_t)entry->line;
@@ -141,6 +157,8 @@ static void open_section(struct parser *p, const struct ini_entry *entry)
 	}
 	if (!strcmp(grammar_keys[p->rows].section, "step."))
 		add_step(p, entry);
+	else if (!strcmp(grammar_keys[p->rows].section, "remote."))
+		add_remote(p, entry);
 }
 
 /* "cmd" itself, "*", or "matrix.*" and more behind the dot. */
@@ -252,6 +270,16 @@ static char *default_name(const char *file)
 	return xstrndup(base, len);
 }
 
+static void finish_remotes(struct parser *p)
+{
+	for (size_t i = 0; i < p->pipeline->nremotes; i++) {
+		const struct remote_section *remote = &p->pipeline->remotes[i];
+		if (!remote->url.text)
+			error_help(problem(p, remote->at.line, remote->at.column, "[remote.%s] has no 'url'", remote->name),
+				   "name a directory that all can reach: url = /mnt/team/churn");
+	}
+}
+
 static void finish_steps(struct parser *p)
 {
 	struct pipeline *pipeline = p->pipeline;
@@ -285,6 +313,7 @@ static int parse_text(struct parser *p, const char *text, size_t len, const char
 			p->first = syntax;
 	} else {
 		finish_steps(p);
+		finish_remotes(p);
 	}
 	if (!p->problems)
 		return 0;
@@ -425,6 +454,7 @@ static void step_release(struct step *step)
 	free(step->name);
 	free(step->cmd.text);
 	free(step->cmd_lines);
+	free(step->image.text);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		textlist_release(lists[i]);
 	strlist_release(&step->plot_options);
@@ -441,6 +471,12 @@ void pipeline_free(struct pipeline *pipeline)
 	free(pipeline->name);
 	textlist_release(&pipeline->env);
 	free(pipeline->params_file.text);
+	free(pipeline->image.text);
+	for (size_t i = 0; i < pipeline->nremotes; i++) {
+		free(pipeline->remotes[i].name);
+		free(pipeline->remotes[i].url.text);
+	}
+	free(pipeline->remotes);
 	js_free(pipeline->params);
 	strlist_release(&pipeline->params_files);
 	strmap_release(&pipeline->by_name);

@@ -18,7 +18,7 @@ struct js;
 
 enum grammar_type {
 	G_TEXT, G_NAME, G_PATH, G_PATHS /* list */, G_LIST, G_COMMAND, G_ENV /* NAME=VALUE list */,
-	G_BOOL, G_NUMBER, G_SIZE /* 4G */, G_DURATION /* 2h, ms */, G_PLOTS, G_ANY,
+	G_BOOL, G_NUMBER, G_COUNT, G_USER, G_SIZE /* 4G */, G_DURATION /* 2h, ms */, G_PLOTS, G_ANY,
 };
 struct grammar_key {
 	const char *section; /* "pipeline", "params", "step.", ... ; a trailing dot takes a NAME */
@@ -27,7 +27,7 @@ struct grammar_key {
 	const char *since;   /* version that understands it; NULL: known, not supported yet */
 	const char *fallback; /* shown as default; NULL none */
 	const char *help;
-	size_t field;        /* where the parser puts it: offsetof in struct step or struct pipeline */
+	size_t field;        /* where the parser puts it: offsetof in the struct of its section */
 };
 extern const struct grammar_key grammar_keys[];
 extern const size_t grammar_keys_len;
@@ -72,17 +72,29 @@ struct step {
 	int64_t mem;             /* bytes, 0: not said */
 	int64_t timeout_ms;      /* 0: none */
 	bool cache;
+	/* In a container: */
+	struct text_at image;    /* may hold ${...}; text is NULL when not said, "none" for none */
+	bool network, root;
+	int64_t gpu;
+};
+struct remote_section {
+	char *name;
+	struct place at;
+	struct text_at url;
 };
 struct pipeline {
 	char *file;              /* project path, as errors print it */
 	char *name;              /* [pipeline] name, else the file's name without .ini */
 	struct textlist env;
 	struct text_at params_file; /* [pipeline] params; text is NULL when absent */
+	struct text_at image;    /* of steps that say none of their own */
 	struct js *params;       /* nested object: params file, overridden by [params], overridden by -p */
 	struct strlist params_files; /* project paths read for it */
 	struct step *steps;      /* in file order */
 	size_t nsteps, cap;
 	struct strmap by_name;   /* name -> struct step * */
+	struct remote_section *remotes; /* in file order */
+	size_t nremotes, remotes_cap;
 };
 /* `overrides` are "K=V" from -p and may be NULL: V is JSON if it parses, else a string, as in [params];
  * an unknown K is ERR_USAGE with the nearest. `rootfd` is the project. */

@@ -4,6 +4,7 @@
 
 #define PIPELINE(field) offsetof(struct pipeline, field)
 #define STEP(field)     offsetof(struct step, field)
+#define REMOTE(field)   offsetof(struct remote_section, field)
 
 /* Rows of one section stand together. A section whose keys are all unsupported is refused as a whole. */
 const struct grammar_key grammar_keys[] = {
@@ -12,7 +13,7 @@ const struct grammar_key grammar_keys[] = {
 	{ "pipeline", "params", G_PATH, "0.1", NULL, "JSON file of params; [params] overrides it",
 	  PIPELINE(params_file) },
 	{ "pipeline", "env", G_ENV, "0.1", NULL, "environment of every step", PIPELINE(env) },
-	{ "pipeline", "image", G_TEXT, NULL, NULL, "container image of every step", 0 },
+	{ "pipeline", "image", G_TEXT, "0.1", NULL, "container image of every step that names none", PIPELINE(image) },
 	{ "pipeline", "parallel", G_NUMBER, NULL, NULL, "steps at a time", 0 },
 	{ "pipeline", "pool.*", G_NUMBER, NULL, NULL, "how many steps of a pool run at a time", 0 },
 
@@ -34,11 +35,13 @@ const struct grammar_key grammar_keys[] = {
 	{ "step.", "timeout", G_DURATION, "0.1", "none", "time after which it is stopped and has failed",
 	  STEP(timeout_ms) },
 	{ "step.", "cache", G_BOOL, "0.1", "yes", "no: run always, and never reuse a result", STEP(cache) },
-	{ "step.", "image", G_TEXT, NULL, NULL, "container image to run in", 0 },
-	{ "step.", "network", G_BOOL, NULL, NULL, "whether its container reaches the network", 0 },
+	{ "step.", "image", G_TEXT, "0.1", "that of [pipeline]", "container image to run in; none: run on this machine",
+	  STEP(image) },
+	{ "step.", "network", G_BOOL, "0.1", "no", "whether its container reaches the network", STEP(network) },
+	{ "step.", "user", G_USER, "0.1", "user", "who runs it inside the container: user, or root without capabilities",
+	  STEP(root) },
+	{ "step.", "gpu", G_COUNT, "0.1", "0", "GPUs its container gets", STEP(gpu) },
 	{ "step.", "workdir", G_PATH, NULL, NULL, "directory to start in", 0 },
-	{ "step.", "user", G_TEXT, NULL, NULL, "user inside the container", 0 },
-	{ "step.", "gpu", G_NUMBER, NULL, NULL, "GPUs it occupies", 0 },
 	{ "step.", "shm", G_SIZE, NULL, NULL, "size of /dev/shm in the container", 0 },
 	{ "step.", "pool", G_NAME, NULL, NULL, "pool whose limit it counts against", 0 },
 	{ "step.", "matrix.*", G_LIST, NULL, NULL, "values of one axis; the step runs once a combination", 0 },
@@ -87,8 +90,8 @@ const struct grammar_key grammar_keys[] = {
 	{ "notify.", "url", G_TEXT, NULL, NULL, "where to tell it", 0 },
 	{ "notify.", "*", G_ANY, NULL, NULL, "further settings of the notification", 0 },
 
-	{ "remote.", "url", G_TEXT, NULL, NULL, "another place that holds objects", 0 },
-	{ "remote.", "*", G_ANY, NULL, NULL, "further settings of the remote", 0 },
+	{ "remote.", "url", G_TEXT, "0.1", NULL, "a directory that holds objects, runs and results for all",
+	  REMOTE(url) },
 };
 const size_t grammar_keys_len = ARRAY_LEN(grammar_keys);
 
@@ -104,6 +107,8 @@ const char *grammar_type_name(enum grammar_type type)
 		[G_ENV] = "list of NAME=VALUE",
 		[G_BOOL] = "yes or no",
 		[G_NUMBER] = "number",
+		[G_COUNT] = "whole number",
+		[G_USER] = "user or root",
 		[G_SIZE] = "size",
 		[G_DURATION] = "duration",
 		[G_PLOTS] = "list of plots",

@@ -372,7 +372,7 @@ void task_finished(struct task *t)
 	schedule_done(t, end_of(t));
 }
 
-const struct runner_events task_events = { on_started, on_output, on_exited };
+const struct runner_events task_events = { .started = on_started, .output = on_output, .exited = on_exited };
 
 void task_interrupt(struct task *t, bool force)
 {

@@ -78,7 +78,7 @@ static void read_name(struct parser *p, const struct ini_entry *entry, void *fie
 	*ret = xstrdup(line->text);
 }
 
-static void read_path(struct parser *p, const struct ini_entry *entry, void *field)
+static void read_line(struct parser *p, const struct ini_entry *entry, void *field)
 {
 	const struct ini_line *line = one_line(p, entry);
 	struct text_at *ret = field;
@@ -358,6 +358,34 @@ static void read_number(struct parser *p, const struct ini_entry *entry, void *f
 	*ret = value;
 }
 
+static void read_count(struct parser *p, const struct ini_entry *entry, void *field)
+{
+	const struct ini_line *line = one_line(p, entry);
+	size_t len;
+
+	if (!line)
+		return;
+	len = strlen(line->text);
+	if (len > 6 || strspn(line->text, "0123456789") != len)
+		problem(p, line->line, line->column, "'%s' is a whole number, not '%s'", entry->key, SHOW(line->text));
+	else
+		*(int64_t *)field = strtol(line->text, NULL, 10);
+}
+
+static void read_user(struct parser *p, const struct ini_entry *entry, void *field)
+{
+	const struct ini_line *line = one_line(p, entry);
+	bool *root = field;
+
+	if (!line)
+		return;
+	*root = !strcmp(line->text, "root");
+	if (!*root && strcmp(line->text, "user") != 0)
+		error_help(problem(p, line->line, line->column, "'%s' is user or root, not '%s'", entry->key,
+				   SHOW(line->text)),
+			   "user is whoever runs mlops; there is no other choice, so that outputs belong to somebody");
+}
+
 static void read_amount(struct parser *p, const struct ini_entry *entry, void *field,
 			int (*parse)(const char *, int64_t *, struct error *))
 {
@@ -408,22 +436,29 @@ static void read_param(struct parser *p, const struct ini_entry *entry, void *fi
 void value_store(struct parser *p, const struct grammar_key *row, const struct ini_entry *entry)
 {
 	static void (*const readers[])(struct parser *, const struct ini_entry *, void *field) = {
+		[G_TEXT] = read_line,
 		[G_NAME] = read_name,
-		[G_PATH] = read_path,
+		[G_PATH] = read_line,
 		[G_PATHS] = read_list,
 		[G_LIST] = read_list,
 		[G_COMMAND] = read_command,
 		[G_ENV] = read_env,
 		[G_BOOL] = read_bool,
 		[G_NUMBER] = read_number,
+		[G_COUNT] = read_count,
+		[G_USER] = read_user,
 		[G_SIZE] = read_size,
 		[G_DURATION] = read_duration,
 		[G_PLOTS] = read_plots,
 		[G_ANY] = read_param,
 	};
 	struct pipeline *pipeline = p->pipeline;
-	bool in_step = !strcmp(row->section, "step.");
-	char *base = in_step ? (char *)&pipeline->steps[pipeline->nsteps - 1] : (char *)pipeline;
+	char *base = (char *)pipeline;
+
+	if (!strcmp(row->section, "step."))
+		base = (char *)&pipeline->steps[pipeline->nsteps - 1];
+	else if (!strcmp(row->section, "remote."))
+		base = (char *)&pipeline->remotes[pipeline->nremotes - 1];
 
 	readers[row->type](p, entry, base + row->field);
 }

@@ -30,6 +30,9 @@ NOT_FLOORS = ("tests", "bench", "examples")  # C that no floor links
 
 # Library header -> the files that may include it.
 DOORS = {
+    "curl/curl.h": ("base/http_client.c",),
+    "archive.h": ("base/archive.c",),
+    "archive_entry.h": ("base/archive.c",),
     "sqlite3.h": ("base/db.c", "base/db_*.[ch]"),
     "jansson.h": ("base/json.c",),
     "ini.h": ("base/ini.c",),

@@ -88,6 +88,10 @@ static void dump_step(struct strbuf *out, const struct step *step)
 	dump_list(out, "  params", &step->params, NULL);
 	dump_list(out, "  after", &step->after, NULL);
 	dump_list(out, "  env", &step->env, NULL);
+	if (step->image.text)
+		strbuf_printf(out, "  image %s %d:%d network %s user %s gpu %jd\n", step->image.text, step->image.at.line,
+			      step->image.at.column, step->network ? "yes" : "no", step->root ? "root" : "user",
+			      (intmax_t)step->gpu);
 	strbuf_printf(out, "  cpu %g mem %jd timeout %jd cache %s\n", step->cpu, (intmax_t)step->mem,
 		      (intmax_t)step->timeout_ms, step->cache ? "yes" : "no");
 }
@@ -98,6 +102,10 @@ static void dump_pipeline(struct strbuf *out, const struct pipeline *pipeline)
 	strbuf_printf(out, "params_file %s %d:%d\n", pipeline->params_file.text, pipeline->params_file.at.line,
 		      pipeline->params_file.at.column);
 	dump_list(out, "env", &pipeline->env, NULL);
+	strbuf_printf(out, "image %s %d:%d\n", pipeline->image.text, pipeline->image.at.line, pipeline->image.at.column);
+	for (size_t i = 0; i < pipeline->nremotes; i++)
+		strbuf_printf(out, "remote %s %s %d:%d\n", pipeline->remotes[i].name, pipeline->remotes[i].url.text,
+			      pipeline->remotes[i].url.at.line, pipeline->remotes[i].url.at.column);
 	for (void *it = js_iter(pipeline->params); it; it = js_next(pipeline->params, it)) {
 		strbuf_printf(out, "param %s ", js_iter_key(it));
 		js_dump(js_iter_value(it), JS_COMPACT, out);
@@ -154,7 +162,7 @@ static void unsupported_keys_are_named(void **state)
 	(void)state;
 	assert_refused("[step.a]\ncmd = x\nmatrix.seed = 1..3\n", "p.ini:3:1",
 		       "key 'matrix.seed' of [step.a] is not supported by this version", "");
-	assert_refused("[step.a]\ncmd = x\nimage = y\n", "p.ini:3:1", "key 'image' of [step.a] is not supported", "");
+	assert_refused("[step.a]\ncmd = x\nshm = 1G\n", "p.ini:3:1", "key 'shm' of [step.a] is not supported", "");
 	assert_refused("[pipeline]\npool.gpu = 1\n[step.a]\ncmd = x\n", "p.ini:2:1", "'pool.gpu'", "");
 	assert_refused("[step.a]\ncmd = x\n[trigger.t]\nwhatever = 1\nother = 2\n", "p.ini:3:2",
 		       "section [trigger.t] is not supported", "");
@@ -190,9 +198,9 @@ static void duplicates_name_both_lines(void **state)
 static void all_problems_are_counted(void **state)
 {
 	(void)state;
-	assert_refused("[step.a]\ncmd = x\nfoo = 1\nimage = 2\n[bar]\n[step.b]\n", "p.ini:3:1", "unknown key 'foo'",
+	assert_refused("[step.a]\ncmd = x\nfoo = 1\nshm = 2\n[bar]\n[step.b]\n", "p.ini:3:1", "unknown key 'foo'",
 		       "; 3 more problems in this file");
-	assert_refused("[step.a]\nimage = x\n", "p.ini:2:1", "'image'", "1 more problem in this file");
+	assert_refused("[step.a]\nshm = 1G\n", "p.ini:2:1", "'shm'", "1 more problem in this file");
 }
 
 static void step_names_are_checked(void **state)

@@ -61,7 +61,7 @@ static void on_exited(void *task, const struct runner_exit *end)
 	strbuf_printf(&actor->bench->story, "%c- ", actor->letter);
 }
 
-static const struct runner_events events = { on_started, on_output, on_exited };
+static const struct runner_events events = { .started = on_started, .output = on_output, .exited = on_exited };
 
 static int setup(void **state)
 {

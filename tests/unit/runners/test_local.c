@@ -126,7 +126,7 @@ static void on_exited(void *arg, const struct runner_exit *end)
 		loop_stop(bench->loop);
 }
 
-static const struct runner_events events = { on_started, on_output, on_exited };
+static const struct runner_events events = { .started = on_started, .output = on_output, .exited = on_exited };
 
 static int setup(void **state)
 {

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "store/content.h"
+/*
+ * Remotes: other places that hold objects and refs. A ref is a small named text that
+ * says something about objects: "cache/KEY", "runs/ID". A remote is a table of
+ * functions; remote_dir.c is a directory, others join the table later.
+ *
+ * A directory remote is a store with a marker (docs/format.md): objects/, refs/KIND/,
+ * staging/, and mlops-remote with the format's version. It follows the store's own
+ * protocol (staged, hashed, synced, published without replacing), so many may write at
+ * once, and a writer that was killed leaves nothing visible but whole objects. New
+ * directories take the mode and group of the remote's top, so a setgid, group-writable
+ * directory is shared by a group.
+ *
+ * Nothing read from a remote is believed: objects are hashed as they come.
+ *
+ * Threads: get and put may be called from several at once; the rest from one.
+ */
+struct digest;
+struct error;
+struct progress;
+struct remote;
+struct store;
+struct store_batch;
+struct strbuf;
+
+struct remote_ops {
+	const char *scheme; /* of the URL: "file" */
+	/* `create`: makes it when it is absent or an empty directory. ERR_NOT_FOUND when absent, ERR_CONFLICT when it
+	 * is something else or of a newer format; the help says what to do. */
+	int (*open)(const char *url, bool create, struct remote **ret, struct error *);
+	void (*close)(struct remote *);
+	/* ret[i]: it has ids[i]. Does not verify. */
+	int (*has)(struct remote *, const struct digest *ids, size_t n, bool *ret, struct error *);
+	/* Adds the object to the batch. ERR_NOT_FOUND; ERR_DAMAGED when its bytes are not what its name says: then
+	 * nothing was added under that name. */
+	int (*get)(struct remote *, const struct digest *, struct store_batch *, uint64_t *ret_size, struct error *);
+	/* Stages a copy of a local object; ERR_DAMAGED when the local bytes are not what the name says. With `replace`
+	 * it takes the place of a damaged one. */
+	int (*put)(struct remote *, struct store *, const struct digest *, bool replace, struct error *);
+	/* Hashes what the remote holds. 0, or -1 with ERR_DAMAGED or ERR_NOT_FOUND. */
+	int (*verify)(struct remote *, const struct digest *, struct error *);
+	/* What was put becomes durable and visible: objects, and only then refs. */
+	int (*commit)(struct remote *, struct error *);
+	/* Names are "KIND/NAME" of [a-z0-9-]. 1 and the text appended, 0 absent, -1. */
+	int (*ref_get)(struct remote *, const char *name, struct strbuf *ret, struct error *);
+	int (*ref_put)(struct remote *, const char *name, const char *text, size_t len, struct error *);
+	/* Every name of a kind, in no order. */
+	int (*ref_list)(struct remote *, const char *kind, int (*each)(void *ctx, const char *name), void *ctx,
+			struct error *);
+};
+struct remote {
+	const struct remote_ops *ops;
+	char *name; /* [remote.NAME] */
+	char *url;
+};
+/* By the scheme of the URL; without one it is a directory, relative to `base` (absolute). */
+int remote_open(const char *name, const char *url, const char *base, bool create, struct remote **ret, struct error *);
+void remote_close(struct remote *);
+
+/* The remotes of a project, in the order of its file; opened when first needed. */
+struct remotes {
+	struct remote_place {
+		char *name, *url;
+		struct remote *remote; /* NULL: not opened yet */
+		bool failed;           /* could not be opened; said once */
+	} *places;
+	size_t len;
+	char *base;
+	/* Told once for each remote that cannot be opened and each object that one had damaged; may be NULL. */
+	void (*note)(void *ctx, const char *text);
+	void *ctx;
+};
+void remotes_release(struct remotes *);
+/* NULL name: the first. ERR_NOT_FOUND with the names there are. */
+int remotes_open(struct remotes *, const char *name, bool create, struct remote **ret, struct error *);
+/* Whether some remote has the object (a tree's root). Remotes that cannot be opened have nothing. */
+bool remotes_have(struct remotes *, const struct digest *);
+/* 1 and the text appended, from the first that has it; 0. */
+int remotes_ref(struct remotes *, const char *name, struct strbuf *ret);
+
+struct transfer {
+	struct store *store;
+	const struct progress *progress; /* may be NULL */
+	bool dry;                        /* count only */
+	bool verify;                     /* push: hash what the remote has already, and replace what is damaged */
+	/* counted */
+	uint64_t objects, bytes;         /* sent or brought (dry: would be) */
+	uint64_t present;                /* were there already */
+	uint64_t replaced;               /* damaged ones, put anew */
+};
+/* Objects of the contents: files, trees with all they list. Committed in groups, so that a killed transfer goes on
+ * where it was. A content that the local store lacks is ERR_NOT_FOUND, and so is a tree's part. */
+int transfer_push(struct transfer *, struct remote *, const struct content *, size_t n, struct error *);
+/* From whichever remote has them whole; one that is damaged in one is taken from the next. ERR_NOT_FOUND or ERR_DAMAGED names
+ * the first object that no remote has. The bytes are in the store and durable afterwards. */
+int transfer_pull(struct transfer *, struct remotes *, const struct content *, size_t n, struct error *);
