@@ -119,7 +119,7 @@ static void bind_server(struct server *server)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
-	strcpy(server->dir, "/tmp/http-XXXXXX");
+	snprintf(server->dir, sizeof(server->dir), "/tmp/http-XXXXXX");
 	assert_non_null(mkdtemp(server->dir));
 	snprintf(server->path, sizeof(server->path), "%s/s", server->dir);
 	memcpy(addr.sun_path, server->path, strlen(server->path) + 1);
