@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "runners/oom.h"
 #include "runners/runner.h"
 /*
  * Local processes, started by the spawner. Their output comes through two pipes that
@@ -22,8 +22,7 @@
  * machine's count of out-of-memory kills rose, is taken for one of those.
  */
 
-#define CHUNK        65536
-#define OOM_FRESH_MS 1000 /* how old the count from before a start may be: reading takes a while */
+#define CHUNK 65536
 
 struct local;
 struct stream {
@@ -51,42 +50,12 @@ struct local {
 	bool gone; /* the spawner */
 	struct local_task **tasks;
 	size_t ntasks, cap_tasks;
-	int64_t oom_count, oom_read_ms;
+	struct oom_count oom;
 	char buf[CHUNK];
 };
 
 /* Never used twice, so that events of a runner closed before are told from ours. */
 static uint32_t last_id;
-
-/* -- out-of-memory kills -- */
-
-/* On this machine since it started, or -1. */
-static int64_t read_oom_count(void)
-{
-	CLEANUP(cleanup_fd) int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-	char text[16384], *line;
-	size_t len = 0;
-	ssize_t n = 1;
-
-	while (fd >= 0 && n > 0 && len < sizeof(text) - 1) {
-		n = read(fd, text + len, sizeof(text) - 1 - len);
-		len += n > 0 ? (size_t)n : 0;
-	}
-	text[len] = '\0';
-	line = strstr(text, "\noom_kill ");
-	return line ? strtoll(line + strlen("\noom_kill "), NULL, 10) : -1;
-}
-
-static int64_t oom_count(struct local *local, int64_t max_age_ms)
-{
-	int64_t now = clock_mono_ms();
-
-	if (now - local->oom_read_ms >= max_age_ms) {
-		local->oom_count = read_oom_count();
-		local->oom_read_ms = now;
-	}
-	return local->oom_count;
-}
 
 /* A shell reports a child's death by SIGKILL as 137. */
 static bool out_of_memory(struct local_task *task, const struct process_exit *end)
@@ -94,7 +63,7 @@ static bool out_of_memory(struct local_task *task, const struct process_exit *en
 	if (task->killed || task->oom_before < 0 ||
 	    (end->signal != SIGKILL && end->code != 128 + SIGKILL))
 		return false;
-	return oom_count(task->local, 0) > task->oom_before;
+	return oom_count_read(&task->local->oom, 0) > task->oom_before;
 }
 
 /* -- tasks -- */
@@ -292,7 +261,7 @@ static int local_open(struct loop *loop, const struct runner_events *events, voi
 	local->loop = loop;
 	local->events = events;
 	local->spawner = config;
-	local->oom_read_ms = INT64_MIN / 2;
+	local->oom = (struct oom_count)OOM_COUNT_INIT;
 	loop_watch(loop, spawner_fd(local->spawner), spawner_ready, local);
 	*ret = &local->runner;
 	return 0;
@@ -341,7 +310,7 @@ static int local_start(struct runner *runner, const struct runner_spec *spec, vo
 	task->owner = owner;
 	task->program = xstrdup(spec->argv[0]);
 	task->workdir = xstrdup(spec->workdir);
-	task->oom_before = oom_count(local, OOM_FRESH_MS);
+	task->oom_before = oom_count_read(&local->oom, OOM_FRESH_MS);
 	GROW(local->tasks, local->ntasks, local->cap_tasks);
 	local->tasks[local->ntasks++] = task;
 	return 0;
