@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/strbuf.h"
+/*
+ * What the files that speak to a Docker Engine share: requests with renegotiation, errors
+ * that the engine words, registry logins, the stream of a pull.
+ */
+struct docker_engine;
+struct docker_ref;
+struct error;
+struct js;
+struct progress;
+
+/* Milliseconds. Tests make them short. */
+extern struct docker_limits {
+	int64_t ping; /* an engine that listens answers this fast, or hangs */
+	int64_t call; /* any other short request; removing a container can take a while */
+	int64_t idle; /* a pull in which nothing moved */
+	int64_t tick; /* how often a pull looks whether it shall stop */
+} docker_limits;
+
+/* -- where it listens -- */
+
+struct docker_address {
+	char *text; /* "unix:///var/run/docker.sock" */
+	char *url, *unix_path, *ca, *cert, *key; /* of struct http_server */
+};
+/* Of the environment, or the first of the usual sockets. On failure *ret may hold parts: release it. */
+int docker_address_find(struct docker_address *ret, struct error *);
+void docker_address_release(struct docker_address *);
+/* No whole reply came, and `why` of http_client.h says what happened: ERR_ENV with the fix; errno stays. Returns -1. */
+int docker_address_error(const struct docker_address *, const struct error *why, struct error *);
+
+/* -- requests -- */
+
+struct docker_request {
+	const char *method;
+	const char *path;       /* after the prefix: "/images/x/json" */
+	const struct js *body;  /* or NULL */
+};
+/* Waits. 0 with any status; the reply's body is appended. An engine that speaks another version by now is
+ * negotiated with again, and asked once more. */
+int docker_request(struct docker_engine *, const struct docker_request *, int *ret_status, struct strbuf *ret_body,
+		   struct error *);
+/* The body of a reply as JSON; `what` names the request in the message. */
+int docker_reply_json(const struct strbuf *body, const char *what, struct js **ret, struct error *);
+/* A reply other than 2xx, {"message": ...}, as an error "WHAT: MESSAGE": 400 ERR_USAGE, 404 ERR_NOT_FOUND,
+ * 409 ERR_CONFLICT, else ERR_ENV. Returns -1. */
+int docker_reply_error(int status, const struct strbuf *body, const char *what, struct error *);
+/* docker_address_error of the engine. */
+int docker_lost_error(const struct docker_engine *, const struct error *why, struct error *);
+/* "Docker" or "Podman", and "linux/amd64"; lent until it is negotiated again. */
+const char *docker_engine_product(const struct docker_engine *);
+const char *docker_engine_platform(const struct docker_engine *);
+/* Whether a reply says that the engine does not speak the version in the path: negotiate, then repeat. */
+bool docker_reply_wants_version(int status, const struct strbuf *body);
+/* Pings again. What docker_engine_prefix and docker_engine_info lent is void afterwards; the server stays. */
+int docker_engine_renegotiate(struct docker_engine *, struct error *);
+/* The engine's words on one line, appended: no control bytes. */
+void docker_add_words(struct strbuf *, const char *words);
+/* The words of a reply other than 2xx, appended: of {"message": ...}, or the text itself. */
+void docker_reply_words(const struct strbuf *body, struct strbuf *);
+
+/* -- names of images -- */
+
+/* "REPOSITORY:TAG", "REPOSITORY@sha256:HEX" or the id. Owned. */
+char *docker_ref_format(const struct docker_ref *);
+/* Both name one repository, in any spelling: "python", "docker.io/library/python". */
+bool docker_repository_equal(const char *, const char *);
+
+/* -- registry logins -- */
+
+struct docker_login {
+	char *header; /* value of X-Registry-Auth; of no login "e30=" */
+	char *remark; /* why there is none although one is configured, for help lines; NULL */
+};
+/* From $DOCKER_CONFIG/config.json, ~/.docker/config.json, or Podman's auth.json. A file that cannot be
+ * read is an error naming it; a credential helper that fails is not, as most images need no login. */
+int docker_login_find(const char *registry, struct docker_login *ret, struct error *);
+void docker_login_release(struct docker_login *);
+
+/* What a config file says about one registry. */
+struct docker_auth {
+	char *helper; /* suffix of the program docker-credential-*, to be asked first; or NULL */
+	char *user, *password, *token; /* or NULL */
+};
+/* `file` names the config in messages. ERR_ENV for entries that make no sense. */
+int docker_auth_read(const struct js *config, const char *file, const char *registry, struct docker_auth *ret,
+		     struct error *);
+/* What a credential helper printed. False: no login. */
+bool docker_auth_from_helper(const char *text, size_t len, struct docker_auth *ret);
+void docker_auth_release(struct docker_auth *);
+/* RFC 4648: appends the standard alphabet's bytes, padded or not; false when it is none, nothing is appended. */
+bool docker_base64_decode(const char *text, struct strbuf *);
+/* Section 5's alphabet, padded. Appends. */
+void docker_base64url_encode(const void *, size_t len, struct strbuf *);
+
+/* -- pulls -- */
+
+/* The reply to a pull: JSON values, a line each, in any split. */
+struct docker_stream;
+struct docker_stream *docker_stream_new(void);
+void docker_stream_free(struct docker_stream *);
+/* -1: the engine reported an error (docker_stream_failure), or what came is not such a stream. */
+int docker_stream_feed(struct docker_stream *, const char *bytes, size_t len, struct error *);
+int docker_stream_end(struct docker_stream *, struct error *); /* the last line may have no end */
+const char *docker_stream_failure(const struct docker_stream *); /* the engine's words, or NULL; lent */
+/* Of layers whose size is known. */
+void docker_stream_bytes(const struct docker_stream *, uint64_t *ret_done, uint64_t *ret_total);
+
+/* Pulls a name with a tag or digest. `shown` is for messages and progress. */
+int docker_pull(struct docker_engine *, const struct docker_ref *, const char *shown, const struct progress *,
+		struct error *);
