@@ -96,8 +96,10 @@ static int create_run(struct db *db, const struct run_new *run, const char *name
 		return r;
 	q = db_query(
 	    db,
-	    "INSERT INTO runs (run_id, name, experiment, user_id, status, start_time, parent, step)"
-	    " VALUES (?1, ?2, ?3, ?4, 'RUNNING', ?5, nullif(?6, 0), ?7)");
+	    "INSERT INTO runs (id, run_id, name, experiment, user_id, status, start_time, parent, step)"
+	    /* those of others stand below zero (records_import.c) */
+	    " VALUES ((SELECT max(0, coalesce(max(id), 0)) + 1 FROM runs),"
+	    " ?1, ?2, ?3, ?4, 'RUNNING', ?5, nullif(?6, 0), ?7)");
 	db_bind(q, 1, run->id);
 	db_bind(q, 2, name);
 	db_bind(q, 3, run->experiment);
@@ -138,6 +140,23 @@ static int update_run(struct db *db, struct db_stmt *q, const char *id, struct e
 		return 0;
 	error_set(err, ERR_NOT_FOUND, "no run %s", id);
 	return REFUSED;
+}
+
+int run_adopt(struct db *db, const char *id, const char *parent, struct error *err)
+{
+	struct db_stmt *q;
+	int r;
+
+	if (db_begin(db, err) < 0)
+		return -1;
+	q = db_query(db, "UPDATE runs SET status = 'RUNNING', end_time = NULL,"
+			 " parent = (SELECT id FROM runs WHERE run_id = ?2) WHERE run_id = ?1");
+	db_bind(q, 1, id);
+	db_bind(q, 2, parent);
+	r = db_run(q, err);
+	if (r == 0)
+		r = db_changes(db) > 0;
+	return write_end(db, r < 0 ? r : 0, err) < 0 ? -1 : r;
 }
 
 int run_finish(struct db *db, const char *id, enum run_status status, int64_t end_ms,
