@@ -22,6 +22,7 @@
 #include "registry/git.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
+#include "runners/docker_engine.h"
 
 #define MIB            (1024ull * 1024)
 #define LITTLE_SPACE   (1024 * MIB)
@@ -311,12 +312,18 @@ static void exam_leftovers(struct exam *x)
 	}
 }
 
-static void exam_docker(struct exam *x)
+static void exam_engine(struct exam *x)
 {
-	CLEANUP(cleanup_free) char *docker = process_find("docker", getenv("PATH"), NULL);
+	CLEANUP(cleanup_docker_engine) struct docker_engine *engine = NULL;
+	const struct docker_info *info;
+	struct error err = { 0 };
 
-	finding(x, "note", NULL, "%s; steps run as local processes in this version",
-		docker ? docker : "no docker, and none is needed");
+	if (docker_engine_open(&engine, &err) || docker_engine_info(engine, &info, &err)) {
+		finding(x, "warn", err.help, "%s; only steps with image= need one", err.msg);
+		return;
+	}
+	finding(x, "pass", NULL, "%s %s, API %s, %s, at %s%s", info->product, info->version, info->api,
+		info->platform, info->address, info->rootless ? ", rootless" : "");
 }
 
 static const struct {
@@ -335,7 +342,7 @@ static const struct {
 	{ "reflinks", exam_reflink, false },
 	{ "clock", exam_clock, false },
 	{ "other tools", exam_leftovers, true },
-	{ "containers", exam_docker, false },
+	{ "containers", exam_engine, false },
 };
 
 int op_doctor(struct op_context *ctx, const struct js *args, struct js **ret_result,
