@@ -40,6 +40,8 @@ struct run_new {
 	int64_t start_ms;
 };
 int run_create(struct db *, const struct run_new *, struct error *);
+/* A run whose executor is gone runs again, below another parent. 1, or 0 when it was never recorded. */
+int run_adopt(struct db *, const char *id, const char *parent, struct error *);
 int run_finish(struct db *, const char *id, enum run_status, int64_t end_ms, struct error *);
 
 int run_log_param(struct db *, const char *run, const char *key, const char *value, struct error *);
@@ -68,11 +70,16 @@ struct attempt {
 	int signal;
 	int64_t start_ms, end_ms;
 	int64_t user_us, system_us, max_rss;
+	bool sampled;       /* max_rss is the largest of samples */
 	const char *source; /* nested run a cached result came from, else NULL */
 	const char *reason; /* why it ran or not, one line; may be NULL */
 	const char *record; /* JSON: argv, env, host, tools, ...; may be NULL */
 };
 int attempt_store(struct db *, const struct attempt *, struct error *); /* insert or replace (parent, step, number) */
+/* How much of $MLOPS_METRICS became metrics, in bytes and lines: noted with them, and found again by the nested run. */
+int attempt_set_points(struct db *, const char *parent, const char *step, int number, int64_t bytes, int lines,
+		       struct error *);
+int attempt_points(struct db *, const char *run, int64_t *ret_bytes, int *ret_lines, struct error *);
 /* Attempts of a pipeline run as a JSON array, in order of start. */
 int attempts_list(struct db *, const char *parent, struct js **ret, struct error *);
 /* The newest attempt in state "ok" with this step key: {run_id (of the pipeline), reason, record}. NULL when there
