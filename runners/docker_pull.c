@@ -233,7 +233,8 @@ static int pull_try(struct pull *pull, struct error *err)
 	pull->call = http_start(client, &request);
 	tick(pull);
 	rc = pull->broken ? 0 : loop_run(pull->loop, err);
-	report(pull);
+	if (!pull->broken)
+		report(pull);
 	loop_cancel(pull->loop, pull->timer);
 	http_client_free(client);
 	loop_free(pull->loop);
