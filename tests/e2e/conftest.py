@@ -8,11 +8,17 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections import namedtuple
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "docker"))
+from engine import bridge, engine, own_engine, shared_engine  # noqa: E402,F401  fixtures
+from fake_engine import fake  # noqa: E402,F401
+from registry import registry  # noqa: E402,F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("MLOPS", ROOT / "build/release/mlops"))
@@ -28,7 +34,7 @@ def program():
 @pytest.fixture
 def environment(tmp_path_factory):
     """What the caller's own settings cannot reach."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_", "GIT_", "LC_", "XDG_"))}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MLOPS_", "GIT_", "LC_", "XDG_", "DOCKER_"))}
     for name in ("NO_COLOR", "COLUMNS", "PAGER", "LESS"):
         env.pop(name, None)
     env.update(HOME=str(tmp_path_factory.mktemp("home")), LANG="C.UTF-8", TERM="xterm", TZ="UTC",
