@@ -104,15 +104,18 @@ static struct object *find_settled(struct store_batch *batch, const struct diges
 	}
 }
 
-/* True when the caller is to write the object and then call settle; false when it is there. */
-static bool claim(struct store_batch *batch, const struct digest *id, size_t *ret_index)
+/* True when the caller is to write the object and then call settle; false when it is there. With
+ * `replace`, one that was stored before is not good enough. */
+static bool claim(struct store_batch *batch, const struct digest *id, bool replace,
+		  size_t *ret_index)
 {
 	struct object *object;
 	bool mine = true;
 
 	pthread_mutex_lock(&batch->mutex);
 	object = find_settled(batch, id);
-	if (object && object->state != OBJECT_FAILED) {
+	if (object && object->state != OBJECT_FAILED &&
+	    !(replace && object->state == OBJECT_STORED)) {
 		mine = false;
 	} else if (object) {
 		object->state = OBJECT_WRITING;
@@ -144,16 +147,23 @@ static void keep_fd(struct store_batch *batch, struct object *object, int fd)
 		}
 }
 
-/* Takes `fd`. */
+/* Where and how an object is staged. */
+struct staged {
+	char name[OBJECT_PATH];
+	bool in_fan, replace;
+};
+
+/* Takes `fd`. `staged` says what OBJECT_STAGED means; else it may be NULL. */
 static void settle(struct store_batch *batch, size_t index, enum object_state state, int fd,
-		   bool in_fan)
+		   const struct staged *staged)
 {
 	struct object *object;
 
 	pthread_mutex_lock(&batch->mutex);
 	object = &batch->objects[index];
 	object->state = (uint8_t)state;
-	object->in_fan = in_fan;
+	object->in_fan = staged && staged->in_fan;
+	object->replace = staged && staged->replace;
 	if (state == OBJECT_STAGED) {
 		keep_fd(batch, object, fd);
 		batch->staged++;
@@ -166,80 +176,91 @@ static void settle(struct store_batch *batch, size_t index, enum object_state st
 
 /* --- writing --- */
 
-/* Is the object stored? One of the wrong size is damaged: it goes to quarantine and is written
- * anew. */
-static int look_up(struct store_batch *batch, const struct digest *id, uint64_t size,
+/* Is the object stored? One of the wrong size is damaged and is written anew: it goes to quarantine, or
+ * is replaced where others may be reading it. */
+static int look_up(struct store_batch *batch, const struct digest *id, uint64_t size, bool *replace,
 		   struct error *err)
 {
 	struct stat st;
 
-	if (!object_stat(batch->store, id, &st))
+	if (*replace || !object_stat(batch->store, id, &st))
 		return 0;
 	if ((uint64_t)st.st_size == size)
 		return 1;
-	return store_quarantine(batch->store, id, err);
+	if (!batch->store->shared)
+		return store_quarantine(batch->store, id, err);
+	*replace = true;
+	return 0;
 }
 
 /* The name in staging for an object of this digest; makes its directory when the batch is large. */
-static int stage_name(struct store_batch *batch, const struct digest *id, char name[OBJECT_PATH],
-		      bool *ret_in_fan, struct error *err)
+static int stage_name(struct store_batch *batch, const struct digest *id, struct staged *ret,
+		      struct error *err)
 {
 	char fan[3];
 	int r = 0;
 
 	pthread_mutex_lock(&batch->mutex);
-	*ret_in_fan = batch->staged >= FEW;
+	ret->in_fan = batch->staged >= FEW;
 	snprintf(fan, sizeof(fan), "%02x", id->b[0]);
-	if (*ret_in_fan && !batch->fan_made[id->b[0]]) {
-		r = io_mkdir(batch->staging.fd, fan, 0755, err);
+	if (ret->in_fan && !batch->fan_made[id->b[0]]) {
+		r = store_make_dir(batch->store, batch->staging.fd, fan, err);
 		batch->fan_made[id->b[0]] = r == 0;
 	}
 	pthread_mutex_unlock(&batch->mutex);
-	if (*ret_in_fan)
-		object_path(id, name);
+	if (ret->in_fan)
+		object_path(id, ret->name);
 	else
-		digest_format(id, name);
+		digest_format(id, ret->name);
 	return r;
 }
 
 static int write_small(struct store_batch *batch, size_t index, const void *data, size_t len,
-		       const struct digest *id, struct error *err)
+		       const struct digest *id, bool replace, struct error *err)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
-	char name[OBJECT_PATH];
-	bool in_fan = false;
-	int there = look_up(batch, id, len, err);
+	struct staged staged = { .replace = replace };
+	int there = look_up(batch, id, len, &staged.replace, err);
 
 	if (there < 0)
 		goto fail;
 	if (there) {
-		settle(batch, index, OBJECT_STORED, -1, false);
+		settle(batch, index, OBJECT_STORED, -1, NULL);
 		return 0;
 	}
-	if (stage_name(batch, id, name, &in_fan, err) < 0)
+	if (stage_name(batch, id, &staged, err) < 0)
 		goto fail;
-	fd = io_create(batch->staging.fd, name, 0444, err);
+	fd = store_create(batch->store, batch->staging.fd, staged.name, 0444, err);
 	if (fd < 0)
 		goto fail;
-	if (io_write_all(fd, data, len, name, err) < 0) {
-		unlinkat(batch->staging.fd, name, 0);
+	if (io_write_all(fd, data, len, staged.name, err) < 0) {
+		unlinkat(batch->staging.fd, staged.name, 0);
 		goto fail;
 	}
-	settle(batch, index, OBJECT_STAGED, steal_fd(&fd), in_fan);
+	settle(batch, index, OBJECT_STAGED, steal_fd(&fd), &staged);
 	return 0;
 fail:
-	settle(batch, index, OBJECT_FAILED, -1, false);
+	settle(batch, index, OBJECT_FAILED, -1, NULL);
 	return -1;
+}
+
+static int add_small(struct store_batch *batch, const void *data, size_t len,
+		     const struct digest *id, bool replace, struct error *err)
+{
+	size_t index;
+
+	if (!claim(batch, id, replace, &index))
+		return 0;
+	return write_small(batch, index, data, len, id, replace, err);
 }
 
 int batch_add_bytes(struct store_batch *batch, const void *data, size_t len, struct digest *ret,
 		    struct error *err)
 {
 	struct digest id;
-	size_t index;
 
 	digest_of(data, len, &id);
-	if (claim(batch, &id, &index) && write_small(batch, index, data, len, &id, err) < 0)
+	if (add_small(batch, data, len, &id, false, err) < 0)
 		return error_wrap(err, "cannot store bytes in %s", batch->store->dir);
 	*ret = id;
 	return 0;
@@ -254,10 +275,13 @@ static int hash_clone(int dirfd, const char *name, const struct watch *watch, st
 
 	if (sys == ECANCELED)
 		return error_set(err, ERR_INTERRUPTED, "interrupted");
-	return sys ? error_sys(err, sys, "cannot read %s", name) : 0;
+	if (!sys)
+		return 0;
+	error_sys(err, sys, "cannot read %s", name);
+	return COPY_SOURCE;
 }
 
-/* One buffer: read, hashed, written. Bytes, 0 at the end, -1 error. */
+/* One buffer: read, hashed, written. Bytes, 0 at the end, -1 or COPY_SOURCE. */
 static int copy_chunk(int from, int to, const char *name, char *buf, uint64_t at,
 		      struct hasher *hasher, struct error *err)
 {
@@ -266,8 +290,10 @@ static int copy_chunk(int from, int to, const char *name, char *buf, uint64_t at
 	do {
 		n = pread(from, buf, COPY_CHUNK, (off_t)at);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return error_sys(err, errno, "cannot read %s", name);
+	if (n < 0) {
+		error_sys(err, errno, "cannot read %s", name);
+		return COPY_SOURCE;
+	}
 	hasher_update(hasher, buf, (size_t)n);
 	if (n && io_write_all(to, buf, (size_t)n, name, err) < 0)
 		return -1;
@@ -296,7 +322,7 @@ int batch_copy_and_hash(int from, int to, const char *name, const struct watch *
 	}
 	if (r < 0) {
 		hasher_release(&hasher);
-		return -1;
+		return r;
 	}
 	hasher_final(&hasher, ret);
 	*ret_size = at;
@@ -312,32 +338,45 @@ void batch_temp_name(struct store_batch *batch, char name[32])
 
 /* Moves a complete temporary file to its place in staging, or drops it when it is known. */
 static int stage_temp(struct store_batch *batch, const char *temp, const struct digest *id,
-		      uint64_t size, int fd, struct error *err)
+		      uint64_t size, int fd, bool replace, struct error *err)
 {
 	CLEANUP(cleanup_fd) int own = fd;
-	char name[OBJECT_PATH];
-	bool in_fan = false;
+	struct staged staged = { .replace = replace };
 	size_t index;
 	int there;
 
-	if (!claim(batch, id, &index))
+	if (!claim(batch, id, replace, &index))
 		return io_unlink(batch->staging.fd, temp, err);
-	there = look_up(batch, id, size, err);
+	there = look_up(batch, id, size, &staged.replace, err);
 	if (there > 0) {
-		settle(batch, index, OBJECT_STORED, -1, false);
+		settle(batch, index, OBJECT_STORED, -1, NULL);
 		return io_unlink(batch->staging.fd, temp, err);
 	}
-	if (there < 0 || stage_name(batch, id, name, &in_fan, err) < 0 ||
-	    io_rename(batch->staging.fd, temp, batch->staging.fd, name, err) < 0) {
-		settle(batch, index, OBJECT_FAILED, -1, false);
+	if (there < 0 || stage_name(batch, id, &staged, err) < 0 ||
+	    io_rename(batch->staging.fd, temp, batch->staging.fd, staged.name, err) < 0) {
+		settle(batch, index, OBJECT_FAILED, -1, NULL);
 		return -1;
 	}
-	settle(batch, index, OBJECT_STAGED, steal_fd(&own), in_fan);
+	settle(batch, index, OBJECT_STAGED, steal_fd(&own), &staged);
 	return 0;
 }
 
-static int add_big(struct store_batch *batch, int fd, const char *name, const struct watch *watch,
-		   struct digest *ret, uint64_t *ret_size, struct error *err)
+static int not_as_named(const char *name, struct error *err)
+{
+	return error_set(err, ERR_DAMAGED, "%s does not hold the bytes it is named after", name);
+}
+
+static int source_unreadable(struct error *err)
+{
+	if (err)
+		err->code = ERR_DAMAGED;
+	return -1;
+}
+
+/* `want`: what the bytes must be, or NULL. */
+static int add_big(struct store_batch *batch, int fd, const char *name, const struct digest *want,
+		   const struct add_how *how, struct digest *ret, uint64_t *ret_size,
+		   struct error *err)
 {
 	CLEANUP(cleanup_fd) int to = -1;
 	struct digest id;
@@ -346,15 +385,19 @@ static int add_big(struct store_batch *batch, int fd, const char *name, const st
 	int r;
 
 	batch_temp_name(batch, temp);
-	to = io_create(batch->staging.fd, temp, 0444, err);
+	to = store_create(batch->store, batch->staging.fd, temp, 0444, err);
 	if (to < 0)
 		return -1;
 	if (ioctl(to, FICLONE, fd) == 0)
-		r = hash_clone(batch->staging.fd, temp, watch, &id, &size, err);
+		r = hash_clone(batch->staging.fd, temp, how->watch, &id, &size, err);
 	else
-		r = batch_copy_and_hash(fd, to, name, watch, &id, &size, err);
+		r = batch_copy_and_hash(fd, to, name, how->watch, &id, &size, err);
+	if (r == COPY_SOURCE && want)
+		source_unreadable(err);
+	if (r == 0 && want && !digest_equal(want, &id))
+		r = not_as_named(name, err);
 	if (r == 0)
-		r = stage_temp(batch, temp, &id, size, steal_fd(&to), err);
+		r = stage_temp(batch, temp, &id, size, steal_fd(&to), how->replace, err);
 	if (r < 0) {
 		unlinkat(batch->staging.fd, temp, 0);
 		return -1;
@@ -368,13 +411,14 @@ int batch_add_watched(struct store_batch *batch, int fd, const char *name,
 		      const struct watch *watch, struct digest *ret, uint64_t *ret_size,
 		      struct error *err)
 {
+	const struct add_how how = { .watch = watch };
 	char buf[SMALL_FILE];
 	ssize_t len = file_read_small(fd, buf);
 
 	if (len < 0)
 		return error_sys(err, errno, "cannot read %s", name);
 	if (len == SMALL_FILE) {
-		if (add_big(batch, fd, name, watch, ret, ret_size, err) < 0)
+		if (add_big(batch, fd, name, NULL, &how, ret, ret_size, err) < 0)
 			return error_wrap(err, "cannot store %s", name);
 		return 0;
 	}
@@ -388,6 +432,41 @@ int batch_add_fd(struct store_batch *batch, int fd, const char *name, struct dig
 		 uint64_t *ret_size, struct error *err)
 {
 	return batch_add_watched(batch, fd, name, NULL, ret, ret_size, err);
+}
+
+/* A staging directory that vanished does not mean that the source has no such object. */
+static int store_failed(struct error *err)
+{
+	if (err && err->code == ERR_NOT_FOUND)
+		err->code = ERR_ENV;
+	return -1;
+}
+
+int batch_add_as(struct store_batch *batch, int fd, const char *name, const struct digest *id,
+		 const struct add_how *how, uint64_t *ret_size, struct error *err)
+{
+	char buf[SMALL_FILE];
+	ssize_t len = file_read_small(fd, buf);
+	struct digest found;
+	uint64_t size;
+
+	if (len < 0) {
+		error_sys(err, errno, "cannot read %s", name);
+		return source_unreadable(err);
+	}
+	if (len == SMALL_FILE) {
+		if (add_big(batch, fd, name, id, how, &found, &size, err) < 0)
+			return store_failed(err);
+		*ret_size = size;
+		return 0;
+	}
+	digest_of(buf, (size_t)len, &found);
+	if (!digest_equal(&found, id))
+		return not_as_named(name, err);
+	if (add_small(batch, buf, (size_t)len, id, how->replace, err) < 0)
+		return store_failed(err);
+	*ret_size = (uint64_t)len;
+	return 0;
 }
 
 struct store *batch_store(struct store_batch *batch)
@@ -410,4 +489,33 @@ bool batch_has(struct store_batch *batch, const struct digest *id)
 	batch->fan_reused[id->b[0]] = true;
 	pthread_mutex_unlock(&batch->mutex);
 	return true;
+}
+
+/* Opens what is staged under this name; -1 when nothing is. */
+static int open_staged(struct store_batch *batch, const struct digest *id)
+{
+	char name[OBJECT_PATH];
+	const struct object *object;
+	bool staged;
+
+	pthread_mutex_lock(&batch->mutex);
+	object = find_settled(batch, id);
+	staged = object && object->state == OBJECT_STAGED;
+	if (staged && object->in_fan)
+		object_path(id, name);
+	else if (staged)
+		digest_format(id, name);
+	pthread_mutex_unlock(&batch->mutex);
+	return staged ? openat(batch->staging.fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+}
+
+int batch_read(struct store_batch *batch, const struct digest *id, size_t max, struct strbuf *ret,
+	       struct error *err)
+{
+	CLEANUP(cleanup_fd) int fd = open_staged(batch, id);
+	char hex[DIGEST_HEX + 1];
+
+	if (fd < 0)
+		return store_read(batch->store, id, max, ret, err);
+	return io_read_fd(fd, digest_format(id, hex), max, ret, err);
 }

@@ -17,6 +17,7 @@ struct object {
 	int fd; /* open for fdatasync while the batch is small, else -1 */
 	uint8_t state;
 	bool in_fan;
+	bool replace; /* published over what stands there */
 };
 struct store_batch {
 	struct store *store;
@@ -37,6 +38,8 @@ struct store_batch {
 
 void batch_forget(struct store_batch *);
 void batch_temp_name(struct store_batch *, char name[32]);
-/* Copies from offset 0 to the end and hashes the bytes that it writes. */
+/* Copies from offset 0 to the end and hashes the bytes that it writes. -1, or COPY_SOURCE when it is
+ * the source that could not be read. */
+#define COPY_SOURCE (-2)
 int batch_copy_and_hash(int from, int to, const char *name, const struct watch *,
 			struct digest *ret, uint64_t *ret_size, struct error *);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -51,7 +52,7 @@ static int rewrite_object(struct store_batch *batch, struct object *object, stru
 	from = openat(batch->staging.fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (from < 0)
 		return error_sys(err, errno, "cannot open %s", name);
-	to = io_create(batch->staging.fd, temp, 0444, err);
+	to = store_create(batch->store, batch->staging.fd, temp, 0444, err);
 	if (to < 0 || batch_copy_and_hash(from, to, name, NULL, &id, &size, err) < 0)
 		return -1;
 	if (!digest_equal(&id, &object->id))
@@ -76,7 +77,7 @@ static int rewrite_all(struct store_batch *batch, struct error *err)
 			return -1;
 	for (unsigned i = 0; i < 256; i++) {
 		snprintf(fan, sizeof(fan), "%02x", i);
-		if (batch->fan_made[i] && io_sync_dir_at(batch->staging.fd, fan, err) < 0)
+		if (batch->fan_made[i] && store_sync_dir(batch->staging.fd, fan, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -104,7 +105,14 @@ static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned
 		p->fan_whole[fan] = p->fan_there[fan] = p->objects_dirty = true;
 		return 0;
 	}
-	/* A file system without no-replace: directories cannot be linked, so file by file. */
+	/* Without no-replace a plain rename is as good: it replaces an empty directory at most. */
+	if (r < 0 && (why.sys == EPERM || why.sys == EISDIR) &&
+	    io_rename(batch->staging.fd, name, batch->store->objects, name, NULL) == 0) {
+		batch->fan_made[fan] = false;
+		p->fan_whole[fan] = p->fan_there[fan] = p->objects_dirty = true;
+		return 0;
+	}
+	/* There already, or file by file. */
 	if (r < 0 && why.sys != EPERM && why.sys != EISDIR) {
 		if (err)
 			*err = why;
@@ -112,6 +120,27 @@ static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned
 	}
 	p->fan_there[fan] = r == 0;
 	return 0;
+}
+
+/* 1 published, 0 it was there, -1. */
+static int publish_name(struct store_batch *batch, const struct object *object, const char *from,
+			const char *to, struct error *err)
+{
+	int objects = batch->store->objects, staging = batch->staging.fd;
+	struct error why = { 0 };
+	int r;
+
+	if (object->replace)
+		return io_rename(staging, from, objects, to, err) < 0 ? -1 : 1;
+	r = io_publish(staging, from, objects, to, &why);
+	if (r >= 0)
+		return r;
+	/* Neither no-replace nor hard links. An object over the same object does no harm. */
+	if (why.sys == EPERM || why.sys == EOPNOTSUPP || why.sys == ENOSYS || why.sys == EMLINK)
+		return io_rename(staging, from, objects, to, err) < 0 ? -1 : 1;
+	if (err)
+		*err = why;
+	return -1;
 }
 
 static int publish_object(struct store_batch *batch, struct publishing *p,
@@ -125,13 +154,14 @@ static int publish_object(struct store_batch *batch, struct publishing *p,
 		return 0;
 	if (!p->fan_there[fan]) {
 		snprintf(name, sizeof(name), "%02x", fan);
-		if (io_mkdir(batch->store->objects, name, 0755, err) < 0)
+		if (store_publish_dir(batch->store, batch->staging.fd, batch->store->objects, name, err) <
+		    0)
 			return -1;
 		p->fan_there[fan] = p->objects_dirty = true;
 	}
 	staged_name(object, from);
 	object_path(&object->id, to);
-	r = io_publish(batch->staging.fd, from, batch->store->objects, to, err);
+	r = publish_name(batch, object, from, to, err);
 	if (r < 0)
 		return -1;
 	p->fan_dirty[fan] = true;
@@ -155,25 +185,26 @@ static int publish_all(struct store_batch *batch, struct publishing *p, struct e
  * that process syncs the directory after the rename. Whoever relies on such an
  * object syncs the directory too, unless it has not changed for an hour.
  */
-static void mark_reused(const struct store_batch *batch, struct publishing *p)
+static void mark_reused(const struct store *store, const bool reused[256], int64_t now_ms,
+			struct publishing *p)
 {
-	int64_t settled_ms = batch->opened_ms - 3600 * 1000ll;
+	int64_t settled_ms = now_ms - 3600 * 1000ll;
 	char fan[3];
 
 	for (unsigned i = 0; i < 256; i++) {
 		struct stat st;
 
 		snprintf(fan, sizeof(fan), "%02x", i);
-		if (!batch->fan_reused[i] || p->fan_whole[i])
+		if (!reused[i] || p->fan_whole[i])
 			continue;
-		if (fstatat(batch->store->objects, fan, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		if (fstatat(store->objects, fan, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    (int64_t)st.st_ctim.tv_sec * 1000 < settled_ms)
 			continue;
 		p->fan_dirty[i] = p->objects_dirty = true;
 	}
 }
 
-static int sync_names(struct store_batch *batch, const struct publishing *p, struct error *err)
+static int sync_names(const struct store *store, const struct publishing *p, struct error *err)
 {
 	unsigned dirty = 0;
 	char fan[3];
@@ -181,13 +212,21 @@ static int sync_names(struct store_batch *batch, const struct publishing *p, str
 	for (unsigned i = 0; i < 256; i++)
 		dirty += p->fan_dirty[i];
 	if (dirty > FEW)
-		return io_sync_fs(batch->store->objects, batch->store->dir, err);
+		return io_sync_fs(store->objects, store->dir, err);
 	for (unsigned i = 0; i < 256; i++) {
 		snprintf(fan, sizeof(fan), "%02x", i);
-		if (p->fan_dirty[i] && io_sync_dir_at(batch->store->objects, fan, err) < 0)
+		if (p->fan_dirty[i] && store_sync_dir(store->objects, fan, err) < 0)
 			return -1;
 	}
-	return p->objects_dirty ? io_sync_dir(batch->store->objects, "objects", err) : 0;
+	return p->objects_dirty ? store_sync_dir(store->objects, ".", err) : 0;
+}
+
+int store_settle(struct store *store, const bool fans[256], struct error *err)
+{
+	struct publishing publishing = { 0 };
+
+	mark_reused(store, fans, clock_wall_ms(), &publishing);
+	return sync_names(store, &publishing, err);
 }
 
 static int commit(struct store_batch *batch, struct error *err)
@@ -198,8 +237,8 @@ static int commit(struct store_batch *batch, struct error *err)
 		return -1;
 	if (publish_all(batch, &publishing, err) < 0)
 		return -1;
-	mark_reused(batch, &publishing);
-	return sync_names(batch, &publishing, err);
+	mark_reused(batch->store, batch->fan_reused, batch->opened_ms, &publishing);
+	return sync_names(batch->store, &publishing, err);
 }
 
 int batch_commit(struct store_batch *batch, struct error *err)

@@ -18,7 +18,7 @@
  *
  * Nothing read from a remote is believed: objects are hashed as they come.
  *
- * Threads: get and put may be called from several at once; the rest from one.
+ * Threads: get, put and verify may be called from several at once; the rest from one.
  */
 struct digest;
 struct error;
@@ -27,6 +27,7 @@ struct remote;
 struct store;
 struct store_batch;
 struct strbuf;
+struct watch;
 
 struct remote_ops {
 	const char *scheme; /* of the URL: "file" */
@@ -36,28 +37,36 @@ struct remote_ops {
 	void (*close)(struct remote *);
 	/* ret[i]: it has ids[i]. Does not verify. */
 	int (*has)(struct remote *, const struct digest *ids, size_t n, bool *ret, struct error *);
-	/* Adds the object to the batch. ERR_NOT_FOUND; ERR_DAMAGED when its bytes are not what its name says: then
-	 * nothing was added under that name. */
+	/* Adds the object to the batch. ERR_NOT_FOUND; ERR_DAMAGED when its bytes are not what its name says, or
+	 * cannot be read: then nothing was added under that name. Any other error is the batch's. */
 	int (*get)(struct remote *, const struct digest *, struct store_batch *, uint64_t *ret_size, struct error *);
-	/* Stages a copy of a local object; ERR_DAMAGED when the local bytes are not what the name says. With `replace`
-	 * it takes the place of a damaged one. */
+	/* Stages a copy of a local object; ERR_NOT_FOUND when there is none, ERR_DAMAGED when the local bytes are not
+	 * what the name says. With `replace` it takes the place of a damaged one. */
 	int (*put)(struct remote *, struct store *, const struct digest *, bool replace, struct error *);
 	/* Hashes what the remote holds. 0, or -1 with ERR_DAMAGED or ERR_NOT_FOUND. */
 	int (*verify)(struct remote *, const struct digest *, struct error *);
-	/* What was put becomes durable and visible: objects, and only then refs. */
+	/* What was put becomes durable and visible: objects, and only then refs. What `has` found of others is durable
+	 * then, too. After a failure the remote takes no more. */
 	int (*commit)(struct remote *, struct error *);
-	/* Names are "KIND/NAME" of [a-z0-9-]. 1 and the text appended, 0 absent, -1. */
+	/* Names are "KIND/NAME" of [a-z0-9-], else ERR_USAGE; texts have at most REMOTE_REF_MAX bytes. 1 and the text
+	 * appended, 0 absent, -1. One that was put and not committed is not seen. */
 	int (*ref_get)(struct remote *, const char *name, struct strbuf *ret, struct error *);
 	int (*ref_put)(struct remote *, const char *name, const char *text, size_t len, struct error *);
-	/* Every name of a kind, in no order. */
+	/* Every name of a kind as "KIND/NAME", in no order. `each` returns 0, or -1 to stop. */
 	int (*ref_list)(struct remote *, const char *kind, int (*each)(void *ctx, const char *name), void *ctx,
 			struct error *);
 };
+#define REMOTE_REF_MAX (16u << 20)
 struct remote {
 	const struct remote_ops *ops;
 	char *name; /* [remote.NAME] */
 	char *url;
+	/* Told of bytes as get and put move them, from any thread; true asks to stop. Lent, may be NULL. */
+	const struct watch *watch;
 };
+extern const struct remote_ops remote_dir_ops;
+/* "KIND/NAME"; false when it is not. */
+bool remote_ref_valid(const char *name);
 /* By the scheme of the URL; without one it is a directory, relative to `base` (absolute). */
 int remote_open(const char *name, const char *url, const char *base, bool create, struct remote **ret, struct error *);
 void remote_close(struct remote *);
@@ -87,15 +96,18 @@ struct transfer {
 	struct store *store;
 	const struct progress *progress; /* may be NULL */
 	bool dry;                        /* count only */
-	bool verify;                     /* push: hash what the remote has already, and replace what is damaged */
+	bool verify;                     /* hash what is there already, and replace what is damaged */
 	/* counted */
 	uint64_t objects, bytes;         /* sent or brought (dry: would be) */
 	uint64_t present;                /* were there already */
 	uint64_t replaced;               /* damaged ones, put anew */
 };
 /* Objects of the contents: files, trees with all they list. Committed in groups, so that a killed transfer goes on
- * where it was. A content that the local store lacks is ERR_NOT_FOUND, and so is a tree's part. */
+ * where it was; a tree's root comes last. A tree that the local store lacks is ERR_NOT_FOUND, and so is a file that
+ * neither side has. */
 int transfer_push(struct transfer *, struct remote *, const struct content *, size_t n, struct error *);
-/* From whichever remote has them whole; one that is damaged in one is taken from the next. ERR_NOT_FOUND or ERR_DAMAGED names
- * the first object that no remote has. The bytes are in the store and durable afterwards. */
+/* From whichever remote has them whole; one that is damaged in one is taken from the next. ERR_NOT_FOUND or
+ * ERR_DAMAGED names the first object that no remote has; what the others are made of was brought nevertheless. The
+ * bytes are in the store and durable afterwards; a tree's root comes last. With `verify` those that are here already
+ * are hashed, and damaged ones go to quarantine and are brought anew. */
 int transfer_pull(struct transfer *, struct remotes *, const struct content *, size_t n, struct error *);

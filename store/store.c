@@ -77,12 +77,12 @@ bool store_has(struct store *store, const struct digest *id)
 	return object_stat(store, id, &st);
 }
 
-static int missing(const struct digest *id, struct error *err)
+static int missing(const struct store *store, const struct digest *id, struct error *err)
 {
 	char hex[DIGEST_HEX + 1];
 
-	return error_set(err, ERR_NOT_FOUND, "object %s is not in the store",
-			 digest_format(id, hex));
+	return error_set(err, ERR_NOT_FOUND, "object %s is not in %s", digest_format(id, hex),
+			 store->shared ? store->dir : "the store");
 }
 
 int store_open_object(struct store *store, const struct digest *id, uint64_t *ret_size,
@@ -95,7 +95,7 @@ int store_open_object(struct store *store, const struct digest *id, uint64_t *re
 			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return missing(id, err);
+		return missing(store, id, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_sys(err, errno, "cannot open %s/objects/%s", store->dir, path);
 	if (!S_ISREG(st.st_mode))
@@ -112,7 +112,8 @@ static int damaged(const struct store *store, const struct digest *id, struct er
 
 	error_set(err, ERR_DAMAGED, "%s/objects/%s does not hold the bytes it is named after",
 		  store->dir, object_path(id, path));
-	return error_help(err, "run: mlops fsck");
+	return error_help(err, store->shared ? "who has it whole can mend it: mlops push --verify" :
+						    "run: mlops fsck");
 }
 
 int store_read(struct store *store, const struct digest *id, size_t max, struct strbuf *ret,
