@@ -109,6 +109,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.jobs = (int)jobs,
 		.spawner = ctx->spawner,
 		.command = ctx->command_line,
+		.progress = ctx->progress,
 		.emit = ctx->emit,
 		.ctx = ctx->ctx,
 	};

@@ -344,7 +344,8 @@ static void print_attempts(struct print *p, const struct js *attempts)
 		table_cell(&table, STYLE_PLAIN, "%s", js_get_str(a, "state"));
 		table_cell(&table, STYLE_PLAIN, "%s", js_get(a, "end_time") ? human_duration(run_duration(a), text) : "-");
 		table_cell(&table, STYLE_PLAIN, "%s", cpu ? human_duration(cpu / 1000, text) : "-");
-		table_cell(&table, STYLE_PLAIN, "%s", rss ? human_bytes((uint64_t)rss, text) : "-");
+		table_cell(&table, STYLE_PLAIN, "%s%s", rss ? human_bytes((uint64_t)rss, text) : "-",
+			   js_get_bool(a, "sampled") ? " (sampled)" : "");
 		table_cell(&table, STYLE_PLAIN, "%s", reason ? reason : "");
 	}
 	table_print(&table, p);

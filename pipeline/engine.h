@@ -3,6 +3,7 @@
 #include <sys/types.h>
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "pipeline/orphans.h"
 #include "pipeline/results.h"
 #include "pipeline/run.h"
 #include "registry/git.h"
@@ -22,6 +23,7 @@
  *                      \-> RESTORING ----------/
  *                      \-----------------------/  fresh, or blocked by a failure
  */
+struct docker_engine;
 struct loop;
 struct loop_timer;
 struct steplog;
@@ -53,6 +55,12 @@ struct task {
 	char *reason;             /* why it runs, one line */
 	char run[33];             /* its nested run */
 	struct js *record;
+	int attempt;              /* 1.. */
+	/* In a container: */
+	char *container;          /* the runner's name for it; NULL on this machine */
+	bool adopted;             /* an earlier mlops started it */
+	struct content *before;   /* by index of the node's outputs: what stood in the project when it started */
+	bool *precious;           /* by index of the node's outputs */
 	struct steplog *log;
 	struct strlist tail;      /* last lines of the log */
 	struct strbuf unseen[2];  /* by stream: the start of a line that no event has told yet */
@@ -77,6 +85,8 @@ struct fact {
 	enum fact_kind kind;
 	struct task *task; /* NULL for FACT_RUN */
 	struct metric_list points;
+	off_t points_read; /* with them: bytes and lines */
+	int points_line;
 };
 struct fact_list {
 	struct fact *items;
@@ -92,7 +102,12 @@ struct engine {
 	struct db *db;
 	struct scanner scanner;   /* hash only; facts.c adds a batch */
 	struct loop *loop;
-	struct runner *runner;
+	struct runner *runner;    /* of steps on this machine */
+	struct docker_engine *containers; /* opened when first needed */
+	struct runner *docker;    /* of steps in containers, the same; on `containers`, or the one that tests give */
+	char *probe;
+	struct orphans orphans;   /* not adopted yet */
+	mode_t umask;
 	char run[33];             /* id of the pipeline run */
 	char host[128];
 	bool recorded;            /* its row is (being) written */
@@ -150,6 +165,31 @@ void task_note(struct task *, const char *fmt, ...) __attribute__((format(printf
 /* Project path of a file through which the step reports. Caller frees. */
 char *task_file(const struct task *, const char *name);
 
+/*
+ * container.c: steps in containers. Before the run: images become pins, engine, images and
+ * inputs are checked, so that what cannot work is told before anything runs.
+ */
+int container_pin_images(struct engine *, struct error *);
+int container_check(struct engine *, struct error *);
+/* Looks for containers that an earlier mlops left, and drops those that no selected step can want. */
+int container_find_orphans(struct engine *, struct error *);
+/* An orphan that is what the task would start: the task becomes its continuation. */
+bool container_adopt(struct task *, struct error *);
+int container_start(struct task *, struct error *);
+/* On the worker that has the task, before its outputs are scanned. *ret_fd: the directory they are in, to be closed. */
+int container_finish(struct task *, int *ret_fd, struct error *);
+/* After a failure: an input that was not declared may be the cause. */
+void container_explain(struct task *);
+/* The task's facts are recorded. */
+void container_forget(struct task *);
+/* Drops the orphans that nobody adopted, too. */
+void container_close(struct engine *);
+
+/* task.c, for both kinds of steps */
+void task_argv(const struct task *, struct strlist *ret);
+void task_declared_env(const struct task *, struct strlist *ret); /* of the step, and what mlops tells it */
+int task_write_params(const struct task *, struct error *);
+
 /* finish.c: on the worker that has the task. One struct finishing a group: inputs that several steps
  * share are scanned once. */
 struct finishing {
@@ -159,8 +199,8 @@ struct finishing {
 void finishing_release(struct finishing *);
 /* Outputs, inputs and metrics of a step; what is wrong with them becomes its error. */
 void finish_step(struct finishing *, struct task *, struct metric_list *points);
-/* Appends the metrics of its metrics= files. */
-int finish_metrics(struct task *, struct metric_list *, struct error *);
+/* Appends the metrics of its metrics= files below `rootfd`. */
+int finish_metrics(struct task *, int rootfd, struct metric_list *, struct error *);
 /* Appends what is new in its $MLOPS_METRICS; with `all`, to the end and with an unfinished last line. */
 void finish_read_points(struct task *, bool all, struct metric_list *);
 

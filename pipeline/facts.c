@@ -121,7 +121,7 @@ static int record_attempt(struct task *t, const char *state, const char *run, bo
 		.run = run,
 		.parent = t->engine->run,
 		.step = t->node->name,
-		.number = 1,
+		.number = t->attempt ? t->attempt : 1,
 		.state = state,
 		.key = t->look->key,
 		.exit_code = -1,
@@ -137,6 +137,7 @@ static int record_attempt(struct task *t, const char *state, const char *run, bo
 		row.user_us = t->exit.user_us;
 		row.system_us = t->exit.system_us;
 		row.max_rss = t->exit.max_rss;
+		row.sampled = t->exit.sampled;
 		if (t->err->code && t->record)
 			js_set_str(t->record, "error", t->err->msg);
 	}
@@ -159,6 +160,12 @@ static int record_start(struct task *t, struct error *err)
 		.start_ms = t->start_ms,
 	};
 
+	int adopted = t->adopted ? run_adopt(e->db, t->run, e->run, err) : 0;
+
+	if (adopted < 0)
+		return -1;
+	if (adopted)
+		return record_attempt(t, "running", t->run, false, err);
 	if (experiment_ensure(e->db, e->plan->pipeline->name, &row.experiment, err) < 0 ||
 	    run_create(e->db, &row, err) < 0)
 		return -1;
@@ -282,7 +289,10 @@ static int record_fact(struct engine *e, const struct fact *fact, struct error *
 	case FACT_START:
 		return record_start(fact->task, err);
 	case FACT_POINTS:
-		return record_points(e->db, fact->task->run, &fact->points, clock_wall_ms(), err);
+		if (record_points(e->db, fact->task->run, &fact->points, clock_wall_ms(), err) < 0)
+			return -1;
+		return attempt_set_points(e->db, e->run, fact->task->node->name, fact->task->attempt, fact->points_read,
+					  fact->points_line, err);
 	case FACT_CACHED:
 		return record_attempt(fact->task, "cached", NULL, false, err);
 	case FACT_END:
@@ -380,7 +390,7 @@ static int record_run_metrics(struct engine *e, int64_t now, struct error *err)
 		struct task *t = &e->tasks[i];
 		if (!task_succeeded(t))
 			continue;
-		if (t->end != END_OK && finish_metrics(t, &t->metrics, NULL) < 0)
+		if (t->end != END_OK && finish_metrics(t, e->project->rootfd, &t->metrics, NULL) < 0)
 			continue;
 		for (size_t k = 0; k < t->metrics.len; k++) {
 			void *before = strmap_get(&owners, t->metrics.items[k].key);

@@ -26,14 +26,17 @@ static int refuse_output(struct task *t, const char *path)
 	return error_wrap(t->err, "step %s: output %s", t->node->name, path);
 }
 
-static int finish_outputs(struct finishing *f, struct task *t)
+/* `rootfd` is where the step wrote: the project, or its work directory. */
+static int finish_outputs(struct finishing *f, struct task *t, int rootfd)
 {
 	const struct plan_node *node = t->node;
+	struct scanner scanner = f->scanner;
 
+	scanner.rootfd = rootfd;
 	t->outputs = xcalloc(node->noutputs, sizeof(*t->outputs));
 	for (size_t i = 0; i < node->noutputs; i++) {
 		const char *path = node->outputs[i].path;
-		if (scan_path(&f->scanner, path, &t->outputs[i], NULL, t->err) < 0)
+		if (scan_path(&scanner, path, &t->outputs[i], NULL, t->err) < 0)
 			return refuse_output(t, path);
 		if (t->outputs[i].kind == CONTENT_ABSENT) {
 			error_set(t->err, ERR_FAILED, "step %s ended well but did not write its output %s", node->name,
@@ -92,14 +95,14 @@ static void drop_bad_names(struct task *t, struct metric_list *list)
 		task_note(t, "%s; it was not recorded", first.msg);
 }
 
-int finish_metrics(struct task *t, struct metric_list *ret, struct error *err)
+int finish_metrics(struct task *t, int rootfd, struct metric_list *ret, struct error *err)
 {
 	for (size_t i = 0; i < t->node->noutputs; i++) {
 		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 		const char *path = t->node->outputs[i].path;
 		if (t->node->outputs[i].use != OUT_METRICS)
 			continue;
-		if (io_read_file(t->engine->project->rootfd, path, RESULTS_MAX_BYTES, &text, err) < 0 ||
+		if (io_read_file(rootfd, path, RESULTS_MAX_BYTES, &text, err) < 0 ||
 		    results_parse_metrics(text.buf, text.len, path, ret, err) < 0) {
 			if (err)
 				err->code = ERR_FAILED;
@@ -140,7 +143,7 @@ static size_t read_piece(struct task *t, int fd, bool all, struct metric_list *r
 void finish_read_points(struct task *t, bool all, struct metric_list *ret)
 {
 	CLEANUP(cleanup_free) char *path = task_file(t, "metrics.jsonl");
-	CLEANUP(cleanup_fd) int fd = fs_open_beneath(t->engine->project->rootfd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
+	CLEANUP(cleanup_fd) int fd = fs_open_direct(t->engine->project->rootfd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
 
 	if (fd < 0)
 		return;
@@ -151,12 +154,18 @@ void finish_read_points(struct task *t, bool all, struct metric_list *ret)
 
 void finish_step(struct finishing *f, struct task *t, struct metric_list *points)
 {
+	CLEANUP(cleanup_fd) int workfd = -1;
+	int rootfd;
+
 	finish_read_points(t, true, points);
 	if (t->points_bad)
 		task_note(t, "%s; %zu lines of $MLOPS_METRICS were not recorded", t->points_why, t->points_bad);
-	if (t->err->code || finish_outputs(f, t) < 0 || finish_inputs(f, t) < 0)
+	if (t->err->code || (t->container && container_finish(t, &workfd, t->err) < 0))
 		return;
-	finish_metrics(t, &t->metrics, t->err);
+	rootfd = t->container ? workfd : t->engine->project->rootfd;
+	if (finish_outputs(f, t, rootfd) < 0 || finish_inputs(f, t) < 0)
+		return;
+	finish_metrics(t, rootfd, &t->metrics, t->err);
 }
 
 void finishing_release(struct finishing *f)

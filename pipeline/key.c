@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "pipeline/grammar.h"
 #include "pipeline/params.h"
 #include "pipeline/plan.h"
 #include "pipeline/show.h"
@@ -69,16 +70,26 @@ static void add_params(struct strbuf *form, const struct js *params)
 	}
 }
 
+/* The digest alone: where an image was pulled from changes nothing. */
+static const char *image_digest(const char *pin)
+{
+	const char *at = strchr(pin, '@');
+
+	return at ? at + 1 : pin;
+}
+
 void key_form(const struct key_facts *facts, struct strbuf *form)
 {
 	const struct plan_node *node = facts->node;
 	const struct key_program *program = facts->program;
 
 	strbuf_puts(form, "mlops step key 1\n");
-	strbuf_puts(form, "runner local\n");
+	add_line(form, "runner", facts->image ? "docker" : "local");
 	add_line(form, "platform", facts->platform);
 	if (program && program->path)
 		add_content(form, "program", &program->content, program->path);
+	if (facts->image)
+		add_line(form, "image", image_digest(facts->image));
 	for (size_t i = 0; i < node->argv.len; i++)
 		add_line(form, "arg", node->argv.items[i]);
 	for (size_t i = 0; i < node->env.len; i++)
@@ -88,6 +99,10 @@ void key_form(const struct key_facts *facts, struct strbuf *form)
 		add_content(form, "input", &facts->inputs[i].content, facts->inputs[i].path);
 	for (size_t i = 0; i < node->noutputs; i++)
 		add_line(form, "output", node->outputs[i].path);
+	if (facts->image && node->step->root)
+		add_line(form, "user", "root");
+	if (facts->image && node->step->network)
+		add_line(form, "network", "yes");
 }
 
 void key_of(const struct key_facts *facts, struct digest *ret)
@@ -117,6 +132,11 @@ struct js *key_record(const struct key_facts *facts)
 		js_set_str(program, "path", facts->program->path);
 		set_content(program, "content", &facts->program->content);
 		js_set(record, "program", program);
+	}
+	if (facts->image) {
+		js_set_str(record, "image", facts->image);
+		js_set_str(record, "user", node->step->root ? "root" : NULL);
+		js_set_str(record, "network", node->step->network ? "yes" : NULL);
 	}
 	for (size_t i = 0; i < node->argv.len; i++)
 		js_push_str(argv, node->argv.items[i]);

@@ -24,7 +24,8 @@ struct key_input {
 };
 struct key_facts {
 	const struct plan_node *node;
-	const struct key_program *program;
+	const struct key_program *program; /* of a step on this machine, else NULL */
+	const char *image;    /* of a step in a container: its pin, "REPOSITORY@sha256:HEX" or an id; else NULL */
 	const char *platform; /* key_platform */
 	const struct key_input *inputs; /* sorted by path */
 	size_t ninputs;
@@ -35,10 +36,10 @@ void key_platform(char ret[KEY_PLATFORM]);
 /* Appends the canonical form. */
 void key_form(const struct key_facts *, struct strbuf *);
 void key_of(const struct key_facts *, struct digest *ret);
-/* The same facts as JSON, for records, `why` and diff: {platform, program{path, content}, argv[], env{}, params{},
+/* The same facts as JSON, for records, `why` and diff: {platform, program{path, content}, image, user, network, argv[], env{}, params{},
  * inputs{path: content}, outputs[]}. */
 struct js *key_record(const struct key_facts *);
 /* Differences of two records, one line each, old -> new: "param lr: 0.01 -> 0.1", "input data/x.csv changed: ...",
- * "command changed: ...", then program, environment, outputs and platform. Appends to `ret`; nothing when they are equal. */
+ * "command changed: ...", then program, image, environment, outputs and platform. Appends to `ret`; nothing when they are equal. */
 struct strlist;
 void key_explain(const struct js *old, const struct js *now, struct strlist *ret);

@@ -175,6 +175,18 @@ static void explain_program(const struct js *old, const struct js *now, struct s
 				   after ? SHOW(after) : "not found"));
 }
 
+/* A fact that is one word or absent. */
+static void explain_word(const char *what, const char *absent, const struct js *old, const struct js *now,
+			 struct strlist *ret)
+{
+	const char *before = js_get_str(old, what), *after = js_get_str(now, what);
+
+	before = before ? before : absent;
+	after = after ? after : absent;
+	if (strcmp(before, after) != 0)
+		say(ret, xasprintf("%s: %s -> %s", what, SHOW(before), SHOW(after)));
+}
+
 /* Outputs are a sorted list of paths. */
 static void explain_outputs(const struct js *old, const struct js *now, struct strlist *ret)
 {
@@ -199,7 +211,11 @@ void key_explain(const struct js *old, const struct js *now, struct strlist *ret
 	explain_members("param", js_get(old, "params"), js_get(now, "params"), explain_value, ret);
 	explain_members("input", js_get(old, "inputs"), js_get(now, "inputs"), explain_content, ret);
 	explain_command(old, now, ret);
-	explain_program(js_get(old, "program"), js_get(now, "program"), ret);
+	if (!js_get_str(old, "image") && !js_get_str(now, "image"))
+		explain_program(js_get(old, "program"), js_get(now, "program"), ret);
+	explain_word("image", "none", old, now, ret);
+	explain_word("user", "user", old, now, ret);
+	explain_word("network", "no", old, now, ret);
 	explain_members("env", js_get(old, "env"), js_get(now, "env"), explain_value, ret);
 	explain_outputs(js_get(old, "outputs"), js_get(now, "outputs"), ret);
 	if (before && after && strcmp(before, after) != 0)

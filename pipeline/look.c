@@ -18,6 +18,7 @@
 #include "registry/project.h"
 #include "registry/runs.h"
 #include "registry/schema.h"
+#include "runners/docker_engine.h"
 #include "store/scan.h"
 #include "store/statcache.h"
 #include "store/store.h"
@@ -99,6 +100,21 @@ void looker_free(struct looker *l)
 void cleanup_looker(struct looker **l)
 {
 	looker_free(*l);
+}
+
+const char *look_pin(struct looker *l, const struct plan_node *node)
+{
+	const struct lock_entry *entry;
+
+	if (!node->image || docker_ref_is_pinned(node->image))
+		return node->image;
+	entry = lockfile_find(&l->lock, LOCKED_IMAGE, node->image);
+	return entry ? entry->value : NULL;
+}
+
+void look_set_pin(struct looker *l, const char *image, const char *pin)
+{
+	lockfile_set(&l->lock, LOCKED_IMAGE, image, pin);
 }
 
 static struct step_look *look_of(struct looker *l, const struct plan_node *node)
@@ -226,7 +242,7 @@ static int program_of(struct looker *l, const struct plan_node *node, const stru
 static int facts_of(struct looker *l, struct plan_node *node, struct key_facts *ret, struct key_input **inputs,
 		    struct error *err)
 {
-	const struct key_program *program;
+	const struct key_program *program = NULL;
 
 	*inputs = xcalloc(node->inputs.len, sizeof(**inputs));
 	for (size_t i = 0; i < node->inputs.len; i++) {
@@ -240,16 +256,17 @@ static int facts_of(struct looker *l, struct plan_node *node, struct key_facts *
 		}
 		(*inputs)[i] = (struct key_input){ path, *content };
 	}
-	if (program_of(l, node, &program, err) < 0)
+	if (!node->image && program_of(l, node, &program, err) < 0)
 		return -1;
-	if (!program->path) {
+	if (program && !program->path) {
 		error_set(err, ERR_ENV, "step %s: program %s was not found", node->name, node->argv.items[0]);
 		error_where(err, l->plan->pipeline->file, node->step->cmd.at.line, node->step->cmd.at.column);
 		return error_help(err, "install it, or correct cmd= (searched in PATH=%s)",
 				  look_path(&node->env) ? look_path(&node->env) : "");
 	}
 	*ret = (struct key_facts){
-		.node = node, .program = program, .platform = l->platform, .inputs = *inputs, .ninputs = node->inputs.len,
+		.node = node, .program = program, .image = look_pin(l, node), .platform = l->platform, .inputs = *inputs,
+		.ninputs = node->inputs.len,
 	};
 	return 0;
 }
@@ -484,6 +501,11 @@ int look_node(struct looker *l, struct plan_node *node, const struct step_look *
 	if (up) {
 		look->state = STEP_BLOCKED;
 		reason(look, xasprintf("waits for %s", up->name));
+		return 0;
+	}
+	if (node->image && !look_pin(l, node)) {
+		look->state = STEP_STALE;
+		reason(look, xasprintf("image %s was never resolved here", node->image));
 		return 0;
 	}
 	if (facts_of(l, node, &facts, &inputs, err) < 0)

@@ -24,6 +24,7 @@ struct plan_output {
 struct plan_node {
 	const struct step *step;
 	const char *name;         /* of the instance */
+	char *image;              /* that its container is made of, as written; NULL: it runs on this machine */
 	struct strlist argv;      /* ${run.id} still literal */
 	struct strlist env;       /* NAME=VALUE: pipeline's and step's, expanded, sorted by NAME */
 	struct strlist inputs;    /* project paths, globs resolved, sorted, unique */

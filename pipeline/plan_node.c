@@ -12,12 +12,14 @@
 #include "pipeline/plan_internal.h"
 #include "pipeline/show.h"
 #include "registry/lockfile.h"
+#include "runners/docker_engine.h"
 
 #define PATH_BYTES_MAX 1000 /* of a project path; artifact names have the same limit */
 #define NAME_BYTES_MAX 255  /* of one component */
 
 void plan_node_release(struct plan_node *node)
 {
+	free(node->image);
 	strlist_release(&node->argv);
 	strlist_release(&node->env);
 	strlist_release(&node->inputs);
@@ -356,13 +358,58 @@ static int fill_params(struct plan_builder *b, struct plan_node *node, struct st
 	return 0;
 }
 
+static int check_image(const char *image, struct error *err)
+{
+	struct docker_ref ref;
+
+	if (strstr(image, "${run.id}"))
+		return error_set(err, ERR_USAGE, "${run.id} in an image would name another one each run");
+	if (docker_ref_parse(image, &ref, err) < 0)
+		return -1;
+	docker_ref_release(&ref);
+	return 0;
+}
+
+/* The step's own, else the pipeline's; "none" is no image. */
+static int fill_image(struct plan_builder *b, struct plan_node *node, struct strlist *used, struct error *err)
+{
+	const struct step *step = node->step;
+	const struct text_at *text = step->image.text ? &step->image : &b->pipeline->image;
+	size_t offset = 0;
+	struct expand_scope scope = {
+		.params = b->pipeline->params,
+		.env = &node->env,
+		.step = node->name,
+		.used_params = used,
+		.ret_offset = &offset,
+	};
+	struct place at = text->at;
+	CLEANUP(cleanup_free) char *image = NULL;
+
+	if (text->text && expand_text(&scope, text->text, &image, err) < 0) {
+		at.column += (int)offset;
+		return plan_fault(b, step, at, err);
+	}
+	if (image && strcmp(image, "none") != 0) {
+		if (check_image(image, err) < 0)
+			return plan_fault(b, step, at, err);
+		node->image = steal(&image);
+		return 0;
+	}
+	if (!step->root && !step->gpu)
+		return 0;
+	error_set(err, ERR_USAGE, "%s= is for a step in a container, and it has no image", step->root ? "user" : "gpu");
+	error_help(err, "add image= to [step.%s], or leave it out", step->name);
+	return plan_fault(b, step, step->at, err);
+}
+
 int plan_fill_node(struct plan_builder *b, size_t index, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
 	CLEANUP(strlist_release) struct strlist outs = STRLIST_INIT;
 	CLEANUP(strlist_release) struct strlist used = STRLIST_INIT;
 
-	if (fill_env(b, node, &used, err) < 0 || fill_outputs(b, index, &outs, &used, err) < 0 ||
+	if (fill_env(b, node, &used, err) < 0 || fill_image(b, node, &used, err) < 0 || fill_outputs(b, index, &outs, &used, err) < 0 ||
 	    fill_argv(b, node, &outs, &used, err) < 0)
 		return -1;
 	return fill_params(b, node, &used, err);

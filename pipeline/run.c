@@ -76,6 +76,8 @@ static struct js *step_result(const struct task *t, bool dry)
 		js_set_int(step, "duration_ms", t->duration_ms);
 	if (t->exit.max_rss)
 		js_set_int(step, "max_rss", t->exit.max_rss);
+	if (t->exit.sampled)
+		js_set_bool(step, "sampled", true);
 	if (t->err->code)
 		js_set_str(step, "error", t->err->msg);
 	return step;
@@ -161,6 +163,9 @@ static void task_release(struct task *t)
 	strbuf_release(&t->unseen[RUNNER_STDERR]);
 	free(t->inputs);
 	free(t->outputs);
+	free(t->container);
+	free(t->before);
+	free(t->precious);
 	metric_list_release(&t->metrics);
 }
 
@@ -170,6 +175,7 @@ static void engine_release(struct engine *e)
 		task_release(&e->tasks[i]);
 		e->plan->nodes[i].user = NULL;
 	}
+	orphans_release(&e->orphans);
 	loop_free(e->loop);
 	looker_free(e->looker);
 	code_version_release(&e->code);
@@ -338,7 +344,8 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 	if (looker_new(e->project, e->plan, e->opt->force, &e->looker, err) < 0)
 		return -1;
 	make_tasks(e);
-	if (look_at_all(e, err) < 0)
+	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 ||
+	    (!e->opt->dry && (container_check(e, err) < 0 || container_find_orphans(e, err) < 0)))
 		return -1;
 	if (e->todo && !e->opt->dry) {
 		if (open_engine(e, err) < 0)
@@ -349,6 +356,8 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 		pipeline_each_param(e->plan->pipeline->params, check_param, e);
 		r = execute(e, &status, err);
 	}
+	if (!e->opt->dry && !e->todo)
+		r = look_save(e->looker, err); /* a pin may be new */
 	*ret_result = make_result(e, status);
 	return r;
 }
@@ -393,7 +402,10 @@ int pipeline_run(struct project *p, struct plan *plan, const struct run_options 
 		for (size_t k = 0; k < plan->nodes[i].leftovers.len; k++)
 			engine_note(&e, "step %s ignores %s: it was made by a step that is no more", plan->nodes[i].name,
 				    plan->nodes[i].leftovers.items[k]);
+	e.umask = umask(022);
+	umask(e.umask);
 	r = run_locked(&e, ret_result, err);
+	container_close(&e);
 	engine_release(&e);
 	return r;
 }

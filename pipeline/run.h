@@ -56,6 +56,10 @@ void look_accept(struct looker *, struct plan_node *, const struct content *outp
 struct js *look_record(struct looker *, struct plan_node *);
 /* The PATH a step's program is searched in: of its environment, else ours. Lent. */
 const char *look_path(const struct strlist *env);
+/* What the step's image stands for by mlops.lock, or by itself; NULL when it must be resolved first. Lent. */
+const char *look_pin(struct looker *, const struct plan_node *);
+/* Tells what an image stands for, and notes it for mlops.lock. */
+void look_set_pin(struct looker *, const char *image, const char *pin);
 /* Content of an input as it was looked at; NULL when it was not. Lent. */
 const struct content *look_input(struct looker *, const char *path);
 /* Whether what stands at the node's output is kept nowhere else. */
@@ -82,6 +86,7 @@ struct run_options {
 	const struct runner_ops *runner; /* NULL: the local one, on `spawner` */
 	void *runner_config;
 	const char *command;           /* as typed, for the record */
+	const struct progress *progress; /* of images that are pulled; may be NULL */
 	/* Receives every event; lent. */
 	void (*emit)(void *ctx, const struct js *event);
 	void *ctx;

@@ -266,7 +266,10 @@ static void on_points(void *ctx)
 		finish_read_points(t, false, &points);
 		if (points.len) {
 			schedule_fact(e, FACT_POINTS, t);
-			e->queue.items[e->queue.len - 1].points = points;
+			struct fact *fact = &e->queue.items[e->queue.len - 1];
+			fact->points = points;
+			fact->points_read = t->points_read;
+			fact->points_line = t->points_line;
 		} else {
 			metric_list_release(&points);
 		}
@@ -293,6 +296,7 @@ int schedule_run(struct engine *e, struct error *err)
 			make_ready(&e->tasks[i]);
 	schedule_pump(e);
 	r = e->done < e->total || e->queue.len || e->committing ? loop_run(e->loop, err) : 0;
+	container_close(e);
 	e->runner->ops->close(e->runner);
 	return r;
 }

@@ -58,31 +58,88 @@ static int move(struct project *p, const char *from, const char *to, struct erro
 	return 0;
 }
 
-/* The journal: a line an output, "0 PATH" when nothing stood there before, "1 PATH" when something did, and "2 PATH"
- * when that is precious. */
-static int write_journal(struct project *p, const char *dir, const struct plan_node *node, const bool *precious,
-			 struct error *err)
+char *stepdir_path(const char *run, const char *step, const char *inside)
+{
+	return inside ? xasprintf(WORK "/%s/%s/%s", run, step, inside) : xasprintf(WORK "/%s/%s", run, step);
+}
+
+/* ---- the journal ---- */
+
+#define SCRATCH_LINE "scratch " /* and the attempt: outputs are written there */
+
+/* A line an output, "0 PATH" when nothing stood there before, "1 PATH" when something did, and "2 PATH" when that is
+ * precious. */
+static int write_journal(struct project *p, const char *dir, const struct plan_node *node, int attempt,
+			 const bool *precious, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
 	bool any = false;
 
+	if (attempt)
+		strbuf_printf(&text, SCRATCH_LINE "%d\n", attempt);
 	/* Old outputs will stand only where the journal says: it must not be lost while they move. */
 	for (size_t i = 0; i < node->noutputs; i++) {
 		bool had = exists(p, node->outputs[i].path);
 		any |= had;
 		strbuf_printf(&text, "%d %s\n", had + (had && precious && precious[i]), node->outputs[i].path);
 	}
-	return io_replace_file(p->rootfd, path, text.buf, text.len, 0666, any, err);
+	return io_replace_file(p->rootfd, path, text.buf, text.len, 0666, any && !attempt, err);
 }
+
+/* One step, by its journal. */
+struct journal {
+	struct project *project;
+	const char *run, *step;
+	struct strlist *notes;
+	char *dir, *scratch; /* project paths; scratch is NULL when it wrote in the project */
+	struct strlist paths;
+	char *marks; /* by index of the path */
+	bool kept;
+};
+
+static void journal_release(struct journal *j)
+{
+	strlist_release(&j->paths);
+	free(j->dir);
+	free(j->scratch);
+	free(j->marks);
+}
+
+/* Whole lines only; no journal has none. */
+static int journal_read(struct project *p, const char *run, const char *step, struct journal *j, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = stepdir_path(run, step, "journal");
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	size_t skip = strlen(SCRATCH_LINE);
+
+	*j = (struct journal){ .project = p, .run = run, .step = step, .dir = stepdir_path(run, step, NULL) };
+	if (!exists(p, path))
+		return 0;
+	if (io_read_file(p->rootfd, path, 64u << 20, &text, err) < 0)
+		return -1;
+	j->marks = xcalloc(text.len + 1, 1);
+	for (char *line = text.buf, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		if (!strncmp(line, SCRATCH_LINE, skip) && !name_fault(line + skip)) {
+			free(j->scratch);
+			j->scratch = path_join(j->dir, line + skip);
+		} else if (end - line > 2) {
+			j->marks[j->paths.len] = line[0];
+			strlist_push(&j->paths, line + 2);
+		}
+	}
+	return 0;
+}
+
+/* ---- beginning ---- */
 
 int stepdir_begin(struct project *p, const char *run, const struct plan_node *node, const bool *precious,
 		  struct error *err)
 {
-	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, node->name);
+	CLEANUP(cleanup_free) char *dir = stepdir_path(run, node->name, NULL);
 
-	if (fs_make_dirs(p->rootfd, dir, 0777, err) < 0 || write_journal(p, dir, node, precious, err) < 0)
+	if (fs_make_dirs(p->rootfd, dir, 0777, err) < 0 || write_journal(p, dir, node, 0, precious, err) < 0)
 		return error_wrap(err, "step %s", node->name);
 	for (size_t i = 0; i < node->noutputs; i++) {
 		const char *path = node->outputs[i].path;
@@ -97,6 +154,27 @@ int stepdir_begin(struct project *p, const char *run, const struct plan_node *no
 	return 0;
 }
 
+int stepdir_begin_scratch(struct project *p, const char *run, const struct plan_node *node, int attempt,
+			  const bool *precious, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = stepdir_path(run, node->name, NULL);
+	CLEANUP(cleanup_free) char *scratch = xasprintf("%s/%d", dir, attempt);
+
+	if (fs_make_dirs(p->rootfd, dir, 0777, err) < 0 ||
+	    write_journal(p, dir, node, attempt, precious, err) < 0 ||
+	    fs_make_dirs(p->rootfd, scratch, 0777, err) < 0)
+		return error_wrap(err, "step %s", node->name);
+	return 0;
+}
+
+int stepdir_set_precious(struct project *p, const char *run, const struct plan_node *node, int attempt,
+			 const bool *precious, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = stepdir_path(run, node->name, NULL);
+
+	return write_journal(p, dir, node, attempt, precious, err);
+}
+
 /* A name below `top` that is free: recovery may come here twice. */
 static char *free_path(struct project *p, const char *top, const char *path)
 {
@@ -109,81 +187,69 @@ static char *free_path(struct project *p, const char *top, const char *path)
 	return to;
 }
 
-static int put_aside(struct project *p, const char *run, const char *step, const char *dir, const char *path,
-		     struct strlist *notes, struct error *err)
+/* ---- accepting ---- */
+
+static int put_aside(struct journal *j, const char *from, const char *path, struct error *err)
 {
-	CLEANUP(cleanup_free) char *top = xasprintf(ASIDE "/%s", run);
-	CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", dir, path);
+	CLEANUP(cleanup_free) char *top = xasprintf(ASIDE "/%s", j->run);
 	CLEANUP(cleanup_free) char *to = NULL;
 
-	if (!exists(p, old))
+	if (!exists(j->project, from))
 		return 0;
-	to = free_path(p, top, path);
-	if (move(p, old, to, err) < 0)
+	to = free_path(j->project, top, path);
+	if (move(j->project, from, to, err) < 0)
 		return -1;
-	strlist_push_owned(notes, xasprintf("step %s: what stood in %s was in no version and is kept in %s", step, path,
-					    to));
+	strlist_push_owned(j->notes, xasprintf("step %s: what stood in %s was in no version and is kept in %s", j->step,
+					       path, to));
 	return 0;
 }
 
-/* Calls for each whole line of the journal; no journal has none. */
-static int each_journalled(struct project *p, const char *dir,
-			   int (*each)(void *ctx, char mark, const char *path, struct error *), void *ctx,
-			   struct error *err)
+/* From scratch into the project. What stands there makes room; when something did so already, a crash came in
+ * between, and this is somebody's file. */
+static int install_output(struct journal *j, const char *path, const char *old, struct error *err)
 {
-	CLEANUP(cleanup_free) char *path = path_join(dir, "journal");
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP(cleanup_free) char *from = path_join(j->scratch, path);
 
-	if (!exists(p, path))
+	if (!exists(j->project, from))
 		return 0;
-	if (io_read_file(p->rootfd, path, 64u << 20, &text, err) < 0)
+	if (exists(j->project, path) &&
+	    (exists(j->project, old) ? put_aside(j, path, path, err) : move(j->project, path, old, err)) < 0)
 		return -1;
-	for (char *line = text.buf, *end; (end = strchr(line, '\n')); line = end + 1) {
-		*end = '\0';
-		if (end - line > 2 && each(ctx, line[0], line + 2, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* One step, by its journal. */
-struct journalled {
-	struct project *project;
-	const char *run, *step, *dir;
-	struct strlist *notes;
-	bool kept;
-};
-
-static int accept_output(void *ctx, char mark, const char *path, struct error *err)
-{
-	struct journalled *j = ctx;
-
-	return mark == '2' ? put_aside(j->project, j->run, j->step, j->dir, path, j->notes, err) : 0;
+	return move(j->project, from, path, err);
 }
 
 int stepdir_accept(struct project *p, const char *run, const char *step, struct strlist *notes, struct error *err)
 {
-	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
-	struct journalled j = { .project = p, .run = run, .step = step, .dir = dir, .notes = notes };
+	struct journal j CLEANUP(journal_release);
 
-	if (each_journalled(p, dir, accept_output, &j, err) < 0)
+	if (journal_read(p, run, step, &j, err) < 0)
 		return error_wrap(err, "step %s", step);
-	return fs_remove_tree(p->rootfd, dir, err);
+	j.notes = notes;
+	for (size_t i = 0; i < j.paths.len; i++) {
+		const char *path = j.paths.items[i];
+		CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", j.dir, path);
+		if ((j.scratch && install_output(&j, path, old, err) < 0) ||
+		    (j.marks[i] == '2' && put_aside(&j, old, path, err) < 0))
+			return error_wrap(err, "step %s: output %s", step, path);
+	}
+	return fs_remove_tree(p->rootfd, j.dir, err);
 }
 
-static int keep_failed(struct journalled *j, const char *path, struct error *err)
+/* ---- rejecting ---- */
+
+static int keep_failed(struct journal *j, const char *from, const char *path, struct error *err)
 {
 	CLEANUP(cleanup_free) char *top = xasprintf(FAILED "/%s/%s", j->run, j->step);
 	CLEANUP(cleanup_free) char *to = free_path(j->project, top, path);
 
-	if (move(j->project, path, to, err) < 0)
+	if (move(j->project, from, to, err) < 0)
 		return -1;
 	j->kept = true;
 	return 0;
 }
 
 /* A step may have left a file or symlink where a directory above its output stood. */
-static int clear_way(struct journalled *j, const char *path, struct error *err)
+static int clear_way(struct journal *j, const char *path, struct error *err)
 {
 	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
 		CLEANUP(cleanup_free) char *above = xstrndup(path, (size_t)(slash - path));
@@ -192,24 +258,31 @@ static int clear_way(struct journalled *j, const char *path, struct error *err)
 		if (there < 0)
 			return -1;
 		if (there && !S_ISDIR(st.st_mode))
-			return keep_failed(j, above, err);
+			return keep_failed(j, above, above, err);
 	}
 	return 0;
 }
 
-/* What is new goes to failed/, what was old comes back. A journal line other than "0 PATH" without old/PATH means
- * that the old output still, or again, stands in its place. */
-static int reject_output(void *ctx, char mark, const char *path, struct error *err)
+/* What is new goes to failed/, what was old comes back. A mark other than '0' without old/PATH means that the old output
+ * still, or again, stands in its place. */
+static int reject_output(struct journal *j, char mark, const char *path, struct error *err)
 {
-	struct journalled *j = ctx;
 	CLEANUP(cleanup_free) char *old = xasprintf("%s/old/%s", j->dir, path);
 	bool moved = exists(j->project, old);
 
 	if (moved && clear_way(j, path, err) < 0)
 		return -1;
-	if (exists(j->project, path) && (moved || mark == '0') && keep_failed(j, path, err) < 0)
+	if (exists(j->project, path) && (moved || mark == '0') && keep_failed(j, path, path, err) < 0)
 		return -1;
 	return moved ? move(j->project, old, path, err) : 0;
+}
+
+/* The project was not touched. */
+static int reject_scratch(struct journal *j, const char *path, struct error *err)
+{
+	CLEANUP(cleanup_free) char *from = path_join(j->scratch, path);
+
+	return exists(j->project, from) ? keep_failed(j, from, path, err) : 0;
 }
 
 static bool holds_file(struct project *p, const char *path)
@@ -246,14 +319,19 @@ static int keep_rest(struct project *p, const char *run, const char *step, const
 
 int stepdir_reject(struct project *p, const char *run, const char *step, bool *ret_kept, struct error *err)
 {
-	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s/%s", run, step);
-	struct journalled j = { .project = p, .run = run, .step = step, .dir = dir };
+	struct journal j CLEANUP(journal_release);
 
-	if (each_journalled(p, dir, reject_output, &j, err) < 0 || keep_rest(p, run, step, dir, err) < 0)
+	if (journal_read(p, run, step, &j, err) < 0)
+		return error_wrap(err, "step %s", step);
+	for (size_t i = 0; i < j.paths.len; i++)
+		if ((j.scratch ? reject_scratch(&j, j.paths.items[i], err) :
+				 reject_output(&j, j.marks[i], j.paths.items[i], err)) < 0)
+			return error_wrap(err, "step %s", step);
+	if (keep_rest(p, run, step, j.dir, err) < 0)
 		return error_wrap(err, "step %s", step);
 	if (ret_kept)
 		*ret_kept = j.kept;
-	return fs_remove_tree(p->rootfd, dir, err);
+	return fs_remove_tree(p->rootfd, j.dir, err);
 }
 
 int stepdir_begin_run(struct project *p, const char *run, struct error *err)
@@ -266,7 +344,9 @@ int stepdir_begin_run(struct project *p, const char *run, struct error *err)
 int stepdir_end_run(struct project *p, const char *run, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);
+	CLEANUP(cleanup_free) char *probe = xasprintf(WORK "/%s/" STEPDIR_PROBE, run);
 
+	unlinkat(p->rootfd, probe, 0);
 	if (unlinkat(p->rootfd, dir, AT_REMOVEDIR) < 0 && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
 		return error_sys(err, errno, "cannot remove %s", dir);
 	return 0;
@@ -278,11 +358,20 @@ static bool is_run(const char *name)
 	return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
 }
 
+static bool is_scratch(struct project *p, const char *run, const char *step)
+{
+	struct journal j CLEANUP(journal_release);
+
+	return journal_read(p, run, step, &j, NULL) == 0 && j.scratch;
+}
+
 static int recover_run(struct project *p, const char *run, int (*accepted)(void *, const char *, const char *),
 		       void *ctx, struct strlist *notes, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);
+	CLEANUP(cleanup_free) char *probe = path_join(dir, STEPDIR_PROBE);
 	struct strlist steps CLEANUP(strlist_release) = STRLIST_INIT;
+	bool left = exists(p, probe);
 
 	if (fs_list_dir(p->rootfd, dir, &steps, err) < 0)
 		return -1;
@@ -296,6 +385,10 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 		yes = accepted(ctx, run, step);
 		if (yes < 0)
 			return -1;
+		if (!yes && is_scratch(p, run, step)) {
+			left = true;
+			continue;
+		}
 		if (yes) {
 			if (stepdir_accept(p, run, step, notes, err) < 0)
 				return -1;
@@ -308,7 +401,7 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 							   run, step, run, step) :
 						 xasprintf("run %.8s was interrupted in step %s", run, step));
 	}
-	return fs_remove_tree(p->rootfd, dir, err);
+	return left ? 0 : fs_remove_tree(p->rootfd, dir, err);
 }
 
 int stepdir_recover(struct project *p, int (*accepted)(void *, const char *, const char *), void *ctx,

@@ -33,7 +33,7 @@ const char *task_end_name(enum task_end end)
 
 char *task_file(const struct task *t, const char *name)
 {
-	return xasprintf(".mlops/work/%s/%s/%s", t->engine->run, t->node->name, name);
+	return xasprintf(".mlops/work/%s/%s/report/%s", t->engine->run, t->node->name, name);
 }
 
 bool task_succeeded(const struct task *t)
@@ -120,20 +120,12 @@ static char *with_run_id(const char *text, const char *run)
 	return strbuf_detach(&out);
 }
 
-static void step_env(const struct task *t, struct strlist *env)
+void task_declared_env(const struct task *t, struct strlist *env)
 {
 	const struct plan_node *node = t->node;
 
-	for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
-		const char *value = getenv(inherited[i]);
-		if (value && !declares(&node->env, inherited[i]))
-			strlist_push_owned(env, xasprintf("%s=%s", inherited[i], value));
-	}
 	strlist_push_owned(env, xasprintf("MLOPS_RUN_ID=%s", t->run));
 	strlist_push_owned(env, xasprintf("MLOPS_STEP=%s", node->name));
-	add_file(t, env, "MLOPS_PARAMS", "params.json");
-	add_file(t, env, "MLOPS_METRICS", "metrics.jsonl");
-	add_file(t, env, "MLOPS_SUMMARY", "summary.md");
 	for (void *it = js_iter(node->params); it; it = js_next(node->params, it)) {
 		CLEANUP(cleanup_free) char *name = param_env_name(js_iter_key(it));
 		CLEANUP(cleanup_free) char *value = param_text(js_iter_value(it));
@@ -143,16 +135,34 @@ static void step_env(const struct task *t, struct strlist *env)
 		strlist_push_owned(env, with_run_id(node->env.items[i], t->run));
 }
 
+static void local_env(const struct task *t, struct strlist *env)
+{
+	for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
+		const char *value = getenv(inherited[i]);
+		if (value && !declares(&t->node->env, inherited[i]))
+			strlist_push_owned(env, xasprintf("%s=%s", inherited[i], value));
+	}
+	add_file(t, env, "MLOPS_PARAMS", "params.json");
+	add_file(t, env, "MLOPS_METRICS", "metrics.jsonl");
+	add_file(t, env, "MLOPS_SUMMARY", "summary.md");
+	task_declared_env(t, env);
+}
+
+void task_argv(const struct task *t, struct strlist *argv)
+{
+	for (size_t i = 0; i < t->node->argv.len; i++)
+		strlist_push_owned(argv, with_run_id(t->node->argv.items[i], t->run));
+}
+
 static int start_command(struct task *t, struct error *err)
 {
 	struct engine *e = t->engine;
 	struct strlist argv CLEANUP(strlist_release) = STRLIST_INIT;
 	struct strlist env CLEANUP(strlist_release) = STRLIST_INIT;
-	CLEANUP(cleanup_free) char *name = xasprintf("%s-%s-1", e->run, t->node->name);
+	CLEANUP(cleanup_free) char *name = xasprintf("%s-%s-%d", e->run, t->node->name, t->attempt);
 
-	for (size_t i = 0; i < t->node->argv.len; i++)
-		strlist_push_owned(&argv, with_run_id(t->node->argv.items[i], t->run));
-	step_env(t, &env);
+	task_argv(t, &argv);
+	local_env(t, &env);
 	strlist_push_owned(&argv, NULL);
 	strlist_push_owned(&env, NULL);
 	struct runner_spec spec = {
@@ -166,26 +176,39 @@ static int start_command(struct task *t, struct error *err)
 	return e->runner->ops->start(e->runner, &spec, t, err);
 }
 
-static int prepare_step(struct task *t, struct error *err)
+int task_write_params(const struct task *t, struct error *err)
 {
-	struct engine *e = t->engine;
-	CLEANUP(cleanup_free) char *params = task_file(t, "params.json");
-	CLEANUP(cleanup_free) bool *precious = xcalloc(t->node->noutputs, sizeof(*precious));
+	CLEANUP(cleanup_free) char *path = task_file(t, "params.json");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	int rootfd = t->engine->project->rootfd;
 
 	js_dump(t->node->params_file, JS_PRETTY, &text);
 	strbuf_putc(&text, '\n');
+	if (fs_make_parents(rootfd, path, 0777, err) < 0)
+		return -1;
+	return io_replace_file(rootfd, path, text.buf, text.len, 0666, false, err);
+}
+
+static int start_local(struct task *t, struct error *err)
+{
+	struct engine *e = t->engine;
+	CLEANUP(cleanup_free) bool *precious = xcalloc(t->node->noutputs, sizeof(*precious));
+
 	for (size_t i = 0; i < t->node->noutputs; i++)
 		precious[i] = look_is_precious(e->looker, t->node, i);
-	if (stepdir_begin(e->project, e->run, t->node, precious, err) < 0 ||
-	    io_replace_file(e->project->rootfd, params, text.buf, text.len, 0666, false, err) < 0)
+	if (stepdir_begin(e->project, e->run, t->node, precious, err) < 0 || task_write_params(t, err) < 0)
 		return -1;
-	return steplog_open(e->project->dirfd, e->run, t->node->name, &t->log, err);
+	return start_command(t, err);
+}
+
+static struct runner *runner_of(const struct task *t)
+{
+	return t->container ? t->engine->docker : t->engine->runner;
 }
 
 static void kill_task(struct task *t, int signo)
 {
-	t->engine->runner->ops->kill(t->engine->runner, t, signo);
+	runner_of(t)->ops->kill(runner_of(t), t, signo);
 }
 
 static void grace_over(void *ctx)
@@ -221,6 +244,8 @@ static void finish_task(struct task *t)
 	t->timer = NULL;
 	steplog_close(t->log, &t->tail);
 	t->log = NULL;
+	if (t->err->code == ERR_FAILED && t->container && !t->err->help[0])
+		container_explain(t);
 	t->phase = TASK_FINISHING;
 	t->end_ms = clock_wall_ms();
 	t->duration_ms = clock_mono_ms() - t->start_mono_ms;
@@ -244,13 +269,17 @@ void task_start(struct task *t)
 	t->inputs = xcalloc(t->node->inputs.len, sizeof(*t->inputs));
 	for (size_t i = 0; i < t->node->inputs.len; i++)
 		t->inputs[i] = *look_input(e->looker, t->node->inputs.items[i]);
+	t->attempt = 1;
 	clock_uuid(t->run);
+	if (t->node->image)
+		container_adopt(t, &err);
 	e->running++;
 	e->cpu_used += t->node->step->cpu;
 	e->mem_used += t->node->step->mem;
 	error_clear(&err);
 	schedule_fact(e, FACT_START, t);
-	if (prepare_step(t, &err) < 0 || start_command(t, &err) < 0) {
+	if (steplog_open(e->project->dirfd, e->run, t->node->name, &t->log, &err) < 0 ||
+	    (t->node->image ? container_start(t, &err) : start_local(t, &err)) < 0) {
 		*t->err = err;
 		t->exit.cause = CAUSE_START;
 		finish_task(t);
@@ -335,7 +364,9 @@ static void explain_exit(struct task *t, const struct runner_exit *exit)
 			  strsignal(exit->signal));
 	else if (exit->cause != CAUSE_EXIT)
 		error_set(t->err, code, "step %s: %s", name, exit->message);
-	if (exit->cause == CAUSE_START)
+	if (exit->help[0])
+		error_help(t->err, "%s", exit->help);
+	else if (exit->cause == CAUSE_START)
 		error_help(t->err, "correct cmd= of [step.%s], or make its program one that can run", t->node->step->name);
 }
 
@@ -367,12 +398,22 @@ void task_finished(struct task *t)
 
 	e->finishing--;
 	tell_notes(t);
+	container_forget(t);
 	if (!t->err->code)
 		look_accept(e->looker, t->node, t->outputs, !t->inputs_changed);
 	schedule_done(t, end_of(t));
 }
 
-const struct runner_events task_events = { .started = on_started, .output = on_output, .exited = on_exited };
+static void on_note(void *task, const char *text)
+{
+	const struct task *t = task;
+
+	engine_note(t->engine, "step %s: %s", t->node->name, text);
+}
+
+const struct runner_events task_events = {
+	.started = on_started, .output = on_output, .exited = on_exited, .note = on_note,
+};
 
 void task_interrupt(struct task *t, bool force)
 {

@@ -59,7 +59,7 @@ void tools_add(struct task *t)
 	CLEANUP(cleanup_free) char *key = xasprintf("%s\n%s", program, path ? path : "");
 	struct js *tool = js_get(e->tools, key);
 
-	if (!is_python(path_base(program)))
+	if (t->node->image || !is_python(path_base(program)))
 		return;
 	if (!tool) {
 		tool = js_object();

@@ -19,15 +19,16 @@ static int store_attempt(struct db *db, const struct attempt *a, struct error *e
 		return r;
 	q = db_query(
 	    db, "INSERT INTO attempts (parent, step, number, run, state, key, exit_code, signal,"
-		" start_time, end_time, user_us, system_us, max_rss, source, reason, record)"
+		" start_time, end_time, user_us, system_us, max_rss, source, reason, record, sampled)"
 		" VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, nullif(?7, -1), nullif(?8, 0),"
-		" ?9, nullif(?10, 0), ?11, ?12, ?13, ?14, ?15, ?16)"
+		" ?9, nullif(?10, 0), ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
 		" ON CONFLICT (parent, step, number) DO UPDATE SET run = excluded.run,"
 		" state = excluded.state, key = excluded.key, exit_code = excluded.exit_code,"
 		" signal = excluded.signal, start_time = excluded.start_time,"
 		" end_time = excluded.end_time, user_us = excluded.user_us,"
 		" system_us = excluded.system_us, max_rss = excluded.max_rss,"
-		" source = excluded.source, reason = excluded.reason, record = excluded.record");
+		" source = excluded.source, reason = excluded.reason, record = excluded.record,"
+		" sampled = excluded.sampled");
 	db_bind(q, 1, parent);
 	db_bind(q, 2, a->step);
 	db_bind(q, 3, a->number);
@@ -44,6 +45,7 @@ static int store_attempt(struct db *db, const struct attempt *a, struct error *e
 	db_bind(q, 14, a->source);
 	db_bind(q, 15, a->reason);
 	db_bind(q, 16, a->record);
+	db_bind(q, 17, a->sampled);
 	return db_run(q, err);
 }
 
@@ -72,6 +74,48 @@ int attempts_lose(struct db *db, const char *parent, int64_t end_ms, struct erro
 	if (db_begin(db, err) < 0)
 		return -1;
 	return write_end(db, lose_attempts(db, parent, end_ms, err), err);
+}
+
+static int set_points(struct db *db, const char *parent, const char *step, int number, int64_t bytes, int lines,
+		      struct error *err)
+{
+	struct db_stmt *q;
+	int64_t row;
+
+	if (run_row(db, parent, &row, err) < 0)
+		return -1;
+	q = db_query(db, "UPDATE attempts SET points_read = ?4, points_lines = ?5"
+			 " WHERE parent = ?1 AND step = ?2 AND number = ?3");
+	db_bind(q, 1, row);
+	db_bind(q, 2, step);
+	db_bind(q, 3, number);
+	db_bind(q, 4, bytes);
+	db_bind(q, 5, lines);
+	return db_run(q, err);
+}
+
+int attempt_set_points(struct db *db, const char *parent, const char *step, int number, int64_t bytes, int lines,
+		       struct error *err)
+{
+	if (db_begin(db, err) < 0)
+		return -1;
+	return write_end(db, set_points(db, parent, step, number, bytes, lines, err), err);
+}
+
+int attempt_points(struct db *db, const char *run, int64_t *ret_bytes, int *ret_lines, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db, "SELECT a.points_read, a.points_lines FROM attempts a JOIN runs n ON n.id = a.run"
+		" WHERE n.run_id = ?1 ORDER BY a.id DESC LIMIT 1");
+	int r;
+
+	db_bind(q, 1, run);
+	r = db_step(q, err);
+	if (r < 0)
+		return -1;
+	*ret_bytes = r ? db_int(q, 0) : 0;
+	*ret_lines = r ? (int)db_int(q, 1) : 0;
+	return 0;
 }
 
 /* A record is stored as the text it came as; what does not parse any more is damage. */
@@ -105,13 +149,15 @@ static int attempt_json(struct db_stmt *q, struct js **ret, struct error *err)
 	struct js *record, *a;
 	int column = 0;
 
-	if (read_record(q, ARRAY_LEN(texts) + ARRAY_LEN(numbers) + 1, &record, err) < 0)
+	if (read_record(q, ARRAY_LEN(texts) + ARRAY_LEN(numbers) + 2, &record, err) < 0)
 		return -1;
 	a = js_object();
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		js_set_str(a, texts[i], db_text(q, column++));
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		set_int(a, numbers[i], q, column++);
+	if (db_int(q, column++))
+		js_set_bool(a, "sampled", true);
 	if (db_digest(q, column, &key))
 		js_set_str(a, "key", digest_format(&key, hex));
 	if (record)
@@ -133,7 +179,7 @@ int attempts_list(struct db *db, const char *parent, struct js **ret, struct err
 	q = db_query(
 	    db,
 	    "SELECT n.run_id, a.step, a.state, a.source, a.reason, a.number, a.exit_code, a.signal,"
-	    " a.start_time, a.end_time, a.user_us, a.system_us, a.max_rss, a.key, a.record"
+	    " a.start_time, a.end_time, a.user_us, a.system_us, a.max_rss, a.sampled, a.key, a.record"
 	    " FROM attempts a LEFT JOIN runs n ON n.id = a.run"
 	    " WHERE a.parent = ?1 ORDER BY a.start_time, a.id");
 	db_bind(q, 1, row);

@@ -76,6 +76,25 @@ static void free_strings(const char *const *strings)
 	free((void *)strings);
 }
 
+static const struct runner_mount *copy_mounts(const struct runner_spec *spec)
+{
+	struct runner_mount *copy = xcalloc(spec->nmounts + 1, sizeof(*copy));
+
+	for (size_t i = 0; i < spec->nmounts; i++)
+		copy[i] = (struct runner_mount){ xstrdup(spec->mounts[i].source), xstrdup(spec->mounts[i].target),
+						 spec->mounts[i].writable };
+	return copy;
+}
+
+static void free_mounts(struct runner_spec *spec)
+{
+	for (size_t i = 0; i < spec->nmounts; i++) {
+		free((char *)spec->mounts[i].source);
+		free((char *)spec->mounts[i].target);
+	}
+	free((void *)spec->mounts);
+}
+
 static void task_free(struct fake_task *task)
 {
 	loop_cancel(task->fake->loop, task->timer);
@@ -83,6 +102,7 @@ static void task_free(struct fake_task *task)
 	free((char *)task->spec.workdir);
 	free_strings(task->spec.argv);
 	free_strings(task->spec.env);
+	free_mounts(&task->spec);
 	free(task->step);
 	free(task);
 }
@@ -142,6 +162,13 @@ static bool write_file(struct fake_task *task, const struct fake_action *action)
 	return false;
 }
 
+static bool make_link(struct fake_task *task, const struct fake_action *action)
+{
+	CLEANUP(cleanup_free) char *path = xasprintf("%s/%s", task->spec.workdir, action->text);
+
+	return symlink(action->data, path) == 0;
+}
+
 /* False when the task has ended. */
 static bool play(struct fake_task *task, const struct fake_action *action)
 {
@@ -154,6 +181,11 @@ static bool play(struct fake_task *task, const struct fake_action *action)
 		return true;
 	case FAKE_FILE:
 		if (write_file(task, action))
+			return true;
+		end_with(task, CAUSE_EXIT, 1, NULL);
+		return false;
+	case FAKE_LINK:
+		if (make_link(task, action))
 			return true;
 		end_with(task, CAUSE_EXIT, 1, NULL);
 		return false;
@@ -275,6 +307,15 @@ static const struct fake_action *find_actions(const struct fake_script *script, 
 	return nothing;
 }
 
+/* Where the work directory is on this machine. */
+static const char *work_place(const struct runner_spec *spec)
+{
+	for (size_t i = 0; i < spec->nmounts; i++)
+		if (!strcmp(spec->mounts[i].target, spec->workdir))
+			return spec->mounts[i].source;
+	return spec->workdir ? spec->workdir : ".";
+}
+
 static int fake_start(struct runner *runner, const struct runner_spec *spec, void *owner,
 		      struct error *err)
 {
@@ -297,12 +338,11 @@ static int fake_start(struct runner *runner, const struct runner_spec *spec, voi
 	task->next = actions;
 	task->spec = *spec;
 	task->spec.name = xstrdup(spec->name);
-	task->spec.workdir = xstrdup(spec->workdir ? spec->workdir : ".");
+	task->spec.workdir = xstrdup(work_place(spec));
 	task->spec.argv = copy_strings(spec->argv);
 	task->spec.env = copy_strings(spec->env);
 	task->spec.image = NULL;
-	task->spec.mounts = NULL;
-	task->spec.nmounts = 0;
+	task->spec.mounts = copy_mounts(spec);
 	schedule(task, 0);
 	GROW(fake->tasks, fake->ntasks, fake->cap_tasks);
 	fake->tasks[fake->ntasks++] = task;

@@ -17,6 +17,7 @@ enum fake_act {
 	FAKE_DELAY,       /* waits for value milliseconds */
 	FAKE_UNTIL,       /* waits until the log has the line text */
 	FAKE_FILE,        /* writes data into the file text, a path below the workdir */
+	FAKE_LINK,        /* makes the symlink text to data */
 	FAKE_CALL,        /* calls call(ctx, spec) */
 	FAKE_IGNORE_TERM, /* from now on only SIGKILL ends it */
 	FAKE_HANG,        /* until it is killed */

@@ -125,6 +125,11 @@ static void forms_and_keys_are_golden(void **state)
 	f.facts.program = NULL;
 	assert_golden(&f.facts, "no-program.form");
 	fixture_release(&f);
+	fixture_init(&f, "[step.a]\ncmd = true\nout = o\nimage = r:5000/i\nuser = root\nnetwork = yes\n", "");
+	f.facts.program = NULL;
+	f.facts.image = "r:5000/i@sha256:" DIGEST_A;
+	assert_golden(&f.facts, "container.form");
+	fixture_release(&f);
 }
 
 static void key_text(const char *text, const char *inputs, char hex[DIGEST_HEX + 1])
@@ -279,6 +284,35 @@ static void differences_read_from_old_to_new(void **state)
 			 "output a removed\noutput b added\nplatform: linux/x86_64 -> linux/aarch64");
 }
 
+static void containers_are_explained(void **state)
+{
+	(void)state;
+	assert_explained("{\"program\": {\"path\": \"/a\"}}", "{\"image\": \"sha256:1\"}", "image: none -> sha256:1");
+	assert_explained("{\"image\": \"a@sha256:1\", \"user\": \"root\"}", "{\"image\": \"a@sha256:2\", \"network\": \"yes\"}",
+			 "image: a@sha256:1 -> a@sha256:2\nuser: root -> user\nnetwork: no -> yes");
+}
+
+/* What is local and what is not differ by their first line alone. */
+static void where_an_image_came_from_is_not_in_the_key(void **state)
+{
+	static const char *const pins[] = { "sha256:" DIGEST_A, "here/i@sha256:" DIGEST_A, "there:5000/i@sha256:" DIGEST_A,
+					    "sha256:" DIGEST_B, NULL };
+	struct digest keys[ARRAY_LEN(pins)];
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, "[step.a]\ncmd = true\nimage = i\n", "");
+	f.facts.program = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(pins); i++) {
+		f.facts.image = pins[i];
+		key_of(&f.facts, &keys[i]);
+	}
+	assert_true(digest_equal(&keys[0], &keys[1]) && digest_equal(&keys[1], &keys[2]));
+	assert_false(digest_equal(&keys[0], &keys[3]) || digest_equal(&keys[0], &keys[4]) ||
+		     digest_equal(&keys[3], &keys[4]));
+	fixture_release(&f);
+}
+
 static void differences_come_in_a_fixed_order(void **state)
 {
 	(void)state;
@@ -337,6 +371,8 @@ int main(void)
 		cmocka_unit_test(a_record_holds_the_same_facts),
 		cmocka_unit_test(equal_records_have_nothing_to_explain),
 		cmocka_unit_test(differences_read_from_old_to_new),
+		cmocka_unit_test(containers_are_explained),
+		cmocka_unit_test(where_an_image_came_from_is_not_in_the_key),
 		cmocka_unit_test(differences_come_in_a_fixed_order),
 		cmocka_unit_test(one_line_is_one_fact_fit_for_a_terminal),
 		cmocka_unit_test(records_of_another_shape_do_no_harm),

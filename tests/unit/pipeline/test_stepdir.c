@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/io.h"
+#include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
 #include "pipeline/plan.h"
@@ -266,6 +267,112 @@ static void old_outputs_without_a_journal_are_kept_aside(void **state)
 	expect(f, ".mlops/aside/" RUN "/train/models/a", "by hand");
 }
 
+/* A step in a container, whose outputs stand in its work directory when it has ended. */
+static void begin_scratch(struct fixture *f, const bool *precious)
+{
+	assert_int_equal(stepdir_begin_scratch(f->p, RUN, &f->node, 1, precious, NULL), 0);
+	expect(f, "models/a", "old");
+	put(f, ".mlops/work/" RUN "/train/1/models/a", "made");
+	put(f, ".mlops/work/" RUN "/train/1/new/dir/b", "made too");
+	put(f, ".mlops/work/" RUN "/train/1/undeclared", "dropped");
+}
+
+static void scratch_touches_the_project_only_when_it_is_accepted(void **state)
+{
+	struct fixture *f = *state;
+	struct strlist notes CLEANUP(strlist_release) = STRLIST_INIT;
+
+	begin_scratch(f, NULL);
+	expect(f, "models/a", "old");
+	assert_int_equal(stepdir_accept(f->p, RUN, "train", &notes, NULL), 0);
+	expect(f, "models/a", "made");
+	expect(f, "new/dir/b", "made too");
+	expect(f, "undeclared", NULL);
+	expect(f, ".mlops/work/" RUN "/train", NULL);
+	assert_int_equal(notes.len, 0);
+}
+
+static void what_is_precious_makes_room_for_scratch(void **state)
+{
+	struct fixture *f = *state;
+	struct strlist notes CLEANUP(strlist_release) = STRLIST_INIT;
+	const bool later[] = { true, false };
+
+	begin_scratch(f, NULL);
+	put(f, "models/a", "by hand, meanwhile");
+	assert_int_equal(stepdir_set_precious(f->p, RUN, &f->node, 1, later, NULL), 0);
+	assert_int_equal(stepdir_accept(f->p, RUN, "train", &notes, NULL), 0);
+	expect(f, "models/a", "made");
+	expect(f, ".mlops/aside/" RUN "/models/a", "by hand, meanwhile");
+	assert_int_equal(notes.len, 1);
+}
+
+static void rejected_scratch_is_kept_and_leaves_the_project_alone(void **state)
+{
+	struct fixture *f = *state;
+	bool kept;
+
+	begin_scratch(f, NULL);
+	assert_int_equal(stepdir_reject(f->p, RUN, "train", &kept, NULL), 0);
+	assert_true(kept);
+	expect(f, "models/a", "old");
+	expect(f, ".mlops/failed/" RUN "/train/models/a", "made");
+	expect(f, "new/dir/b", NULL);
+}
+
+/* Its container may still run: only the engine knows. */
+static void recovery_leaves_scratch_that_was_not_accepted(void **state)
+{
+	struct fixture *f = *state;
+
+	struct strlist notes CLEANUP(strlist_release) = STRLIST_INIT;
+
+	begin_scratch(f, NULL);
+	assert_int_equal(stepdir_recover(f->p, never, NULL, &notes, NULL), 0);
+	assert_int_equal(notes.len, 0);
+	expect(f, ".mlops/work/" RUN "/train/1/models/a", "made");
+	expect(f, "models/a", "old");
+}
+
+static void a_crash_while_scratch_is_accepted_is_completed(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_scratch(f, NULL);
+	/* The old output had made room, the new one had not come yet. */
+	assert_int_equal(renameat(f->p->rootfd, "models/a", f->p->rootfd, ".mlops/work/" RUN "/train/1/undeclared"), 0);
+	put(f, ".mlops/work/" RUN "/train/old/models/a", "old");
+	recover(f, always, 0);
+	expect(f, "models/a", "made");
+	expect(f, "new/dir/b", "made too");
+	expect(f, ".mlops/work/" RUN, NULL);
+}
+
+static void a_file_made_after_such_a_crash_is_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_scratch(f, NULL);
+	put(f, ".mlops/work/" RUN "/train/old/models/a", "old");
+	put(f, "models/a", "by hand");
+	recover(f, always, 1);
+	expect(f, "models/a", "made");
+	expect(f, ".mlops/aside/" RUN "/models/a", "by hand");
+}
+
+static void a_run_that_used_containers_is_left_to_who_asks_the_engine(void **state)
+{
+	struct fixture *f = *state;
+
+	struct strlist notes CLEANUP(strlist_release) = STRLIST_INIT;
+
+	put(f, ".mlops/work/" RUN "/" STEPDIR_PROBE, "");
+	assert_int_equal(stepdir_recover(f->p, never, NULL, &notes, NULL), 0);
+	expect(f, ".mlops/work/" RUN "/" STEPDIR_PROBE, "");
+	assert_int_equal(stepdir_end_run(f->p, RUN, NULL), 0);
+	expect(f, ".mlops/work/" RUN, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +389,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_crash_after_the_facts_were_recorded_keeps_the_new, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_torn_journal_is_read_to_its_last_whole_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_in_place_of_the_directory_above_makes_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(scratch_touches_the_project_only_when_it_is_accepted, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_precious_makes_room_for_scratch, setup, teardown),
+		cmocka_unit_test_setup_teardown(rejected_scratch_is_kept_and_leaves_the_project_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(recovery_leaves_scratch_that_was_not_accepted, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_crash_while_scratch_is_accepted_is_completed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_made_after_such_a_crash_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_run_that_used_containers_is_left_to_who_asks_the_engine, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_outputs_without_a_journal_are_kept_aside, setup, teardown),
 	};
 
