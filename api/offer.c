@@ -10,6 +10,7 @@
 #include "base/strbuf.h"
 #include "pipeline/grammar.h"
 #include "registry/artifacts.h"
+#include "registry/lockfile.h"
 #include "registry/project.h"
 #include "registry/runs.h"
 
@@ -86,6 +87,18 @@ static void offer_artifacts(struct project *project, op_offer *offer, void *ctx)
 		offer(ctx, js_get_str(js_at(list, i), "name"), NULL);
 }
 
+/* Those with a pin: what was never resolved needs no update. */
+static void offer_images(struct project *project, op_offer *offer, void *ctx)
+{
+	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
+
+	if (lockfile_load(project->rootfd, &lock, NULL))
+		return;
+	for (size_t i = 0; i < lock.len; i++)
+		if (lock.entries[i].kind == LOCKED_IMAGE)
+			offer(ctx, lock.entries[i].name, lock.entries[i].value);
+}
+
 static void offer_settings(op_offer *offer, void *ctx)
 {
 	for (size_t i = 0; i < SETTING_COUNT; i++)
@@ -125,6 +138,8 @@ void op_offer_values(const char *dir, enum op_complete what, const char *before,
 		offer_params(project, before, offer, ctx);
 	if (what == COMPLETE_RUN || what == COMPLETE_NAME)
 		offer_runs(project, offer, ctx);
+	if (what == COMPLETE_IMAGE)
+		offer_images(project, offer, ctx);
 	if (what == COMPLETE_NAME)
 		offer_artifacts(project, offer, ctx);
 	project_close(project);

@@ -196,6 +196,32 @@ const struct op ops[] = {
 		"\n"
 		"Two branches that changed one name leave it twice in mlops.lock; status and run\n"
 		"name it. This keeps one side's values. Commit mlops.lock afterwards.\n" },
+	{ .name = "image.list", .command = "image list", .method = "GET", .path = "/images",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_image_list,
+	  .params = PARAMS(
+		TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
+	  .summary = "images of the steps: pins, sizes, who uses them",
+	  .details =
+		"Examples:\n"
+		"  mlops image list\n"
+		"\n"
+		"Every image that a step names or mlops.lock pins: the exact bytes its name stands\n"
+		"for here, whether the container engine has them, and the steps that use it.\n" },
+	{ .name = "image.update", .command = "image update", .method = "POST", .path = "/images/update",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_image_update,
+	  .params = PARAMS(
+		ARG("names", OPP_MANY, "IMAGE", COMPLETE_IMAGE, "as the pipeline names it; default: all"),
+		TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
+	  .summary = "pin what the names of images stand for now",
+	  .details =
+		"Examples:\n"
+		"  mlops image update\n"
+		"  mlops image update python:3.12-slim\n"
+		"\n"
+		"A run keeps to the bytes that mlops.lock pins, wherever a tag has moved since. This\n"
+		"asks the registry again, pulls what is new, and rewrites the pins; steps whose\n"
+		"image changed run again. If one name fails, none is changed. Commit mlops.lock\n"
+		"afterwards.\n" },
 	{ .name = "store.fsck", .command = "fsck", .method = "POST", .path = "/store/fsck",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_fsck,
 	  .summary = "hash every stored byte, check every record",

@@ -41,6 +41,7 @@ enum op_complete {
 	COMPLETE_PARAM, /* KEY=VALUE */
 	COMPLETE_RUN,
 	COMPLETE_NAME,
+	COMPLETE_IMAGE, /* that a step names */
 	COMPLETE_SETTING,
 	COMPLETE_SETTING_VALUE, /* of the setting that is the argument before */
 	COMPLETE_COMMAND,
@@ -105,6 +106,7 @@ int op_call(const struct op *, struct op_context *, const struct js *args, struc
 op_handler op_init, op_config, op_version;                          /* op_project.c */
 op_handler op_doctor;                                               /* op_doctor.c */
 op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsck; /* op_data.c */
+op_handler op_image_list, op_image_update;                          /* op_image.c */
 op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c, op_history.c, op_logs.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what

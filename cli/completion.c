@@ -220,6 +220,7 @@ static void offer_value(struct asked asked, const struct op_param *param, const 
 	case COMPLETE_SETTING_VALUE:
 	case COMPLETE_RUN:
 	case COMPLETE_NAME:
+	case COMPLETE_IMAGE:
 		break;
 	}
 	op_offer_values(NULL, param->complete, before, offer_known, &asked);

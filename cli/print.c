@@ -20,6 +20,8 @@ static const struct {
 	{ "data.diff", print_diff },
 	{ "data.checkout", print_checkout },
 	{ "lock.take", print_lock_take },
+	{ "image.list", print_image_list },
+	{ "image.update", print_image_update },
 	{ "store.fsck", print_fsck },
 	{ "run.start", print_run },
 	{ "run.why", print_why },
