@@ -3,10 +3,13 @@ import argparse
 import os
 import pathlib
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -100,3 +103,76 @@ def need(program, package):
     if not shutil.which(program):
         sys.exit(f"{program} is missing: apt-get install {package}")
     return program
+
+
+def _answers(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        try:
+            client.connect(str(path))
+            client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in client.recv(64)
+        except OSError:
+            return False
+
+
+class Engine:
+    """The container engine of DOCKER_HOST; without it, as root, a dockerd of our own below the bench's directory."""
+
+    def __init__(self, bench):
+        self.process = None
+        need("docker", "docker.io")
+        if os.environ.get("DOCKER_HOST"):
+            return
+        if os.geteuid() != 0:
+            sys.exit("no container engine to measure: set DOCKER_HOST, or run as root to start one")
+        need("dockerd", "docker.io")
+        # The path of a Unix socket may have 107 bytes.
+        self.place = pathlib.Path(tempfile.mkdtemp(prefix="bench-engine-"))
+        sock = self.place / "d.sock"
+        self.log = open(bench.dir / "dockerd.log", "wb")
+        self.process = subprocess.Popen(
+            ["dockerd", "--data-root", bench.dir / "engine", "--exec-root", self.place / "exec", "-H", f"unix://{sock}",
+             "--pidfile", self.place / "pid", "--bridge=none", "--iptables=false"],
+            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while not _answers(sock):
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.close()
+                sys.exit(f"dockerd did not start:\n{(bench.dir / 'dockerd.log').read_text()[-2000:]}")
+            time.sleep(0.1)
+        os.environ["DOCKER_HOST"] = f"unix://{sock}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if not self.process:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+        os.environ.pop("DOCKER_HOST", None)
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+def busybox_image(bench, name):
+    """An image of one static program under many names, 2 MB."""
+    program = need("busybox", "busybox-static")
+    path = bench.dir / "image.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(program, "bin/busybox", recursive=False)
+        for applet in ("sh", "true", "cp", "yes", "head"):
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    subprocess.run(["docker", "import", path, name], check=True, stdout=subprocess.DEVNULL)
+    path.unlink()
+    return name
