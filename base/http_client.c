@@ -101,14 +101,14 @@ static void sockets_ready(void *arg, int fd);
 
 static void watch_while_busy(struct http_client *client)
 {
-	bool busy = client->calls != NULL;
+	bool busy = client->calls && !client->broken;
 
 	if (busy && !client->watched)
 		loop_watch(client->loop, client->epoll, sockets_ready, client);
 	if (!busy && client->watched)
 		loop_unwatch(client->loop, client->epoll);
 	client->watched = busy;
-	if (busy)
+	if (client->calls)
 		return;
 	loop_cancel(client->loop, client->timer);
 	client->timer = NULL;
@@ -332,6 +332,8 @@ static int fail_reach(const struct http_call *call, CURLcode code, struct error 
 
 	if (code == CURLE_COULDNT_CONNECT)
 		curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &sys);
+	if (code == CURLE_COULDNT_CONNECT && sys == 0 && call->client->unix_path)
+		sys = EAGAIN; /* its queue is full; curl waits for it as if for TCP, and forgets the errno */
 	if (call->client->broken)
 		sys = call->client->broken;
 	if (call->malformed)

@@ -46,7 +46,8 @@ struct http_reply {
 	const struct strbuf *body; /* NUL-terminated beyond its length; lent */
 	const char *header;       /* value of the header asked for by http_want, or NULL; lent */
 	/* With status 0, and when the reply broke off: then status is what its head said. ERR_ENV; sys is ECONNREFUSED,
-	 * ENOENT, EACCES, ETIMEDOUT, ECONNRESET, EPROTO (not HTTP, TLS refused) or 0. Else NULL. */
+	 * ENOENT, EACCES, ETIMEDOUT, ECONNRESET, EPROTO (not HTTP, TLS refused), EAGAIN (a Unix socket whose
+	 * queue is full), another errno of connecting, or 0. Else NULL. */
 	const struct error *error;
 };
 

@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -532,6 +533,47 @@ static void socket_of_others_denies(void **state)
 	assert_failed(story, 0, EACCES, "Permission denied");
 }
 
+static void full_queue_asks_to_try_again(void **state)
+{
+	struct story *story = *state;
+	struct http_request request = get(story);
+	struct sockaddr_un addr;
+	socklen_t len = sizeof(addr);
+	int fds[2];
+
+	assert_int_equal(listen(story->server.listener, 0), 0);
+	assert_int_equal(getsockname(story->server.listener, (struct sockaddr *)&addr, &len), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&addr, len), i == 0 ? 0 : -1);
+	}
+	run_one(story, &request);
+	assert_failed(story, 0, EAGAIN, "/s: Resource temporarily unavailable");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void without_descriptors_every_request_fails(void **state)
+{
+	struct story *story = *state;
+	struct http_request request = get(story);
+	struct rlimit limit, none;
+
+	http_client_free(story->client);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	story->client = http_client_new(story->loop, &(struct http_server){ .url = "http://engine",
+									     .unix_path = story->server.path });
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	serve(story, reply_hello);
+	http_start(story->client, &request);
+	http_start(story->client, &request);
+	run(story);
+	assert_int_equal(story->ndone, 2);
+	assert_failed(story, 0, EMFILE, "Too many open files");
+}
+
 static void port_without_listener_refuses(void **state)
 {
 	struct story *story = *state;
@@ -1017,6 +1059,8 @@ int main(void)
 		TEST(missing_socket_is_named),
 		TEST(socket_without_listener_refuses),
 		TEST(socket_of_others_denies),
+		TEST(full_queue_asks_to_try_again),
+		TEST(without_descriptors_every_request_fails),
 		TEST(port_without_listener_refuses),
 		TEST(garbage_is_not_http),
 		TEST(reply_too_long_is_an_error),
