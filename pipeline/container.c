@@ -90,11 +90,12 @@ static int check_step(struct engine *e, const struct plan_node *node, struct err
 int container_check(struct engine *e, struct error *err)
 {
 	for (size_t i = 0; i < e->plan->len; i++) {
-		const struct task *t = &e->tasks[i];
+		struct task *t = &e->tasks[i];
 		if (!is_selected(e, i) || t->look->state == STEP_FRESH || t->look->state == STEP_RESTORE)
 			continue;
 		if (check_step(e, t->node, err) < 0)
 			return -1;
+		t->checked = true;
 	}
 	return 0;
 }
@@ -318,10 +319,13 @@ int container_start(struct task *t, struct error *err)
 	struct scratch_user inside;
 	bool own_root;
 
-	if (need_engine(e, err) < 0 || need_runner(e, err) < 0 || rootless(e, &own_root, err) < 0 ||
+	/* One that was found fresh at first was not checked before the run. */
+	if (!t->checked && check_step(e, t->node, err) < 0)
+		return -1;
+	if (need_runner(e, err) < 0 || rootless(e, &own_root, err) < 0 ||
 	    scratch_users(e->project, t->node->step->root, own_root, &inside, &scratch.user, err) < 0)
 		return -1;
-	/* One that was found fresh at first was not checked before the run. */
+	/* What another step made was not there to be checked. */
 	if (scratch_check_inputs(e->project, t->node, &scratch.user, err) < 0)
 		return -1;
 	if (!t->container)

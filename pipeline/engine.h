@@ -3,6 +3,7 @@
 #include <sys/types.h>
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "pipeline/fetch.h"
 #include "pipeline/orphans.h"
 #include "pipeline/results.h"
 #include "pipeline/run.h"
@@ -53,12 +54,14 @@ struct task {
 	const struct task *blocked_by; /* one of them that did not succeed */
 	const struct step_look *look;
 	char *reason;             /* why it runs, one line */
+	bool fetched;             /* its result came, or was to come, from a remote */
 	char run[33];             /* its nested run */
 	struct js *record;
 	int attempt;              /* 1.. */
 	/* In a container: */
 	char *container;          /* the runner's name for it; NULL on this machine */
 	bool adopted;             /* an earlier mlops started it */
+	bool checked;             /* by container_check */
 	struct content *before;   /* by index of the node's outputs: what stood in the project when it started */
 	bool *precious;           /* by index of the node's outputs */
 	struct steplog *log;
@@ -98,6 +101,7 @@ struct engine {
 	struct plan *plan;
 	const struct run_options *opt;
 	struct looker *looker;
+	struct fetcher fetcher;
 	struct store *store;
 	struct db *db;
 	struct scanner scanner;   /* hash only; facts.c adds a batch */
@@ -149,6 +153,7 @@ void engine_note(struct engine *, const char *fmt, ...) __attribute__((format(pr
 int schedule_run(struct engine *, struct error *); /* every task of the engine to its end */
 void schedule_pump(struct engine *);               /* starts what can start, ends what has ended */
 void schedule_done(struct task *, enum task_end);  /* lets the tasks below it go on */
+void schedule_again(struct task *);                /* puts it back into the queue */
 void schedule_fact(struct engine *, enum fact_kind, struct task *);
 
 /* task.c: one step, in the loop's thread. Each ends in schedule_done or in FACT_END. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -10,15 +11,18 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "base/strbuf.h"
 #include "pipeline/grammar.h"
 #include "pipeline/key.h"
 #include "pipeline/run.h"
 #include "registry/cache.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
+#include "registry/records.h"
 #include "registry/runs.h"
 #include "registry/schema.h"
 #include "runners/docker_engine.h"
+#include "store/remote.h"
 #include "store/scan.h"
 #include "store/statcache.h"
 #include "store/store.h"
@@ -30,6 +34,7 @@ struct looker {
 	struct lockfile lock;
 	struct scanner scanner;
 	struct db *db;          /* opened when first needed */
+	struct remotes *remotes; /* may be NULL */
 	char platform[KEY_PLATFORM];
 	struct strmap programs; /* "argv[0]\nPATH" -> struct key_program * */
 	struct strmap contents; /* path -> struct content *: what stands there, or will once restored */
@@ -335,16 +340,36 @@ static int outputs_as_locked(struct looker *l, const struct plan_node *node, str
 	return same;
 }
 
-static int store_has_all(struct looker *l, const struct content *outputs, size_t n, struct error *err)
+void look_ask_remotes(struct looker *l, struct remotes *remotes)
+{
+	l->remotes = remotes && remotes->len ? remotes : NULL;
+}
+
+/* Here, or where it can be brought from. */
+static int can_have_all(struct looker *l, const struct content *outputs, size_t n, struct error *err)
 {
 	struct store *store;
 
 	if (project_store(l->project, &store, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (!store_has(store, &outputs[i].id))
+		if (!store_has(store, &outputs[i].id) && !(l->remotes && remotes_have(l->remotes, &outputs[i].id)))
 			return 0;
 	return 1;
+}
+
+/* What somebody else's run made: 1 hit, 0 miss. An entry that is none is a miss. */
+static int remote_entry(struct looker *l, const struct digest *key, struct cache_entry *ret)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP_JS struct js *json = NULL;
+	char hex[DIGEST_HEX + 1], name[DIGEST_HEX + 8];
+
+	if (!l->remotes)
+		return 0;
+	snprintf(name, sizeof(name), "cache/%s", digest_format(key, hex));
+	return remotes_ref(l->remotes, name, &text) > 0 && js_parse(text.buf, text.len, name, &json, NULL) == 0 &&
+	       cache_parse(json, key, ret, NULL) == 0;
 }
 
 /* What the cache knows for this key, by index of the node's outputs: 1 hit, 0 miss. */
@@ -358,6 +383,8 @@ static int cached_outputs(struct looker *l, const struct plan_node *node, struct
 	if (looker_db(l, err) < 0)
 		return -1;
 	r = cache_find(l->db, &look->key, &entry, err);
+	if (r == 0)
+		r = remote_entry(l, &look->key, &entry);
 	if (r <= 0)
 		return r;
 	r = entry.noutputs == node->noutputs;
@@ -373,7 +400,7 @@ static int cached_outputs(struct looker *l, const struct plan_node *node, struct
 	memcpy(look->source, entry.run, sizeof(look->source));
 	cache_entry_release(&entry);
 	if (r > 0)
-		r = store_has_all(l, outputs, node->noutputs, err);
+		r = can_have_all(l, outputs, node->noutputs, err);
 	if (r > 0)
 		*ret = steal(&outputs);
 	return r;
@@ -465,7 +492,7 @@ static int judge(struct looker *l, struct plan_node *node, struct step_look *loo
 			look->outputs = steal(&locked);
 			return 0;
 		}
-		r = locked ? store_has_all(l, locked, node->noutputs, err) : 0;
+		r = locked ? can_have_all(l, locked, node->noutputs, err) : 0;
 		if (r < 0)
 			return -1;
 		if (r) {
@@ -512,6 +539,39 @@ int look_node(struct looker *l, struct plan_node *node, const struct step_look *
 		return -1;
 	key_of(&facts, &look->key);
 	return judge(l, node, look, err);
+}
+
+static void forget(struct looker *l, const struct plan_node *node)
+{
+	for (size_t i = 0; i < node->noutputs; i++)
+		if (strmap_has(&l->contents, node->outputs[i].path))
+			free(strmap_set(&l->contents, node->outputs[i].path, NULL));
+}
+
+/* A node may be reached by many ways: one that is UNKNOWN was met before. */
+static void look_again_below(struct looker *l, struct plan_node *node)
+{
+	for (size_t i = 0; i < node->nfeeds; i++) {
+		struct plan_node *down = node->feeds[i];
+		if (look_of(l, down)->state == STEP_UNKNOWN)
+			continue;
+		look_clear(look_of(l, down));
+		forget(l, down);
+		look_again_below(l, down);
+	}
+}
+
+void look_distrust(struct looker *l, struct plan_node *node)
+{
+	struct step_look *look = look_of(l, node);
+	struct digest key = look->key;
+
+	look_clear(look);
+	forget(l, node);
+	look->state = STEP_STALE;
+	look->key = key;
+	reason(look, xstrdup("its last result cannot be had"));
+	look_again_below(l, node);
 }
 
 void look_accept(struct looker *l, struct plan_node *node, const struct content *outputs, bool reusable)

@@ -178,6 +178,7 @@ static void engine_release(struct engine *e)
 	orphans_release(&e->orphans);
 	loop_free(e->loop);
 	looker_free(e->looker);
+	fetcher_release(&e->fetcher);
 	code_version_release(&e->code);
 	js_free(e->tools);
 	fact_list_release(&e->queue);
@@ -343,6 +344,7 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 
 	if (looker_new(e->project, e->plan, e->opt->force, &e->looker, err) < 0)
 		return -1;
+	look_ask_remotes(e->looker, &e->fetcher.look);
 	make_tasks(e);
 	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 ||
 	    (!e->opt->dry && (container_check(e, err) < 0 || container_find_orphans(e, err) < 0)))
@@ -402,6 +404,7 @@ int pipeline_run(struct project *p, struct plan *plan, const struct run_options 
 		for (size_t k = 0; k < plan->nodes[i].leftovers.len; k++)
 			engine_note(&e, "step %s ignores %s: it was made by a step that is no more", plan->nodes[i].name,
 				    plan->nodes[i].leftovers.items[k]);
+	fetcher_init(&e.fetcher, opt->remotes);
 	e.umask = umask(022);
 	umask(e.umask);
 	r = run_locked(&e, ret_result, err);

@@ -44,8 +44,13 @@ struct step_look {
  * Belongs to one thread; it reads the database through a handle of its own.
  */
 struct looker;
+struct remotes;
 int looker_new(struct project *, struct plan *, bool force, struct looker **ret, struct error *);
 void looker_free(struct looker *);
+/* From now on a result counts that one of these holds; lent. */
+void look_ask_remotes(struct looker *, struct remotes *);
+/* The node's result could not be restored: it is STALE, and what depends on it is looked at again. */
+void look_distrust(struct looker *, struct plan_node *);
 void cleanup_looker(struct looker **);
 /* Looks, again if it was BLOCKED before. Lent until looker_free. */
 int look_node(struct looker *, struct plan_node *, const struct step_look **ret, struct error *);
@@ -86,6 +91,7 @@ struct run_options {
 	const struct runner_ops *runner; /* NULL: the local one, on `spawner` */
 	void *runner_config;
 	const char *command;           /* as typed, for the record */
+	const struct remotes *remotes; /* that may hold results; only their names and places are used. May be NULL */
 	const struct progress *progress; /* of images that are pulled; may be NULL */
 	/* Receives every event; lent. */
 	void (*emit)(void *ctx, const struct js *event);

@@ -20,6 +20,11 @@ static void make_ready(struct task *t)
 	t->engine->ready[t->engine->nready++] = t;
 }
 
+void schedule_again(struct task *t)
+{
+	make_ready(t);
+}
+
 void schedule_done(struct task *t, enum task_end end)
 {
 	struct engine *e = t->engine;

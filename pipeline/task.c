@@ -57,6 +57,7 @@ static void tell_notes(struct task *t)
 {
 	for (size_t i = 0; i < t->notes.len; i++)
 		engine_note(t->engine, "%s", t->notes.items[i]);
+	strlist_release(&t->notes);
 }
 
 void task_emit(struct task *t, const char *state)
@@ -263,7 +264,6 @@ void task_start(struct task *t)
 	struct error err;
 
 	t->start_ms = clock_wall_ms();
-	t->start_mono_ms = clock_mono_ms();
 	t->phase = TASK_RUNNING;
 	t->record = look_record(e->looker, t->node);
 	t->inputs = xcalloc(t->node->inputs.len, sizeof(*t->inputs));
@@ -273,6 +273,7 @@ void task_start(struct task *t)
 	clock_uuid(t->run);
 	if (t->node->image)
 		container_adopt(t, &err);
+	t->start_mono_ms = clock_mono_ms() - (clock_wall_ms() - t->start_ms);
 	e->running++;
 	e->cpu_used += t->node->step->cpu;
 	e->mem_used += t->node->step->mem;
@@ -440,7 +441,11 @@ static void restore_work(void *ctx)
 		.verify = true,
 	};
 	struct checkout_result result = { 0 };
+	int brought = fetcher_bring(&e->fetcher, t, t->outputs, t->node->noutputs, t->err);
 
+	t->fetched = brought != 0;
+	if (brought < 0)
+		return;
 	checkout_link_parse(settings_get(&e->project->settings, SETTING_CHECKOUT_LINK), &checkout.link, NULL);
 	for (size_t i = 0; i < t->node->noutputs; i++)
 		if (checkout_path(&checkout, t->node->outputs[i].path, &t->outputs[i], &result, t->err) < 0)
@@ -448,6 +453,24 @@ static void restore_work(void *ctx)
 	if (result.files_aside)
 		task_note(t, "%llu changed files were in the way and are kept in %s",
 			  (unsigned long long)result.files_aside, aside);
+}
+
+/* A remote that is half there, or damaged, costs a run of the step, not the run of the pipeline. */
+static bool run_instead(struct task *t)
+{
+	struct engine *e = t->engine;
+
+	if (!t->fetched || (t->err->code != ERR_NOT_FOUND && t->err->code != ERR_DAMAGED))
+		return false;
+	engine_note(e, "step %s runs, because its result cannot be had: %s", t->node->name, t->err->msg);
+	error_clear(t->err);
+	look_distrust(e->looker, t->node);
+	free(t->outputs);
+	t->outputs = NULL;
+	free(t->reason);
+	t->reason = xstrdup("its last result cannot be had");
+	schedule_again(t);
+	return true;
 }
 
 static void restore_done(void *ctx)
@@ -458,6 +481,10 @@ static void restore_done(void *ctx)
 	e->restoring--;
 	t->duration_ms = clock_mono_ms() - t->start_mono_ms;
 	tell_notes(t);
+	if (t->err->code && run_instead(t)) {
+		schedule_pump(e);
+		return;
+	}
 	if (t->err->code) {
 		schedule_done(t, END_FAILED);
 	} else {
