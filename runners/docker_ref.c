@@ -172,13 +172,21 @@ static int take_tag(const char *text, char *name, struct docker_ref *ref, struct
 	return 0;
 }
 
-static const char *skip_library(const char *path)
+/* The shortest spelling that is not taken for something else. */
+static char *hub_repository(const char *path)
 {
 	static const char prefix[] = "library/";
+	size_t skip = !strncmp(path, prefix, strlen(prefix)) ? strlen(prefix) : 0;
+	const char *slash;
 
-	if (!strncmp(path, prefix, strlen(prefix)) && !strchr(path + strlen(prefix), '/'))
-		return path + strlen(prefix);
-	return path;
+	if (!strchr(path + skip, '/'))
+		path += skip;
+	slash = strchr(path, '/');
+	if (slash && is_registry(path, (size_t)(slash - path)))
+		return xasprintf(HUB "/%s", path);
+	if (!slash && (is_hex(path, DIGEST_HEX) || !strcmp(path, "sha256")))
+		return xasprintf(HUB "/%s%s", prefix, path);
+	return xstrdup(path);
 }
 
 static int take_name(const char *text, const char *name, struct docker_ref *ref, struct error *err)
@@ -206,7 +214,7 @@ static int take_name(const char *text, const char *name, struct docker_ref *ref,
 	}
 	free(ref->registry);
 	ref->registry = xstrdup(HUB);
-	ref->repository = xstrdup(skip_library(path));
+	ref->repository = hub_repository(path);
 	return 0;
 }
 
