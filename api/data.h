@@ -43,6 +43,8 @@ int data_inside(struct store *, const struct content *tree, const char *inside,
 /* mend.c: puts back what the store lost and the work tree still has: reads every path that was ever
  * recorded, and stores the objects whose hex digest `lost` has, and all of a lost tree. */
 int data_mend(struct op_context *, const struct strmap *lost, struct error *);
+/* op_checkout.c: checkout of what was brought already. Arguments and result are those of data.checkout. */
+int data_place(struct op_context *, const struct js *args, struct js **ret_result, struct error *);
 /* The work tree has the content that mlops.lock names for this path, as data or output. */
 bool data_locked(struct op_context *, const char *path, struct content *ret);
 /* Sets `key` to content_format's text and leaves an absent one out. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "api/data.h"
 #include "api/ops.h"
+#include "api/remotes.h"
 #include "api/snapshot.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -45,6 +46,8 @@ struct job {
 	struct checkout_result sum;
 	char *to; /* absolute, or NULL */
 	int tofd; /* where the project's paths go */
+	bool fetch;		/* ask remotes for what the store lacks */
+	uint64_t nfetched;	/* objects */
 	struct js *paths, *notes, *failed;
 	struct error first; /* of those in `failed` */
 };
@@ -79,6 +82,8 @@ static int target_inside(struct job *j, const struct snapshot_item *item, const 
 {
 	struct content content;
 
+	if (j->fetch && remotes_fetch_listing(j->ctx, &item->content, j->notes, err) < 0)
+		return -1;
 	if (data_inside(j->store, &item->content, path + strlen(item->path) + 1, batch, &content,
 			err) < 0)
 		return error_wrap(err, "%s", item->path);
@@ -166,6 +171,49 @@ static int choose_targets(struct job *j, struct error *err)
 	return batch_commit(batch, err);
 }
 
+/* ---- from remotes ---- */
+
+/* What is wholly absent comes at once; what only lacks a part is found when it is placed. */
+static int fetch_absent(struct job *j, struct error *err)
+{
+	CLEANUP(cleanup_free) struct content *absent = xcalloc(j->len + 1, sizeof(*absent));
+	const struct content *changes = &j->snap.changes;
+	size_t n = 0;
+
+	for (size_t i = 0; i < j->len; i++)
+		if (j->targets[i].content.kind != CONTENT_ABSENT && !store_has(j->store, &j->targets[i].content.id))
+			absent[n++] = j->targets[i].content;
+	if (j->to && changes->kind != CONTENT_ABSENT && !store_has(j->store, &changes->id))
+		absent[n++] = *changes;
+	return n && j->fetch ? remotes_fetch(j->ctx, absent, n, j->notes, &j->nfetched, err) : 0;
+}
+
+static void note_fetched(struct job *j)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (!j->nfetched)
+		return;
+	text = xasprintf("%llu object%s came from a remote", (unsigned long long)j->nfetched,
+			 j->nfetched == 1 ? "" : "s");
+	js_push_str(j->notes, text);
+}
+
+/* checkout_path, and again when a remote had what was missing. */
+static int place_target(struct job *j, const struct target *t, struct checkout_result *r, struct error *err)
+{
+	uint64_t before = j->nfetched;
+
+	if (checkout_path(&j->checkout, t->path, &t->content, r, err) == 0)
+		return 0;
+	if (err->code != ERR_NOT_FOUND || !j->fetch)
+		return -1;
+	if (remotes_fetch(j->ctx, &t->content, 1, j->notes, &j->nfetched, err) < 0 || j->nfetched == before)
+		return -1;
+	error_clear(err);
+	return checkout_path(&j->checkout, t->path, &t->content, r, err);
+}
+
 /* ---- bringing it ---- */
 
 /* The name under which what was replaced can be had again: "data/raw.csv@v2", "sha256:0123..." */
@@ -222,9 +270,16 @@ static void add_failure(struct job *j, const struct target *t, const struct erro
 		j->first = *failed;
 }
 
-static void help_missing(struct error *err)
+static void help_missing(struct job *j, struct error *err)
 {
-	if (err->code == ERR_NOT_FOUND && !*err->help)
+	struct remotes remotes CLEANUP(remotes_release) = { 0 };
+
+	if (err->code != ERR_NOT_FOUND || *err->help)
+		return;
+	if (remotes_load(j->ctx, NULL, &remotes, NULL) == 0 && remotes.len)
+		error_help(err, "make outputs anew with: mlops run; or ask who has it to run: mlops push, then: "
+				"mlops pull");
+	else
 		error_help(err, "make outputs anew with: mlops run; data comes from the clone that "
 				"added it");
 }
@@ -250,12 +305,11 @@ static int bring(struct job *j, struct error *err)
 
 		error_clear(&failed);
 		j->checkout.keep = keep;
-		if (checkout_path(&j->checkout, j->targets[i].path, &j->targets[i].content, &r,
-				  &failed) == 0) {
+		if (place_target(j, &j->targets[i], &r, &failed) == 0) {
 			add_result(j, &j->targets[i], &r);
 			continue;
 		}
-		help_missing(&failed);
+		help_missing(j, &failed);
 		if (failed.code == ERR_INTERRUPTED) {
 			if (err)
 				*err = failed;
@@ -475,8 +529,8 @@ static int prepare(struct job *j, struct error *err)
  *     files_written, files_removed, files_kept, notes[]}; with an error when `failed` is not empty.
  * Without `from`: mlops.lock. Without paths: all. mlops.lock stays as it is.
  */
-int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_result,
-		struct error *err)
+static int checkout(struct op_context *ctx, const struct js *args, bool fetch, struct js **ret_result,
+		    struct error *err)
 {
 	CLEANUP(job_release)
 	struct job j = {
@@ -484,6 +538,7 @@ int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_r
 		.lock = LOCKFILE_INIT,
 		.locks = DATA_LOCKS_INIT,
 		.tofd = -1,
+		.fetch = fetch,
 		.paths = js_array(),
 		.notes = js_array(),
 		.failed = js_array(),
@@ -491,11 +546,22 @@ int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_r
 	int r;
 
 	if (read_to(&j, js_get_str(args, "to"), err) < 0 || prepare(&j, err) < 0 ||
-	    read_args(&j, args, err) < 0 || choose_targets(&j, err) < 0)
+	    read_args(&j, args, err) < 0 || choose_targets(&j, err) < 0 || fetch_absent(&j, err) < 0)
 		return -1;
 	if (j.to && prepare_directory(&j, err) < 0)
 		return -1;
 	r = bring(&j, err);
+	note_fetched(&j);
 	*ret_result = job_result(&j);
 	return r;
+}
+
+int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	return checkout(ctx, args, true, ret_result, err);
+}
+
+int data_place(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	return checkout(ctx, args, false, ret_result, err);
 }

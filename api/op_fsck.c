@@ -2,12 +2,14 @@
 /*
  * fsck: every stored byte is hashed again, then every fact is asked whether the objects it
  * names are there. Damaged objects go to quarantine first, so what is left to name is what is
- * missing. What still stands in the work tree with the same bytes is put back from there.
+ * missing. What a remote has comes from there; what still stands in the work tree with the same
+ * bytes is put back from there.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "api/data.h"
 #include "api/ops.h"
+#include "api/remotes.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -33,6 +35,7 @@ struct fsck {
 	size_t len, cap;
 	uint64_t bytes, checked;
 	struct strmap problems; /* hex -> struct js *, lent by `list` */
+	struct strmap trees;    /* hex of those that are trees with something missing */
 	struct js *list, *foreign, *notes;
 	const char *database; /* "ok", or what is wrong */
 	struct error db_error;
@@ -44,6 +47,7 @@ static void fsck_release(struct fsck *f)
 {
 	free(f->objects);
 	strmap_release(&f->problems);
+	strmap_release(&f->trees);
 	js_free(f->list);
 	js_free(f->foreign);
 	js_free(f->notes);
@@ -155,15 +159,18 @@ static void missing(struct fsck *f, const struct digest *id, const char *what, c
 static void check_tree(struct fsck *f, const struct content *content, const char *what)
 {
 	CLEANUP(tree_release) struct tree tree = TREE_INIT;
+	char hex[DIGEST_HEX + 1];
 	struct error failed;
 
 	if (!store_has(f->store, &content->id)) {
+		strmap_set(&f->trees, digest_format(&content->id, hex), f);
 		missing(f, &content->id, what, "");
 		return;
 	}
 	if (tree_read(f->store, &content->id, &tree, &failed) < 0) {
 		struct js *json = problem(f, &content->id, "incomplete");
 
+		strmap_set(&f->trees, digest_format(&content->id, hex), f);
 		js_set_str(json, "message", failed.msg);
 		affects(json, what);
 		return;
@@ -209,12 +216,74 @@ static bool is_whole(struct fsck *f, const struct digest *id, const char *proble
 	return strcmp(problem_was, "incomplete") != 0 || tree_read(f->store, id, &tree, NULL) == 0;
 }
 
-/* Marks what the work tree could give back. */
+/* What is still to be had, as contents; `ret` has room for all. */
+static size_t list_lost(struct fsck *f, struct content *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < js_len(f->list); i++) {
+		const char *hex = js_get_str(js_at(f->list, i), "object");
+		const char *what = js_get_str(js_at(f->list, i), "problem");
+		struct content content = { .kind = strmap_has(&f->trees, hex) ? CONTENT_TREE : CONTENT_FILE };
+
+		if (digest_parse(hex, &content.id) && strcmp(what, "unreadable") != 0 && !is_whole(f, &content.id, what))
+			ret[n++] = content;
+	}
+	return n;
+}
+
+static void name_source(struct fsck *f, const struct content *contents, size_t n, const char *remote)
+{
+	for (size_t i = 0; i < n; i++) {
+		char hex[DIGEST_HEX + 1];
+		struct js *json = strmap_get(&f->problems, digest_format(&contents[i].id, hex));
+
+		if (is_whole(f, &contents[i].id, js_get_str(json, "problem")))
+			js_set_str(json, "from", remote);
+	}
+}
+
+/* One remote after the other, so that it is known which had it. Returns what is still lost, or -1. */
+static int refetch(struct fsck *f, struct error *err)
+{
+	struct remotes remotes CLEANUP(remotes_release) = { 0 };
+	CLEANUP(cleanup_free) struct content *lost = xcalloc(js_len(f->list), sizeof(*lost));
+	size_t n = list_lost(f, lost);
+	struct error why;
+
+	if (remotes_load(f->ctx, f->notes, &remotes, &why) < 0) {
+		CLEANUP(cleanup_free) char *text = xasprintf("no remote was asked: %s", why.msg);
+
+		js_push_str(f->notes, text);
+		return (int)n;
+	}
+	for (size_t i = 0; n && i < remotes.len; i++) {
+		struct remotes one = remotes;
+		struct transfer t = { .store = f->store, .progress = f->ctx->progress };
+
+		one.places = &remotes.places[i];
+		one.len = 1;
+		error_clear(&why);
+		if (transfer_pull(&t, &one, lost, n, &why) < 0 && why.code != ERR_NOT_FOUND && why.code != ERR_DAMAGED) {
+			if (err)
+				*err = why;
+			return -1;
+		}
+		name_source(f, lost, n, remotes.places[i].name);
+		n = list_lost(f, lost);
+	}
+	return (int)n;
+}
+
+/* Marks what a remote or the work tree could give back. */
 static int mend(struct fsck *f, struct error *err)
 {
+	int lost;
+
 	if (!js_len(f->list))
 		return 0;
-	if (data_mend(f->ctx, &f->problems, err) < 0)
+	lost = refetch(f, err);
+	if (lost < 0 || (lost && data_mend(f->ctx, &f->problems, err) < 0))
 		return -1;
 	for (size_t i = 0; i < js_len(f->list); i++) {
 		struct js *json = js_at(f->list, i);
@@ -275,8 +344,8 @@ static int verdict(struct fsck *f, struct error *err)
 
 /*
  * store.fsck {} -> {objects, bytes, facts, mended, database: "ok"|text, problems: [{object, problem:
- *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected, mended}],
- *     foreign[], notes[]}
+ *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected, mended, from: the
+ *     remote that gave it}], foreign[], notes[]}
  * ERR_DAMAGED, with the result, when anything was wrong.
  */
 int op_fsck(struct op_context *ctx, const struct js *args, struct js **ret_result,

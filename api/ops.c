@@ -86,6 +86,43 @@ const struct op ops[] = {
 		"\n"
 		"Files that changed and are in no version are never overwritten without\n"
 		"--force. With --to and a run, code, data and outputs come together.\n" },
+	{ .name = "data.push", .command = "push", .method = "POST", .path = "/push",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_push,
+	  .params = PARAMS(
+		ARG("names", OPP_MANY, "NAME", COMPLETE_NAME,
+		    "paths of mlops.lock, versions, runs; default: all"),
+		TEXT("remote", 0, "NAME", COMPLETE_NONE, "default: the first of pipeline.ini"),
+		FLAG("init", 0, "make the remote's directory, once"),
+		FLAG("verify", 0, "hash what the remote has, and repair it"),
+		FLAG("dry", 'n', "only count what would be sent")),
+	  .summary = "send data, runs and results to a remote",
+	  .details =
+		"Examples:\n"
+		"  mlops push --init       the first time: makes the directory of the remote\n"
+		"  mlops push              what is not there yet\n"
+		"  mlops push model.pkl    one path of mlops.lock\n"
+		"  mlops push last         one run, with what it read and made\n"
+		"\n"
+		"The remote is [remote.NAME] url = DIRECTORY in pipeline.ini, reached by all who\n"
+		"share it. Only what it lacks is sent; after Ctrl-C the next push goes on. With\n"
+		"--verify all it has is read again, and what is damaged there is replaced.\n" },
+	{ .name = "data.pull", .command = "pull", .method = "POST", .path = "/pull",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_pull,
+	  .params = PARAMS(
+		ARG("names", OPP_MANY, "NAME", COMPLETE_NAME,
+		    "paths of mlops.lock, versions, runs; default: all"),
+		TEXT("remote", 0, "NAME", COMPLETE_NONE, "default: every one of pipeline.ini"),
+		FLAG("dry", 'n', "only count what would be brought")),
+	  .summary = "bring data, runs and results of others",
+	  .details =
+		"Examples:\n"
+		"  git pull && mlops pull    what others pushed\n"
+		"  mlops pull data/raw       one path of mlops.lock\n"
+		"  mlops pull 3f2a91bc       one run, with what it read and made\n"
+		"\n"
+		"Brings runs and cached results, then the bytes that mlops.lock names, and puts\n"
+		"these in their places as mlops checkout does: files that are in no version are\n"
+		"never overwritten. A run's files are only stored; checkout --from brings them.\n" },
 	{ .name = "data.cat", .command = "cat", .method = "GET", .path = "/cat",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_STREAM | OP_BYTES, .handler = op_cat,
 	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_NAME,
@@ -230,8 +267,8 @@ const struct op ops[] = {
 		"  mlops fsck\n"
 		"\n"
 		"Damaged objects are moved to .mlops/quarantine, so that they count as absent.\n"
-		"What a file of the work tree still holds is put back from there; for the rest it\n"
-		"says what to do. Exit status 9: damage was found, mended or not.\n" },
+		"What a remote has comes from there, and what a file of the work tree still holds\n"
+		"is put back from there; for the rest it says what to do. Exit status 9: damage was found, mended or not.\n" },
 	{ .name = "project.config", .command = "config", .method = "POST", .path = "/config",
 	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_config,
 	  .params = PARAMS(
@@ -387,17 +424,48 @@ int op_check(const struct op *op, const struct js *args, struct error *err)
 	return 0;
 }
 
+static int open_or_adopt(struct op_context *ctx, struct error *err)
+{
+	CLEANUP(cleanup_free) char *root = NULL;
+	int r;
+
+	if (project_open(ctx->dir, &ctx->project, err) == 0)
+		return 0;
+	if (err->code != ERR_NOT_FOUND)
+		return -1;
+	r = project_adopt(ctx->dir, &root, err);
+	if (r <= 0)
+		return -1;
+	error_clear(err);
+	ctx->adopted = true;
+	return project_open(ctx->dir, &ctx->project, err);
+}
+
 int op_open(const struct op *op, struct op_context *ctx, struct error *err)
 {
-	struct error ignored;
+	struct error why;
 
-	if (ctx->project || op->flags & OP_NO_PROJECT)
+	error_clear(&why);
+	if (ctx->project || op->flags & OP_NO_PROJECT || open_or_adopt(ctx, &why) == 0 || op->flags & OP_TRY_PROJECT)
 		return 0;
-	if (op->flags & OP_TRY_PROJECT) {
-		project_open(ctx->dir, &ctx->project, &ignored);
-		return 0;
-	}
-	return project_open(ctx->dir, &ctx->project, err);
+	if (err)
+		*err = why;
+	return -1;
+}
+
+static void tell_adopted(struct op_context *ctx)
+{
+	CLEANUP_JS struct js *event = NULL;
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (!ctx->adopted || !ctx->emit)
+		return;
+	text = xasprintf("made %s/.mlops: a fresh clone had none", ctx->project->root);
+	event = js_object();
+	js_set_str(event, "event", "note");
+	js_set_str(event, "text", text);
+	ctx->emit(ctx->ctx, event);
+	ctx->adopted = false;
 }
 
 void op_close(struct op_context *ctx)
@@ -419,5 +487,6 @@ int op_call(const struct op *op, struct op_context *ctx, const struct js *args,
 
 	if (op_check(op, args, err) || op_open(op, ctx, err))
 		return -1;
+	tell_adopted(ctx);
 	return op->handler(ctx, args ? args : none, ret_result, err);
 }

@@ -60,6 +60,7 @@ enum op_role { ROLE_VIEWER, ROLE_ENGINEER, ROLE_APPROVER, ROLE_ADMIN };
 
 struct op_context {
 	struct project *project; /* opened by op_open */
+	bool adopted;            /* which made it: this is a fresh clone */
 	const char *dir;         /* where the user stands, absolute */
 	struct spawner *spawner; /* with OP_SPAWNS */
 	const char *command_line; /* as typed */
@@ -91,8 +92,8 @@ const struct op *op_find(const char *name);
 
 /* The key of a parameter in the JSON arguments: '-' becomes '_'. */
 const char *op_param_key(const struct op_param *, char buf[64]);
-/* Opens the project above ctx->dir into ctx->project, as the row's flags ask. op_call does it when the
- * caller has not. */
+/* Opens the project above ctx->dir into ctx->project, as the row's flags ask; in a fresh clone, which has an
+ * mlops.lock and no .mlops yet, it makes one. op_call does it when the caller has not. */
 int op_open(const struct op *, struct op_context *, struct error *);
 void op_close(struct op_context *);
 /* Settings of the open project; NULL without one. */
@@ -106,6 +107,7 @@ int op_call(const struct op *, struct op_context *, const struct js *args, struc
 op_handler op_init, op_config, op_version;                          /* op_project.c */
 op_handler op_doctor;                                               /* op_doctor.c */
 op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsck; /* op_data.c */
+op_handler op_push, op_pull;                                        /* op_push.c, op_pull.c */
 op_handler op_image_list, op_image_update;                          /* op_image.c */
 op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c, op_history.c, op_logs.c */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "api/data.h"
 #include "api/ops.h"
+#include "api/remotes.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -167,6 +168,7 @@ static int take_deleted(struct op_context *ctx, struct snapshot *s, const struct
 	if (deleted.kind == CONTENT_ABSENT)
 		return 0;
 	if (project_store(ctx->project, &store, err) < 0 ||
+	    (!store_has(store, &deleted.id) && remotes_fetch(ctx, &deleted, 1, NULL, NULL, err) < 0) ||
 	    store_read(store, &deleted.id, DELETED_MAX_BYTES, &text, err) < 0)
 		return error_wrap(err, "the files that the run's code lacks");
 	s->deleted = strbuf_detach(&text);

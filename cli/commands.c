@@ -111,7 +111,8 @@ static const char *command_alias(const char *typed)
 		{ "restore", "checkout" }, { "graph", "dag" },     { "verify", "fsck" },
 		{ "commit", "add" },       { "track", "add" },     { "settings", "config" },
 		{ "metrics", "runs" },     { "params", "runs" },   { "compare", "diff" },
-		{ "pull", "checkout" },    { "explain", "why" },   { "new", "init" },
+		{ "upload", "push" },      { "explain", "why" },   { "new", "init" },
+		{ "fetch", "pull" },       { "download", "pull" }, { "sync", "pull" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)

@@ -19,6 +19,8 @@ static const struct {
 	{ "data.status", print_status },
 	{ "data.diff", print_diff },
 	{ "data.checkout", print_checkout },
+	{ "data.push", print_push },
+	{ "data.pull", print_pull },
 	{ "lock.take", print_lock_take },
 	{ "image.list", print_image_list },
 	{ "image.update", print_image_update },

@@ -511,11 +511,13 @@ static void put_problem(struct print *p, const struct js *item)
 	const struct js *list = js_get(item, "affects");
 	int64_t all = js_get_int(item, "affected", 0);
 
+	const char *from = js_get_str(item, "from");
 	bool mended = js_get_bool(item, "mended");
 
 	print_put(p, mended ? STYLE_WARN : STYLE_BAD, "%s", js_get_str(item, "problem"));
-	print_put(p, STYLE_PLAIN, " object %.16s%s%s\n", js_get_str(item, "object"),
-		  mended ? ", put back from the work tree" : "",
+	print_put(p, STYLE_PLAIN, " object %.16s%s%s%s\n", js_get_str(item, "object"),
+		  !mended ? "" : from ? ", brought again from remote " : ", put back from the work tree",
+		  mended && from ? from : "",
 		  all ? ", needed by:" : ", needed by nothing");
 	for (size_t i = 0; i < js_len(list); i++) {
 		print_put(p, STYLE_PLAIN, "  ");

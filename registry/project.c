@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "registry/home.h"
+#include "registry/lockfile.h"
 #include "registry/schema.h"
 #include "store/ignore.h"
 #include "store/statcache.h"
@@ -276,6 +277,56 @@ int project_create(const char *dir, bool *ret_made, struct error *err)
 		return -1;
 	*ret_made = !there;
 	return 0;
+}
+
+/* Adopting. */
+
+/* A sticky directory such as /tmp is everybody's, also for root. */
+static bool is_ours(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) && !(st->st_mode & S_ISVTX) && (st->st_uid == geteuid() || geteuid() == 0);
+}
+
+/* Whether mlops.lock stands there as git leaves it. */
+static bool has_lock(const char *dir, bool *ret_ours)
+{
+	CLEANUP(cleanup_free) char *lock = path_join(dir, LOCKFILE_NAME);
+	struct stat st;
+
+	if (lstat(lock, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	*ret_ours = stat(dir, &st) == 0 && is_ours(&st);
+	return true;
+}
+
+static int read_lock(const char *dir, struct error *err)
+{
+	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
+	CLEANUP(cleanup_fd) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? error_sys(err, errno, "cannot open %s", dir) : lockfile_load(fd, &lock, err);
+}
+
+int project_adopt(const char *start, char **ret_root, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = NULL;
+	bool made, ours = false;
+	char *slash;
+
+	if (resolve_dir(start, &dir, err) < 0)
+		return -1;
+	while (!has_lock(dir, &ours)) {
+		if (!strcmp(dir, "/"))
+			return 0;
+		slash = strrchr(dir, '/');
+		slash[slash == dir] = '\0';
+	}
+	if (!ours)
+		return 0;
+	if (read_lock(dir, err) < 0 || project_create(dir, &made, err) < 0)
+		return -1;
+	*ret_root = steal(&dir);
+	return 1;
 }
 
 /* Parts that are opened when first needed. */

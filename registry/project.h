@@ -33,6 +33,9 @@ struct project {
 /* Searches upwards from `start` (NULL: the working directory) for .mlops/. None: ERR_NOT_FOUND
  * with "mlops init" as help. */
 int project_open(const char *start, struct project **ret, struct error *);
+/* A fresh clone: makes .mlops beside the nearest mlops.lock, when that is a regular file in a directory of this
+ * user's. 1 and the directory, which the caller frees; 0 when there is none, or -1. */
+int project_adopt(const char *start, char **ret_root, struct error *);
 void project_close(struct project *); /* saves the stat cache */
 /* Makes .mlops/ with its .gitignore, database and folders; existing parts are kept.
  * *ret_made tells whether it was new. */

@@ -142,6 +142,24 @@ int records_drop_known(struct db *db, struct strlist *ids, struct error *err)
 	return 0;
 }
 
+int record_top(struct db *db, const char *run_id, char ret[33], struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(
+	    db, "WITH RECURSIVE above (id) AS (SELECT id FROM runs WHERE run_id = ?1"
+		" UNION SELECT r.parent FROM runs r JOIN above a ON r.id = a.id WHERE r.parent IS NOT NULL)"
+		" SELECT r.run_id FROM above a JOIN runs r ON r.id = a.id WHERE r.parent IS NULL");
+	int r;
+
+	db_bind(q, 1, run_id);
+	r = db_step(q, err);
+	if (r < 0)
+		return -1;
+	if (r == 0)
+		return error_set(err, ERR_NOT_FOUND, "no run %s", run_id);
+	snprintf(ret, 33, "%s", db_text(q, 0));
+	return 0;
+}
+
 /* ---- a run ---- */
 
 /* What is not UTF-8 is replaced by longer text: cut again, so that it reads back as it is. */

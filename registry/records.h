@@ -23,6 +23,8 @@ struct strlist;
 int records_runs(struct db *, struct strlist *ret, struct error *);
 /* Ids of the runs that are known here, whatever their state, are left out of the list. */
 int records_drop_known(struct db *, struct strlist *ids, struct error *);
+/* The run at the top that this one belongs to. ERR_NOT_FOUND. */
+int record_top(struct db *, const char *run_id, char ret[33], struct error *);
 /* The record of one finished top-level run. */
 int record_export(struct db *, const char *run_id, struct js **ret, struct error *);
 /* Inside a transaction. ERR_DAMAGED for what record_export would not have written: nothing was changed. *ret_new: it

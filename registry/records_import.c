@@ -302,7 +302,7 @@ static int check_attempt(struct checked *c, const struct js *a, struct error *er
 		{ "source", JS_STR, true },	  { "reason", JS_STR, true },	 { "number", JS_INT, false },
 		{ "exit_code", JS_INT, true },	  { "signal", JS_INT, true },	 { "start_time", JS_INT, false },
 		{ "end_time", JS_INT, true },	  { "user_us", JS_INT, false },	 { "system_us", JS_INT, false },
-		{ "max_rss", JS_INT, false },	  { "sampled", JS_INT, false },	 { "key", JS_STR, true },
+		{ "max_rss", JS_INT, false },	  { "sampled", JS_BOOL, true },	 { "key", JS_STR, true },
 		{ "record", JS_OBJECT, true },
 	};
 	const char *run = js_get_str(a, "run"), *source = js_get_str(a, "source"), *key = js_get_str(a, "key");
@@ -317,7 +317,7 @@ static int check_attempt(struct checked *c, const struct js *a, struct error *er
 	    !in_range(a, "exit_code", 0, INT_MAX) || !in_range(a, "signal", 1, INT_MAX) ||
 	    !in_range(a, "start_time", 0, RECORD_TIME_MAX) || !in_range(a, "end_time", 1, RECORD_TIME_MAX) ||
 	    !in_range(a, "user_us", 0, INT64_MAX) || !in_range(a, "system_us", 0, INT64_MAX) ||
-	    !in_range(a, "max_rss", 0, INT64_MAX) || !in_range(a, "sampled", 0, 1))
+	    !in_range(a, "max_rss", 0, INT64_MAX) || (js_get(a, "sampled") && !js_get_bool(a, "sampled")))
 		return BAD("an attempt of step '%.80s' is impossible", js_get_str(a, "step"));
 	name = xasprintf("%s %lld", js_get_str(a, "step"), (long long)js_get_int(a, "number", 0));
 	return strmap_set(&c->attempts, name, c) ? BAD("attempt %.100s stands twice", name) : 0;
@@ -543,7 +543,7 @@ static int put_attempt(struct db *db, const char *parent, const struct js *json,
 		.user_us = js_get_int(json, "user_us", 0),
 		.system_us = js_get_int(json, "system_us", 0),
 		.max_rss = js_get_int(json, "max_rss", 0),
-		.sampled = js_get_int(json, "sampled", 0) == 1,
+		.sampled = js_get_bool(json, "sampled"),
 		.source = js_get_str(json, "source"),
 		.reason = js_get_str(json, "reason"),
 	};
