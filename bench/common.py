@@ -165,7 +165,7 @@ class Engine:
 
 def busybox_image(bench, name):
     """An image of one static program under many names, 2 MB."""
-    program = need("busybox", "busybox-static")
+    program = os.path.realpath(shutil.which(need("busybox", "busybox-static")))
     path = bench.dir / "image.tar"
     with tarfile.open(path, "w") as tar:
         tar.add(program, "bin/busybox", recursive=False)
