@@ -40,6 +40,7 @@ struct fsck {
 	const char *database; /* "ok", or what is wrong */
 	struct error db_error;
 	int64_t facts;
+	size_t elsewhere; /* contents that only others have */
 	size_t mended;
 };
 
@@ -180,11 +181,15 @@ static void check_tree(struct fsck *f, const struct content *content, const char
 			missing(f, &tree.entries[i].id, what, tree.entries[i].path);
 }
 
-static int check_fact(void *ctx, const struct content *content, const char *what)
+static int check_fact(void *ctx, const struct content *content, const char *what, bool elsewhere)
 {
 	struct fsck *f = ctx;
 
 	f->facts++;
+	if (elsewhere && !store_has(f->store, &content->id)) {
+		f->elsewhere++;
+		return 0;
+	}
 	if (content->kind == CONTENT_TREE)
 		check_tree(f, content, what);
 	else if (!store_has(f->store, &content->id))
@@ -298,6 +303,15 @@ static int mend(struct fsck *f, struct error *err)
 	return 0;
 }
 
+static void note_elsewhere(struct fsck *f)
+{
+	CLEANUP(cleanup_free) char *text = xasprintf("%zu content%s of runs that others made %s not here; one run's come "
+						     "with: mlops pull RUN", f->elsewhere, f->elsewhere == 1 ? "" : "s",
+						     f->elsewhere == 1 ? "is" : "are");
+
+	js_push_str(f->notes, text);
+}
+
 /* ---- the verdict ---- */
 
 static struct js *fsck_result(struct fsck *f)
@@ -369,6 +383,8 @@ int op_fsck(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	check_database(&f);
 	if (mend(&f, err) < 0)
 		return -1;
+	if (f.elsewhere)
+		note_elsewhere(&f);
 	if (js_len(f.foreign))
 		js_push_str(f.notes, "some files in the store are no objects; nothing uses them");
 	r = verdict(&f, err);

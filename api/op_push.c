@@ -91,9 +91,13 @@ static void add_items(struct push *p, const struct snapshot *snap)
 		add_parcel(p, &snap->items[i].content, *snap->items[i].path ? snap->items[i].path : snap->label, true);
 }
 
-static int add_fact(void *ctx, const struct content *content, const char *what)
+/* What others made is theirs to send, unless it came here. */
+static int add_fact(void *ctx, const struct content *content, const char *what, bool elsewhere)
 {
-	add_parcel(ctx, content, what, false);
+	struct push *p = ctx;
+
+	if (!elsewhere || store_has(p->store, &content->id))
+		add_parcel(p, content, what, false);
 	return 0;
 }
 

@@ -267,8 +267,8 @@ const struct op ops[] = {
 		"  mlops fsck\n"
 		"\n"
 		"Damaged objects are moved to .mlops/quarantine, so that they count as absent.\n"
-		"What a remote has comes from there, and what a file of the work tree still holds\n"
-		"is put back from there; for the rest it says what to do. Exit status 9: damage was found, mended or not.\n" },
+		"What a remote or a file of the work tree still holds is put back from there; for\n"
+		"the rest it says what to do. Exit status 9: damage was found, mended or not.\n" },
 	{ .name = "project.config", .command = "config", .method = "POST", .path = "/config",
 	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_config,
 	  .params = PARAMS(

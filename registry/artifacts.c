@@ -244,20 +244,24 @@ int artifact_versions(struct db *db, const char *name, struct js **ret, struct e
 
 /* Contents. */
 
+#define ELSEWHERE 10
+
 int artifact_each_content(struct db *db,
-			  int (*each)(void *ctx, const struct content *, const char *what),
+			  int (*each)(void *ctx, const struct content *, const char *what, bool elsewhere),
 			  void *ctx, struct error *err)
 {
-	/* min() makes SQLite take `what` from the row of the lowest rank. */
+	/* min() makes SQLite take `what` from the row of the lowest rank. Rows of runs that others made are
+	 * below zero (records_import.c). */
 	CLEANUP_STMT struct db_stmt *q = db_query(
 	    db, "WITH named (content, rank, what) AS ("
 		" SELECT v.content, 0, a.name || '@v' || v.number"
 		" FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact"
-		" UNION ALL SELECT i.content, iif(i.direction = 'out', 1, 2),"
+		" UNION ALL SELECT i.content, iif(i.direction = 'out', 1, 2) + iif(r.id < 0, 10, 0),"
 		" iif(i.direction = 'out', 'output ', 'input ')"
 		" || i.path || ' of run ' || substr(r.run_id, 1, 8)"
 		" FROM run_contents i JOIN runs r ON r.id = i.run"
-		" UNION ALL SELECT o.content, 3, 'cached ' || o.path || ' of step ' || k.step"
+		" UNION ALL SELECT o.content, 3 + iif(EXISTS (SELECT 1 FROM runs w"
+		" WHERE w.run_id = k.run AND w.id > 0), 0, 10), 'cached ' || o.path || ' of step ' || k.step"
 		" FROM cache_outputs o JOIN cache k ON k.key = o.key)"
 		" SELECT c.kind, c.digest, c.size, c.files, n.what, min(n.rank)"
 		" FROM named n JOIN contents c ON c.id = n.content GROUP BY c.id");
@@ -265,7 +269,7 @@ int artifact_each_content(struct db *db,
 	int r;
 
 	while ((r = db_step(q, err)) > 0)
-		if (content_read(q, 0, &content, err) < 0 || each(ctx, &content, db_text(q, 4)) < 0)
+		if (content_read(q, 0, &content, err) < 0 || each(ctx, &content, db_text(q, 4), db_int(q, 5) >= ELSEWHERE) < 0)
 			return -1;
 	return r;
 }

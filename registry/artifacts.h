@@ -26,8 +26,10 @@ int artifact_find(struct db *, const char *name, int64_t version, struct artifac
 int artifact_list(struct db *, struct js **ret, struct error *);
 int artifact_versions(struct db *, const char *name, struct js **ret, struct error *);
 /* Each content that facts name (versions, inputs, outputs, cache), once, for fsck and gc; `what` is one of the
- * facts: "data/raw@v3", "output model.pkl of run 0123abcd". `each` returns 0, or -1 with *err set to stop. */
-int artifact_each_content(struct db *, int (*each)(void *ctx, const struct content *, const char *what), void *ctx,
+ * facts: "data/raw@v3", "output model.pkl of run 0123abcd". `elsewhere`: only runs and results of others name it, so
+ * its bytes may never have been here. `each` returns 0, or -1 with *err set to stop. */
+int artifact_each_content(struct db *,
+			  int (*each)(void *ctx, const struct content *, const char *what, bool elsewhere), void *ctx,
 			  struct error *);
 /* Each path that a version, an input or an output was recorded under, once. */
 int artifact_each_path(struct db *, int (*each)(void *ctx, const char *path), void *ctx, struct error *);

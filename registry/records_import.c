@@ -363,22 +363,14 @@ static int is_known(struct db *db, const char *run_id, struct error *err)
 
 /*
  * Runs of others stand below zero, in the order of their start, and so before every run made here: "last" stays
- * the last one that ran here. Those below another have no order, and count on.
+ * the last one that ran here, and everybody can tell them apart.
  */
 static int free_row(struct db *db, const struct js *run, int64_t *ret, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = NULL;
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT id FROM runs WHERE id >= ?1 ORDER BY id");
 	int r;
 
-	if (js_get(run, "parent")) {
-		q = db_query(db, "SELECT max(0, coalesce(max(id), 0)) + 1 FROM runs");
-		r = db_step(q, err);
-		if (r > 0)
-			*ret = db_int(q, 0);
-		return r < 0 ? -1 : 0;
-	}
-	*ret = js_get_int(run, "start_time", 0) - RECORD_TIME_MAX;
-	q = db_query(db, "SELECT id FROM runs WHERE id >= ?1 ORDER BY id");
+	*ret = js_get_int(run, "start_time", 0) - 2 * RECORD_TIME_MAX;
 	db_bind(q, 1, *ret);
 	while ((r = db_step(q, err)) > 0 && db_int(q, 0) == *ret)
 		++*ret;

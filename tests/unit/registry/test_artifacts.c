@@ -112,15 +112,16 @@ static void lists_are_json(void **state)
 	js_free(list);
 }
 
-static int collect(void *ctx, const struct content *content, const char *what)
+static int collect(void *ctx, const struct content *content, const char *what, bool elsewhere)
 {
 	assert_int_not_equal(content->kind, CONTENT_ABSENT);
-	strbuf_printf(ctx, "%s\n", what);
+	strbuf_printf(ctx, "%s%s\n", what, elsewhere ? " elsewhere" : "");
 	return 0;
 }
 
-static int stop(void *ctx, const struct content *content, const char *what)
+static int stop(void *ctx, const struct content *content, const char *what, bool elsewhere)
 {
+	(void)elsewhere;
 	(void)content;
 	(void)what;
 	++*(int *)ctx;
@@ -147,7 +148,12 @@ static void each_content_comes_once_under_its_best_name(void **state)
 	ok(artifact_each_content(db, collect, &text, &err));
 	assert_string_equal(text.buf,
 			    "data@v1\ninput config of run 00000000\noutput model of run 00000000\n"
-			    "cached d of step train\n");
+			    "cached d of step train elsewhere\n");
+	memcpy(entry.run, run, 32);
+	ok(cache_store(db, &a.id, &entry, &err));
+	strbuf_clear(&text);
+	ok(artifact_each_content(db, collect, &text, &err));
+	assert_null(strstr(text.buf, "elsewhere"));
 	assert_int_equal(artifact_each_content(db, stop, &calls, &err), -1);
 	assert_int_equal(calls, 1);
 }
