@@ -367,7 +367,7 @@ static void explain_exit(struct task *t, const struct runner_exit *exit)
 		error_set(t->err, code, "step %s: %s", name, exit->message);
 	if (exit->help[0])
 		error_help(t->err, "%s", exit->help);
-	else if (exit->cause == CAUSE_START)
+	else if (exit->cause == CAUSE_START && !t->container)
 		error_help(t->err, "correct cmd= of [step.%s], or make its program one that can run", t->node->step->name);
 }
 
