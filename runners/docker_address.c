@@ -40,11 +40,12 @@ static char *cert_file(const char *name, const char *host, struct error *err)
 	CLEANUP(cleanup_free) char *usual = xasprintf("%s/.docker", home ? home : "");
 	CLEANUP(cleanup_free) char *path = path_join(dir && *dir ? dir : usual, name);
 
+	CLEANUP(cleanup_free) char *why = NULL;
+
 	if (access(path, R_OK) == 0)
 		return steal(&path);
-	refuse_address(err, host, "a file for TLS cannot be read",
-		       "put ca.pem, cert.pem and key.pem into DOCKER_CERT_PATH");
-	error_wrap(err, "%s: %s", path, strerror(errno));
+	why = xasprintf("%s: %s", path, strerror(errno));
+	refuse_address(err, host, why, "put ca.pem, cert.pem and key.pem into DOCKER_CERT_PATH");
 	return NULL;
 }
 

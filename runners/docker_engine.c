@@ -223,6 +223,15 @@ static int negotiate(struct docker_engine *engine, struct error *err)
 	return agree(engine, newest, oldest ? oldest : DOCKER_API_OLDEST, err);
 }
 
+static void name_info(struct docker_engine *engine)
+{
+	engine->info.address = engine->address.text;
+	engine->info.product = engine->product;
+	engine->info.version = engine->version;
+	engine->info.api = engine->api;
+	engine->info.platform = engine->platform;
+}
+
 /* On failure what was agreed on before stays. */
 int docker_engine_renegotiate(struct docker_engine *engine, struct error *err)
 {
@@ -236,6 +245,7 @@ int docker_engine_renegotiate(struct docker_engine *engine, struct error *err)
 	forget_version(engine);
 	*engine = fresh;
 	engine->asked = false;
+	name_info(engine);
 	return 0;
 }
 
@@ -370,18 +380,13 @@ int docker_engine_info(struct docker_engine *engine, const struct docker_info **
 	if (!engine->asked) {
 		if (get_json(engine, "/info", "cannot ask the container engine about itself", &info, err) < 0)
 			return -1;
-		engine->info = (struct docker_info){
-			.address = engine->address.text,
-			.product = engine->product,
-			.version = engine->version,
-			.api = engine->api,
-			.platform = engine->platform,
-			.rootless = js_get_bool(info, "Rootless") ||
-				    has_text(js_get(info, "SecurityOptions"), "name=rootless"),
-			.cpus = js_get_real(info, "NCPU", 0),
-			.mem = js_get_int(info, "MemTotal", 0),
-			.log_driver = has_text(js_get(js_get(info, "Plugins"), "Log"), "local") ? "local" : "json-file",
-		};
+		name_info(engine);
+		engine->info.rootless = js_get_bool(info, "Rootless") ||
+					has_text(js_get(info, "SecurityOptions"), "name=rootless");
+		engine->info.cpus = js_get_real(info, "NCPU", 0);
+		engine->info.mem = js_get_int(info, "MemTotal", 0);
+		engine->info.log_driver =
+			has_text(js_get(js_get(info, "Plugins"), "Log"), "local") ? "local" : "json-file";
 		engine->asked = true;
 	}
 	*ret = &engine->info;

@@ -45,7 +45,7 @@ struct docker_info {
 	int64_t mem;
 	const char *log_driver; /* the fastest that keeps what was printed: "local" or "json-file" */
 };
-/* Lent. Asks the engine at the first call. */
+/* Lent until the engine is closed; its strings change when a version is negotiated again. Asks at the first call. */
 int docker_engine_info(struct docker_engine *, const struct docker_info **ret, struct error *);
 /* Lent: for an http_client of one's own, and the prefix of paths: "/v1.41". */
 const struct http_server *docker_engine_server(const struct docker_engine *);

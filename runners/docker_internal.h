@@ -57,7 +57,8 @@ const char *docker_engine_product(const struct docker_engine *);
 const char *docker_engine_platform(const struct docker_engine *);
 /* Whether a reply says that the engine does not speak the version in the path: negotiate, then repeat. */
 bool docker_reply_wants_version(int status, const struct strbuf *body);
-/* Pings again. What docker_engine_prefix and docker_engine_info lent is void afterwards; the server stays. */
+/* Pings again, waiting. The text of docker_engine_prefix is void afterwards, and the strings in docker_info are new
+ * ones; the struct itself and the server stay. On failure all is as before. */
 int docker_engine_renegotiate(struct docker_engine *, struct error *);
 /* The engine's words on one line, appended: no control bytes. */
 void docker_add_words(struct strbuf *, const char *words);

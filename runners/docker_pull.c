@@ -24,7 +24,6 @@ struct pull {
 	/* One try: */
 	struct loop *loop;
 	struct loop_timer *timer;
-	struct http_call *call; /* NULL when it is over */
 	struct docker_stream *stream;
 	int64_t moved_ms; /* when something came; monotonic */
 	int status;
@@ -135,8 +134,6 @@ static int refuse_pull(const struct pull *pull, const char *words, struct error 
 
 static void pull_stop(struct pull *pull)
 {
-	http_cancel(pull->call);
-	pull->call = NULL;
 	pull->broken = true;
 	loop_stop(pull->loop);
 }
@@ -186,7 +183,6 @@ static void pull_done(void *ctx, const struct http_reply *reply)
 {
 	struct pull *pull = ctx;
 
-	pull->call = NULL;
 	pull->status = reply->status;
 	strbuf_add(&pull->body, reply->body->buf, reply->body->len);
 	if (!pull->broken && reply->error) {
@@ -230,7 +226,7 @@ static int pull_try(struct pull *pull, struct error *err)
 	client = http_client_new(pull->loop, docker_engine_server(pull->engine));
 	pull->stream = docker_stream_new();
 	pull->moved_ms = clock_mono_ms();
-	pull->call = http_start(client, &request);
+	http_start(client, &request);
 	tick(pull);
 	rc = pull->broken ? 0 : loop_run(pull->loop, err);
 	if (!pull->broken)

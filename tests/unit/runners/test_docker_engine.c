@@ -527,6 +527,24 @@ static void the_engine_tells_about_itself_once(void **state)
 	docker_engine_close(engine);
 }
 
+static void what_was_told_follows_a_new_negotiation(void **state)
+{
+	struct fake *fake = *state;
+	struct docker_engine *engine;
+	const struct docker_info *info;
+
+	expect_version(fake, "1.44", "1.24");
+	expect(fake, "GET /v1.44/info ", 200, "{}");
+	expect_version(fake, "1.45", "1.24");
+	engine = open_engine(fake);
+	assert_int_equal(docker_engine_info(engine, &info, NULL), 0);
+	assert_string_equal(info->api, "1.44");
+	assert_int_equal(docker_engine_renegotiate(engine, NULL), 0);
+	assert_string_equal(info->api, "1.45");
+	assert_string_equal(info->version, "9.8.7");
+	docker_engine_close(engine);
+}
+
 static void podman_is_told_from_docker(void **state)
 {
 	struct fake *fake = *state;
@@ -928,9 +946,9 @@ static void containers_of_a_project_are_listed(void **state)
 	CLEANUP_STRBUF struct strbuf seen = STRBUF_INIT;
 
 	expect_version(fake, "1.41", "1.24");
-	/* {"label":["mlops.project=/home/a b"]} */
+	/* {"label":["mlops.project=/srv/a b"]} */
 	expect(fake,
-	       "GET /v1.41/containers/json?all=1&filters=%7B%22label%22%3A%5B%22mlops.project%3D%2Fhome%2Fa%20b%22%5D%7D ",
+	       "GET /v1.41/containers/json?all=1&filters=%7B%22label%22%3A%5B%22mlops.project%3D%2Fsrv%2Fa%20b%22%5D%7D ",
 	       200,
 	       "[{\"Id\":\"1\",\"Names\":[\"/r-s-1\"],\"Labels\":{\"mlops.run\":\"r\",\"mlops.step\":\"s\"},"
 	       "\"State\":\"running\"},{\"Id\":\"bad\"},7,"
@@ -940,7 +958,7 @@ static void containers_of_a_project_are_listed(void **state)
 	       "{\"Id\":\"2\",\"Names\":[\"x\"],\"State\":\"created\"}]");
 	expect(fake, "GET /v1.41/containers/json?all=1&", 500, "{\"message\":\"no\"}");
 	engine = open_engine(fake);
-	assert_int_equal(docker_containers(engine, "/home/a b", collect, &seen, NULL), 0);
+	assert_int_equal(docker_containers(engine, "/srv/a b", collect, &seen, NULL), 0);
 	assert_string_equal(seen.buf, "1 r-s-1 r s running;2 p - - exited;");
 	strbuf_clear(&seen);
 	assert_int_equal(docker_containers(engine, "/p", collect, &seen, NULL), -1);
@@ -1010,6 +1028,7 @@ int main(void)
 		WITH_FAKE(a_version_is_negotiated_once_a_request),
 		WITH_FAKE(what_was_agreed_on_survives_a_failed_negotiation),
 		WITH_FAKE(the_engine_tells_about_itself_once),
+		WITH_FAKE(what_was_told_follows_a_new_negotiation),
 		WITH_FAKE(podman_is_told_from_docker),
 		WITH_FAKE(an_image_is_described),
 		WITH_FAKE(a_name_becomes_the_digest_of_its_own_repository_or_the_id),
