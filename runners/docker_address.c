@@ -39,7 +39,6 @@ static char *cert_file(const char *name, const char *host, struct error *err)
 	const char *dir = getenv("DOCKER_CERT_PATH"), *home = getenv("HOME");
 	CLEANUP(cleanup_free) char *usual = xasprintf("%s/.docker", home ? home : "");
 	CLEANUP(cleanup_free) char *path = path_join(dir && *dir ? dir : usual, name);
-
 	CLEANUP(cleanup_free) char *why = NULL;
 
 	if (access(path, R_OK) == 0)
@@ -202,7 +201,10 @@ int docker_address_error(const struct docker_address *address, const struct erro
 		break;
 	default:
 		error_set(err, ERR_ENV, "the container engine at %s gave no answer: %s", at, old.msg);
-		error_help(err, "is it an engine, and running? docker -H %.200s version", at);
+		if (address->ca && old.sys == EPROTO)
+			error_help(err, "check that ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH are for this engine");
+		else
+			error_help(err, "is it an engine, and running? docker -H %.200s version", at);
 	}
 	if (err)
 		err->sys = old.sys;

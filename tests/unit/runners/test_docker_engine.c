@@ -359,8 +359,8 @@ static void addresses_that_cannot_be_used_say_why(void **state)
 static void tls_needs_its_files(void **state)
 {
 	struct fake *fake = *state;
-	CLEANUP(cleanup_free) char *usual = xasprintf("%s/.docker/ca.pem: ", fake->dir);
-	CLEANUP(cleanup_free) char *named = xasprintf("%s/certs/ca.pem: ", fake->dir);
+	CLEANUP(cleanup_free) char *usual = xasprintf("%s/.docker/ca.pem: No such file", fake->dir);
+	CLEANUP(cleanup_free) char *named = xasprintf("%s/certs/ca.pem: No such file", fake->dir);
 	CLEANUP(cleanup_free) char *dir = xasprintf("%s/certs", fake->dir);
 
 	setenv("DOCKER_HOST", "tcp://127.0.0.1:1", 1);
