@@ -1,45 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/process.h"
 #include "base/strbuf.h"
 #include "pipeline/grammar.h"
-#include "pipeline/key.h"
-#include "pipeline/run.h"
+#include "pipeline/look_internal.h"
 #include "registry/cache.h"
-#include "registry/lockfile.h"
 #include "registry/project.h"
 #include "registry/records.h"
 #include "registry/runs.h"
 #include "registry/schema.h"
-#include "runners/docker_engine.h"
 #include "store/remote.h"
-#include "store/scan.h"
-#include "store/statcache.h"
 #include "store/store.h"
-
-struct looker {
-	struct project *project;
-	struct plan *plan;
-	bool force;
-	struct lockfile lock;
-	struct scanner scanner;
-	struct db *db;          /* opened when first needed */
-	struct remotes *remotes; /* may be NULL */
-	char platform[KEY_PLATFORM];
-	struct strmap programs; /* "argv[0]\nPATH" -> struct key_program * */
-	struct strmap contents; /* path -> struct content *: what stands there, or will once restored */
-	struct step_look *looks; /* by index of the node in the plan */
-};
 
 static const char *const state_names[] = { "unknown", "fresh", "restore", "stale", "blocked" };
 
@@ -107,21 +83,6 @@ void cleanup_looker(struct looker **l)
 	looker_free(*l);
 }
 
-const char *look_pin(struct looker *l, const struct plan_node *node)
-{
-	const struct lock_entry *entry;
-
-	if (!node->image || docker_ref_is_pinned(node->image))
-		return node->image;
-	entry = lockfile_find(&l->lock, LOCKED_IMAGE, node->image);
-	return entry ? entry->value : NULL;
-}
-
-void look_set_pin(struct looker *l, const char *image, const char *pin)
-{
-	lockfile_set(&l->lock, LOCKED_IMAGE, image, pin);
-}
-
 static struct step_look *look_of(struct looker *l, const struct plan_node *node)
 {
 	return &l->looks[node - l->plan->nodes];
@@ -149,141 +110,6 @@ static int looker_db(struct looker *l, struct error *err)
 	if (project_check_db(l->project, err) < 0)
 		return -1;
 	return db_open(path, lock, registry_schema, DB_READ_ONLY, &l->db, err);
-}
-
-static void remember(struct looker *l, const char *path, const struct content *content)
-{
-	free(strmap_set(&l->contents, path, xmemdup(content, sizeof(*content))));
-}
-
-static int content_at(struct looker *l, const char *path, const struct content **ret, struct error *err)
-{
-	struct content content;
-
-	*ret = strmap_get(&l->contents, path);
-	if (*ret)
-		return 0;
-	if (scan_path(&l->scanner, path, &content, NULL, err) < 0)
-		return -1;
-	remember(l, path, &content);
-	*ret = strmap_get(&l->contents, path);
-	return 0;
-}
-
-const struct content *look_input(struct looker *l, const char *path)
-{
-	return strmap_get(&l->contents, path);
-}
-
-/* A program lies outside the project, so it is hashed here; the stat cache remembers it. */
-static int hash_program(struct looker *l, const char *path, struct content *ret, struct error *err)
-{
-	CLEANUP(cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct timespec now;
-	struct hasher hasher;
-	struct stat st;
-	char buf[1 << 16];
-	ssize_t n;
-
-	*ret = (struct content){ .kind = CONTENT_EXEC };
-	if (fd < 0)
-		return 0; /* executable but unreadable: its path must do */
-	if (fstat(fd, &st) < 0)
-		return error_sys(err, errno, "cannot look at %s", path);
-	if (statcache_get(l->scanner.cache, &st, &ret->id))
-		return 0;
-	clock_gettime(CLOCK_REALTIME, &now);
-	hasher_init(&hasher);
-	while ((n = read(fd, buf, sizeof(buf))) > 0)
-		hasher_update(&hasher, buf, (size_t)n);
-	hasher_final(&hasher, &ret->id);
-	if (n < 0)
-		return error_sys(err, errno, "cannot read %s", path);
-	statcache_put(l->scanner.cache, &st, &ret->id, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
-	return 0;
-}
-
-const char *look_path(const struct strlist *env)
-{
-	for (size_t i = 0; i < env->len; i++)
-		if (!strncmp(env->items[i], "PATH=", 5))
-			return env->items[i] + 5;
-	return getenv("PATH");
-}
-
-/* A program of the project is named by its project path, so that two clones agree on the key. */
-static void name_in_project(const struct looker *l, struct key_program *program)
-{
-	size_t n = strlen(l->project->root);
-	char *inside;
-
-	if (!program->path || strncmp(program->path, l->project->root, n) != 0 || program->path[n] != '/')
-		return;
-	inside = xstrdup(program->path + n + 1);
-	free(program->path);
-	program->path = inside;
-}
-
-static int program_of(struct looker *l, const struct plan_node *node, const struct key_program **ret,
-		      struct error *err)
-{
-	const char *path = look_path(&node->env);
-	CLEANUP(cleanup_free) char *id = xasprintf("%s\n%s", node->argv.items[0], path ? path : "");
-	struct key_program *program = strmap_get(&l->programs, id);
-
-	if (!program) {
-		program = xcalloc(1, sizeof(*program));
-		strmap_set(&l->programs, id, program);
-		program->path = process_find(node->argv.items[0], path, l->project->root);
-		if (program->path && hash_program(l, program->path, &program->content, err) < 0)
-			return -1;
-		name_in_project(l, program);
-	}
-	*ret = program;
-	return 0;
-}
-
-/* The facts of a key; `inputs` belongs to the caller, the rest is lent. */
-static int facts_of(struct looker *l, struct plan_node *node, struct key_facts *ret, struct key_input **inputs,
-		    struct error *err)
-{
-	const struct key_program *program = NULL;
-
-	*inputs = xcalloc(node->inputs.len, sizeof(**inputs));
-	for (size_t i = 0; i < node->inputs.len; i++) {
-		const char *path = node->inputs.items[i];
-		const struct content *content;
-		if (content_at(l, path, &content, err) < 0)
-			return error_wrap(err, "input of step %s", node->name);
-		if (content->kind == CONTENT_ABSENT) {
-			error_set(err, ERR_NOT_FOUND, "step %s: input %s does not exist", node->name, path);
-			return error_help(err, "create %s, or correct in= of [step.%s]", path, node->step->name);
-		}
-		(*inputs)[i] = (struct key_input){ path, *content };
-	}
-	if (!node->image && program_of(l, node, &program, err) < 0)
-		return -1;
-	if (program && !program->path) {
-		error_set(err, ERR_ENV, "step %s: program %s was not found", node->name, node->argv.items[0]);
-		error_where(err, l->plan->pipeline->file, node->step->cmd.at.line, node->step->cmd.at.column);
-		return error_help(err, "install it, or correct cmd= (searched in PATH=%s)",
-				  look_path(&node->env) ? look_path(&node->env) : "");
-	}
-	*ret = (struct key_facts){
-		.node = node, .program = program, .image = look_pin(l, node), .platform = l->platform, .inputs = *inputs,
-		.ninputs = node->inputs.len,
-	};
-	return 0;
-}
-
-struct js *look_record(struct looker *l, struct plan_node *node)
-{
-	CLEANUP(cleanup_free) struct key_input *inputs = NULL;
-	struct key_facts facts;
-
-	if (facts_of(l, node, &facts, &inputs, NULL) < 0)
-		return js_object();
-	return key_record(&facts);
 }
 
 /* An upstream result that is not on the disk yet leaves our key unknown, unless we take exactly
@@ -323,7 +149,7 @@ static int outputs_as_locked(struct looker *l, const struct plan_node *node, str
 	for (size_t i = 0; i < node->noutputs; i++) {
 		const char *path = node->outputs[i].path;
 		const struct content *now;
-		if (content_at(l, path, &now, err) < 0)
+		if (look_content(l, path, &now, err) < 0)
 			return error_wrap(err, "output of step %s", node->name);
 		if (!lockfile_content(&l->lock, LOCKED_OUT, path, &locked[i])) {
 			known = same = false;
@@ -412,7 +238,7 @@ static void restore_from(struct looker *l, const struct plan_node *node, struct 
 	look->state = STEP_RESTORE;
 	look->outputs = outputs;
 	for (size_t i = 0; i < node->noutputs; i++)
-		remember(l, node->outputs[i].path, &outputs[i]);
+		look_remember(l, node->outputs[i].path, &outputs[i]);
 }
 
 /* The record of the result that is in place, which mlops.lock names by its key; of a result that was made
@@ -535,7 +361,7 @@ int look_node(struct looker *l, struct plan_node *node, const struct step_look *
 		reason(look, xasprintf("image %s was never resolved here", node->image));
 		return 0;
 	}
-	if (facts_of(l, node, &facts, &inputs, err) < 0)
+	if (look_facts(l, node, &facts, &inputs, err) < 0)
 		return -1;
 	key_of(&facts, &look->key);
 	return judge(l, node, look, err);
@@ -581,7 +407,7 @@ void look_accept(struct looker *l, struct plan_node *node, const struct content 
 	char text[CONTENT_TEXT], hex[DIGEST_HEX + 1];
 
 	for (size_t i = 0; i < node->noutputs; i++) {
-		remember(l, node->outputs[i].path, &outputs[i]);
+		look_remember(l, node->outputs[i].path, &outputs[i]);
 		lockfile_set(&l->lock, LOCKED_OUT, node->outputs[i].path, content_format(&outputs[i], text));
 	}
 	if (reusable)

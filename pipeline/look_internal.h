@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "base/strmap.h"
+#include "pipeline/key.h"
+#include "pipeline/run.h"
+#include "registry/lockfile.h"
+#include "store/scan.h"
+/* What a looker knows, shared by look.c (what becomes of a step) and look_facts.c (what its key is made of). */
+struct db;
+struct plan_node;
+struct project;
+struct remotes;
+
+struct looker {
+	struct project *project;
+	struct plan *plan;
+	bool force;
+	struct lockfile lock;
+	struct scanner scanner;
+	struct db *db;          /* opened when first needed */
+	struct remotes *remotes; /* may be NULL */
+	char platform[KEY_PLATFORM];
+	struct strmap programs; /* "argv[0]\nPATH" -> struct key_program * */
+	struct strmap contents; /* path -> struct content *: what stands there, or will once restored */
+	struct step_look *looks; /* by index of the node in the plan */
+};
+
+/* From now on this is what stands at the path, or will once restored. */
+void look_remember(struct looker *, const char *path, const struct content *);
+/* What stands there; hashed once. Lent. */
+int look_content(struct looker *, const char *path, const struct content **ret, struct error *);
+/* The facts of a key; `inputs` belongs to the caller, the rest is lent. */
+int look_facts(struct looker *, struct plan_node *, struct key_facts *ret, struct key_input **inputs, struct error *);
