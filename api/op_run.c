@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include "api/ops.h"
+#include "api/remotes.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -94,6 +95,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 {
 	struct loaded loaded CLEANUP(loaded_release) = { 0 };
 	const struct js *words = js_get(args, "args");
+	struct remotes remotes CLEANUP(remotes_release) = { 0 };
 	CLEANUP(cleanup_fd) int tree = -1;
 	const char *first = js_len(words) ? js_text(js_at(words, 0)) : NULL;
 	const char *file = first && ends_in_ini(first) ? first : NULL;
@@ -131,8 +133,11 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 	/* The tree is ours and whole: only now is what it holds worth planning. */
 	if (r == 0)
 		r = load(ctx->project, file, js_get(args, "param"), &loaded, err);
-	if (r == 0)
+	if (r == 0) {
+		remotes_of(ctx->project, loaded.pipeline, &remotes);
+		opt.remotes = &remotes;
 		r = pipeline_run(ctx->project, loaded.plan, &opt, ret_result, err);
+	}
 	strlist_release(&opt.steps);
 	return r;
 }
@@ -213,13 +218,17 @@ int op_why(struct op_context *ctx, const struct js *args, struct js **ret_result
 	CLEANUP(cleanup_looker) struct looker *looker = NULL;
 	struct strlist names CLEANUP(strlist_release) = STRLIST_INIT;
 	const char *step = js_get_str(args, "step");
+	struct remotes remotes CLEANUP(remotes_release) = { 0 };
 	const struct step_look *look = NULL;
 
 	strlist_push(&names, step);
 	if (load(ctx->project, js_get_str(args, "file"), NULL, &loaded, err) < 0 ||
 	    plan_select(loaded.plan, &names, SELECT_UP_TO, err) < 0 ||
-	    looker_new(ctx->project, loaded.plan, false, &looker, err) < 0 ||
-	    look_up_to(looker, loaded.plan, strmap_get(&loaded.plan->by_name, step), &look, err) < 0)
+	    looker_new(ctx->project, loaded.plan, false, &looker, err) < 0)
+		return -1;
+	remotes_of(ctx->project, loaded.pipeline, &remotes);
+	look_ask_remotes(looker, &remotes);
+	if (look_up_to(looker, loaded.plan, strmap_get(&loaded.plan->by_name, step), &look, err) < 0)
 		return -1;
 	*ret_result = why_result(ctx->project, step, look);
 	return 0;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include "api/data.h"
 #include "api/ops.h"
+#include "api/remotes.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -28,6 +29,7 @@ struct status {
 	struct op_context *ctx;
 	struct lockfile lock;
 	struct scanner scanner;
+	struct remotes remotes;
 	struct pipeline *pipeline; /* NULL: there is none, or it is not readable */
 	struct plan *plan;
 	struct looker *looker;
@@ -41,6 +43,7 @@ static void status_release(struct status *s)
 	looker_free(s->looker);
 	plan_free(s->plan);
 	pipeline_free(s->pipeline);
+	remotes_release(&s->remotes);
 	strmap_release(&s->fresh);
 	for (size_t i = 0; i < s->counts_of.len; i++)
 		free(s->counts_of.entries[i].value);
@@ -127,8 +130,8 @@ static int status_steps(struct status *s, struct error *err)
 	}
 	if (s->lock.conflicts)
 		return 0; /* no step can be judged before they are settled */
-	if (looker_new(p, s->plan, false, &s->looker, &failed) < 0 ||
-	    look_at_steps(s, &failed) < 0) {
+	remotes_of(p, s->pipeline, &s->remotes);
+	if (looker_new(p, s->plan, false, &s->looker, &failed) < 0 || look_at_steps(s, &failed) < 0) {
 		if (failed.code == ERR_INTERRUPTED) {
 			if (err)
 				*err = failed;
