@@ -43,6 +43,10 @@ int data_inside(struct store *, const struct content *tree, const char *inside,
 /* mend.c: puts back what the store lost and the work tree still has: reads every path that was ever
  * recorded, and stores the objects whose hex digest `lost` has, and all of a lost tree. */
 int data_mend(struct op_context *, const struct strmap *lost, struct error *);
+/* bring.c: puts data that mlops.lock names, a step of the pipeline reads, and the disk lacks into its place, from the
+ * store or a remote. The work tree is held. */
+struct pipeline;
+int data_bring(struct op_context *, const struct pipeline *, struct error *);
 /* op_checkout.c: checkout of what was brought already. Arguments and result are those of data.checkout. */
 int data_place(struct op_context *, const struct js *args, struct js **ret_result, struct error *);
 /* The work tree has the content that mlops.lock names for this path, as data or output. */

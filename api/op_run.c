@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include "api/data.h"
 #include "api/ops.h"
 #include "api/remotes.h"
 #include "base/db.h"
@@ -59,9 +60,11 @@ static int once_made(struct project *p, const struct pipeline *pipeline, struct 
 	return 0;
 }
 
-/* `file` is as the user typed it, or NULL. */
-static int load(struct project *p, const char *file, const struct js *overrides, struct loaded *ret, struct error *err)
+/* `file` is as the user typed it, or NULL. With `bring`, data that a fresh clone lacks is put into its place. */
+static int load(struct op_context *ctx, const char *file, const struct js *overrides, bool bring, struct loaded *ret,
+		struct error *err)
 {
+	struct project *p = ctx->project;
 	struct strlist made CLEANUP(strlist_release) = STRLIST_INIT;
 	struct strlist params CLEANUP(strlist_release) = STRLIST_INIT;
 	CLEANUP(cleanup_free) char *path = NULL;
@@ -75,7 +78,8 @@ static int load(struct project *p, const char *file, const struct js *overrides,
 					      "run: mlops init, which writes one, or name another file: mlops run FILE.ini");
 	}
 	add_texts(&params, overrides);
-	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0 || once_made(p, ret->pipeline, &made, err) < 0)
+	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0 ||
+	    (bring && data_bring(ctx, ret->pipeline, err) < 0) || once_made(p, ret->pipeline, &made, err) < 0)
 		return -1;
 	return plan_make(p->rootfd, ret->pipeline, &made, &ret->plan, err);
 }
@@ -132,7 +136,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 	}
 	/* The tree is ours and whole: only now is what it holds worth planning. */
 	if (r == 0)
-		r = load(ctx->project, file, js_get(args, "param"), &loaded, err);
+		r = load(ctx, file, js_get(args, "param"), !opt.dry, &loaded, err);
 	if (r == 0) {
 		remotes_of(ctx->project, loaded.pipeline, &remotes);
 		opt.remotes = &remotes;
@@ -222,7 +226,7 @@ int op_why(struct op_context *ctx, const struct js *args, struct js **ret_result
 	const struct step_look *look = NULL;
 
 	strlist_push(&names, step);
-	if (load(ctx->project, js_get_str(args, "file"), NULL, &loaded, err) < 0 ||
+	if (load(ctx, js_get_str(args, "file"), NULL, false, &loaded, err) < 0 ||
 	    plan_select(loaded.plan, &names, SELECT_UP_TO, err) < 0 ||
 	    looker_new(ctx->project, loaded.plan, false, &looker, err) < 0)
 		return -1;
@@ -261,7 +265,7 @@ int op_dag(struct op_context *ctx, const struct js *args, struct js **ret_result
 
 	if (js_get_bool(args, "dot") && js_get_bool(args, "mermaid"))
 		return error_set(err, ERR_USAGE, "--dot and --mermaid exclude each other");
-	if (load(ctx->project, js_get_str(args, "file"), NULL, &loaded, err) < 0)
+	if (load(ctx, js_get_str(args, "file"), NULL, false, &loaded, err) < 0)
 		return -1;
 	plan_draw(loaded.plan, format, &text);
 	*ret_result = js_object();
