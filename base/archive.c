@@ -4,17 +4,34 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include "base/error.h"
+#include "base/library.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 
+#define LIBARCHIVE_FUNCTIONS(X)                                                              \
+	X(archive_, entry_free) X(archive_, entry_new) X(archive_, entry_set_filetype)       \
+	X(archive_, entry_set_gid) X(archive_, entry_set_gname) X(archive_, entry_set_mtime) \
+	X(archive_, entry_set_pathname) X(archive_, entry_set_perm)                          \
+	X(archive_, entry_set_size) X(archive_, entry_set_uid) X(archive_, entry_set_uname)  \
+	X(archive_, error_string) X(archive_, write_close) X(archive_, write_data)           \
+	X(archive_, write_free) X(archive_, write_header) X(archive_, write_new)             \
+	X(archive_, write_open) X(archive_, write_set_format_ustar)
+
+static struct {
+	LIBARCHIVE_FUNCTIONS(LIBRARY_MEMBER)
+} libarchive;
+static const char *const functions[] = LIBRARY_NAMES(LIBARCHIVE_FUNCTIONS);
+static struct library library = LIBRARY(LIBARCHIVE_SONAME, LIBARCHIVE_PACKAGE, functions, &libarchive, NULL);
+
 static void cleanup_archive(struct archive **archive)
 {
-	archive_write_free(*archive);
+	if (*archive)
+		libarchive.write_free(*archive);
 }
 
 static void cleanup_entry(struct archive_entry **entry)
 {
-	archive_entry_free(*entry);
+	libarchive.entry_free(*entry);
 }
 
 static la_ssize_t take_bytes(struct archive *archive, void *arg, const void *bytes, size_t len)
@@ -26,7 +43,7 @@ static la_ssize_t take_bytes(struct archive *archive, void *arg, const void *byt
 
 static int fail(struct archive *archive, const char *path, struct error *err)
 {
-	const char *why = archive_error_string(archive);
+	const char *why = libarchive.error_string(archive);
 
 	return error_set(err, ERR_USAGE, "cannot put \"%s\" into an archive: %s", path,
 			 why ? why : "out of memory");
@@ -34,22 +51,22 @@ static int fail(struct archive *archive, const char *path, struct error *err)
 
 static int add_file(struct archive *archive, const struct archive_entry_spec *spec, struct error *err)
 {
-	CLEANUP(cleanup_entry) struct archive_entry *entry = archive_entry_new();
+	CLEANUP(cleanup_entry) struct archive_entry *entry = libarchive.entry_new();
 
 	if (!entry)
 		abort();
-	archive_entry_set_pathname(entry, spec->path);
-	archive_entry_set_filetype(entry, AE_IFREG);
-	archive_entry_set_perm(entry, spec->mode & 07777);
-	archive_entry_set_size(entry, (la_int64_t)spec->len);
-	archive_entry_set_mtime(entry, 0, 0);
-	archive_entry_set_uid(entry, 0);
-	archive_entry_set_gid(entry, 0);
-	archive_entry_set_uname(entry, "root");
-	archive_entry_set_gname(entry, "root");
-	if (archive_write_header(archive, entry) != ARCHIVE_OK)
+	libarchive.entry_set_pathname(entry, spec->path);
+	libarchive.entry_set_filetype(entry, AE_IFREG);
+	libarchive.entry_set_perm(entry, spec->mode & 07777);
+	libarchive.entry_set_size(entry, (la_int64_t)spec->len);
+	libarchive.entry_set_mtime(entry, 0, 0);
+	libarchive.entry_set_uid(entry, 0);
+	libarchive.entry_set_gid(entry, 0);
+	libarchive.entry_set_uname(entry, "root");
+	libarchive.entry_set_gname(entry, "root");
+	if (libarchive.write_header(archive, entry) != ARCHIVE_OK)
 		return fail(archive, spec->path, err);
-	if (archive_write_data(archive, spec->data, spec->len) != (la_ssize_t)spec->len)
+	if (libarchive.write_data(archive, spec->data, spec->len) != (la_ssize_t)spec->len)
 		return fail(archive, spec->path, err);
 	return 0;
 }
@@ -57,17 +74,20 @@ static int add_file(struct archive *archive, const struct archive_entry_spec *sp
 int archive_tar(const struct archive_entry_spec *specs, size_t n, struct strbuf *ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf tar = STRBUF_INIT;
-	CLEANUP(cleanup_archive) struct archive *archive = archive_write_new();
+	CLEANUP(cleanup_archive) struct archive *archive = NULL;
 
+	if (library_load(&library, err) < 0)
+		return -1;
+	archive = libarchive.write_new();
 	if (!archive)
 		abort();
-	if (archive_write_set_format_ustar(archive) != ARCHIVE_OK ||
-	    archive_write_open(archive, &tar, NULL, take_bytes, NULL) != ARCHIVE_OK)
+	if (libarchive.write_set_format_ustar(archive) != ARCHIVE_OK ||
+	    libarchive.write_open(archive, &tar, NULL, take_bytes, NULL) != ARCHIVE_OK)
 		return fail(archive, "", err);
 	for (size_t i = 0; i < n; i++)
 		if (add_file(archive, &specs[i], err) < 0)
 			return -1;
-	if (archive_write_close(archive) != ARCHIVE_OK)
+	if (libarchive.write_close(archive) != ARCHIVE_OK)
 		return fail(archive, "", err);
 	strbuf_add(ret, tar.buf, tar.len);
 	return 0;

@@ -2,13 +2,13 @@
 #include "base/http_client.h"
 #include <curl/curl.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include "base/error.h"
+#include "base/library.h"
 #include "base/loop.h"
 #include "base/mem.h"
 /*
@@ -23,6 +23,14 @@
 #define CONNECT_MS  10000
 #define REPLY_MAX   ((size_t)16 << 20)
 #define EVENTS_TURN 16
+
+#define LIBCURL_FUNCTIONS(X)                                                         \
+	X(curl_, easy_cleanup) X(curl_, easy_getinfo) X(curl_, easy_header)          \
+	X(curl_, easy_init) X(curl_, easy_setopt) X(curl_, easy_strerror)            \
+	X(curl_, global_init) X(curl_, multi_add_handle) X(curl_, multi_cleanup)     \
+	X(curl_, multi_info_read) X(curl_, multi_init) X(curl_, multi_remove_handle) \
+	X(curl_, multi_setopt) X(curl_, multi_socket_action) X(curl_, slist_append)  \
+	X(curl_, slist_free_all)
 
 enum call_state { CALL_NEW, CALL_RUNNING, CALL_OVER };
 
@@ -51,6 +59,7 @@ struct http_client {
 	struct http_call *calls; /* in the order they were started */
 	char *url, *unix_path, *ca, *cert, *key, *name, *wanted;
 	int broken; /* errno for which sockets cannot be watched: all requests fail */
+	struct error unloaded; /* without libcurl there is no multi, and no easy either: all fail with this */
 	bool watched;
 	bool in_turn;   /* curl or a callback is on the stack */
 	bool unsettled; /* some call is NEW or OVER */
@@ -64,24 +73,34 @@ static void must(int code)
 		abort();
 }
 
+static struct {
+	LIBCURL_FUNCTIONS(LIBRARY_MEMBER)
+} libcurl;
+
 static void init_curl(void)
 {
-	must((int)curl_global_init(CURL_GLOBAL_DEFAULT));
+	must((int)libcurl.global_init(CURL_GLOBAL_DEFAULT));
 }
+
+static const char *const functions[] = LIBRARY_NAMES(LIBCURL_FUNCTIONS);
+static struct library library = LIBRARY(LIBCURL_SONAME, LIBCURL_PACKAGE, functions, &libcurl, init_curl);
 
 /* -- the turn -- */
 
 static void call_free(struct http_call *call)
 {
-	curl_easy_cleanup(call->easy);
-	curl_slist_free_all(call->headers);
+	if (call->easy) {
+		libcurl.easy_cleanup(call->easy);
+		libcurl.slist_free_all(call->headers);
+	}
 	strbuf_release(&call->body);
 	free(call);
 }
 
 static void client_destroy(struct http_client *client)
 {
-	curl_multi_cleanup(client->multi);
+	if (client->multi)
+		libcurl.multi_cleanup(client->multi);
 	if (client->watched)
 		loop_unwatch(client->loop, client->epoll);
 	loop_cancel(client->loop, client->timer);
@@ -98,10 +117,11 @@ static void client_destroy(struct http_client *client)
 }
 
 static void sockets_ready(void *arg, int fd);
+static void time_passed(void *arg);
 
 static void watch_while_busy(struct http_client *client)
 {
-	bool busy = client->calls && !client->broken;
+	bool busy = client->calls && client->multi && !client->broken;
 
 	if (busy && !client->watched)
 		loop_watch(client->loop, client->epoll, sockets_ready, client);
@@ -112,6 +132,14 @@ static void watch_while_busy(struct http_client *client)
 		return;
 	loop_cancel(client->loop, client->timer);
 	client->timer = NULL;
+}
+
+static void add_call(struct http_client *client, struct http_call *call)
+{
+	if (client->multi)
+		must((int)libcurl.multi_add_handle(client->multi, call->easy));
+	else if (!client->timer)
+		client->timer = loop_after(client->loop, 0, time_passed, client);
 }
 
 /* Gives new calls to curl and takes ended ones away. Calls nothing back. */
@@ -125,14 +153,15 @@ static void settle(struct http_client *client)
 	while ((call = *link)) {
 		if (call->state == CALL_NEW) {
 			call->state = CALL_RUNNING;
-			must((int)curl_multi_add_handle(client->multi, call->easy));
+			add_call(client, call);
 		}
 		if (call->state != CALL_OVER) {
 			link = &call->next;
 			continue;
 		}
 		*link = call->next;
-		curl_multi_remove_handle(client->multi, call->easy);
+		if (client->multi)
+			libcurl.multi_remove_handle(client->multi, call->easy);
 		call_free(call);
 	}
 	watch_while_busy(client);
@@ -148,19 +177,25 @@ static void finish_all(struct http_client *client)
 			finish(call, CURLE_COULDNT_CONNECT);
 }
 
-static void end_turn(struct http_client *client)
+static void finish_ended(struct http_client *client)
 {
 	struct http_call *call;
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(client->multi, &left))) {
+	while ((msg = libcurl.multi_info_read(client->multi, &left))) {
 		if (msg->msg != CURLMSG_DONE)
 			continue;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+		libcurl.easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
 		finish(call, msg->data.result);
 	}
-	if (client->broken)
+}
+
+static void end_turn(struct http_client *client)
+{
+	if (client->multi)
+		finish_ended(client);
+	if (!client->multi || client->broken)
 		finish_all(client);
 	settle(client);
 	client->in_turn = false;
@@ -183,7 +218,7 @@ static void sockets_ready(void *arg, int fd)
 	client->in_turn = true;
 	n = epoll_wait(fd, events, EVENTS_TURN, 0);
 	for (int i = 0; i < n && !client->freed; i++)
-		curl_multi_socket_action(client->multi, events[i].data.fd, curl_events(events[i].events),
+		libcurl.multi_socket_action(client->multi, events[i].data.fd, curl_events(events[i].events),
 					 &running);
 	end_turn(client);
 }
@@ -195,7 +230,8 @@ static void time_passed(void *arg)
 
 	client->timer = NULL;
 	client->in_turn = true;
-	curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	if (client->multi)
+		libcurl.multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	end_turn(client);
 }
 
@@ -247,7 +283,8 @@ static int reply_status(const struct http_call *call)
 {
 	long status = 0;
 
-	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (call->easy)
+		libcurl.easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	return status >= 200 && status <= 999 ? (int)status : 0;
 }
 
@@ -312,7 +349,7 @@ static int fail_slow(const struct http_call *call, struct error *err)
 	const char *name = call->client->name;
 	curl_off_t connected = 0;
 
-	curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+	libcurl.easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
 	if (connected > 0)
 		error_set(err, ERR_ENV, "%s: no %sanswer within %g s", name,
 			  reply_status(call) ? "whole " : "", (double)call->timeout_ms / 1000);
@@ -327,11 +364,11 @@ static int fail_slow(const struct http_call *call, struct error *err)
 
 static int fail_reach(const struct http_call *call, CURLcode code, struct error *err)
 {
-	const char *why = call->why[0] ? call->why : curl_easy_strerror(code);
+	const char *why = call->why[0] ? call->why : libcurl.easy_strerror(code);
 	long sys = 0;
 
 	if (code == CURLE_COULDNT_CONNECT)
-		curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &sys);
+		libcurl.easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &sys);
 	if (code == CURLE_COULDNT_CONNECT && sys == 0 && call->client->unix_path)
 		sys = EAGAIN; /* its queue is full; curl waits for it as if for TCP, and forgets the errno */
 	if (call->client->broken)
@@ -354,6 +391,10 @@ static void fill_error(const struct http_call *call, CURLcode code, struct error
 	const char *name = call->client->name;
 	int sys = 0;
 
+	if (!call->easy) {
+		*err = call->client->unloaded;
+		return;
+	}
 	if (failure == BROKE_OFF && alerted(call))
 		failure = REFUSED_TLS;
 	switch (failure) {
@@ -397,8 +438,8 @@ static void finish(struct http_call *call, CURLcode code)
 		fill_error(call, code, &err);
 		reply.error = &err;
 	}
-	if (call->client->wanted &&
-	    curl_easy_header(call->easy, call->client->wanted, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+	if (call->easy && call->client->wanted &&
+	    libcurl.easy_header(call->easy, call->client->wanted, 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
 		reply.header = header->value;
 	call->done(call->ctx, &reply);
 }
@@ -407,7 +448,7 @@ static void finish(struct http_call *call, CURLcode code)
 
 static void add_header(struct http_call *call, const char *header)
 {
-	struct curl_slist *headers = curl_slist_append(call->headers, header);
+	struct curl_slist *headers = libcurl.slist_append(call->headers, header);
 
 	if (!headers)
 		abort();
@@ -415,7 +456,7 @@ static void add_header(struct http_call *call, const char *header)
 	call->malformed |= strpbrk(header, "\r\n") != NULL;
 }
 
-#define SET(option, value) must((int)curl_easy_setopt(call->easy, (option), (value)))
+#define SET(option, value) must((int)libcurl.easy_setopt(call->easy, (option), (value)))
 
 static void set_headers(struct http_call *call, const char *const *headers)
 {
@@ -484,6 +525,18 @@ static void set_transfer(struct http_call *call)
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_ms);
 }
 
+static void prepare(struct http_call *call, const struct http_client *client,
+		    const struct http_request *request)
+{
+	call->easy = libcurl.easy_init();
+	if (!call->easy)
+		abort();
+	set_headers(call, request->headers);
+	set_server(call, client, request->path);
+	set_body(call, request);
+	set_transfer(call);
+}
+
 struct http_call *http_start(struct http_client *client, const struct http_request *request)
 {
 	struct http_call *call = xcalloc(1, sizeof(*call)), **end = &client->calls;
@@ -496,13 +549,8 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 	call->done = request->done;
 	call->ctx = request->ctx;
 	call->body = (struct strbuf)STRBUF_INIT;
-	call->easy = curl_easy_init();
-	if (!call->easy)
-		abort();
-	set_headers(call, request->headers);
-	set_server(call, client, request->path);
-	set_body(call, request);
-	set_transfer(call);
+	if (client->multi)
+		prepare(call, client, request);
 	while (*end)
 		end = &(*end)->next;
 	*end = call;
@@ -529,12 +577,23 @@ static char *copy(const char *text)
 	return text ? xstrdup(text) : NULL;
 }
 
+static CURLM *new_multi(struct http_client *client)
+{
+	CURLM *multi = libcurl.multi_init();
+
+	if (!multi)
+		abort();
+	must((int)libcurl.multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, want_socket));
+	must((int)libcurl.multi_setopt(multi, CURLMOPT_SOCKETDATA, client));
+	must((int)libcurl.multi_setopt(multi, CURLMOPT_TIMERFUNCTION, want_time));
+	must((int)libcurl.multi_setopt(multi, CURLMOPT_TIMERDATA, client));
+	return multi;
+}
+
 struct http_client *http_client_new(struct loop *loop, const struct http_server *server)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct http_client *client = xcalloc(1, sizeof(*client));
 
-	pthread_once(&once, init_curl);
 	client->loop = loop;
 	client->url = xstrdup(server->url);
 	client->unix_path = copy(server->unix_path);
@@ -544,13 +603,8 @@ struct http_client *http_client_new(struct loop *loop, const struct http_server 
 	client->name = server->unix_path ? xasprintf("unix://%s", server->unix_path) : xstrdup(server->url);
 	client->epoll = epoll_create1(EPOLL_CLOEXEC);
 	client->broken = client->epoll < 0 ? errno : 0;
-	client->multi = curl_multi_init();
-	if (!client->multi)
-		abort();
-	must((int)curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, want_socket));
-	must((int)curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client));
-	must((int)curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, want_time));
-	must((int)curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client));
+	if (library_load(&library, &client->unloaded) == 0)
+		client->multi = new_multi(client);
 	return client;
 }
 

@@ -5,8 +5,7 @@
  * libgit2 refuses (another owner, an extension it does not know).
  */
 #include "registry/git.h"
-#include <git2.h>
-#include <pthread.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,51 +18,61 @@
 #include "base/strbuf.h"
 #include "registry/git_internal.h"
 
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+struct libgit2 libgit2;
 
 static void library_init(void)
 {
-	git_libgit2_init();
+	libgit2.libgit2_init();
 }
+
+static const char *const functions[] = LIBRARY_NAMES(LIBGIT2_FUNCTIONS);
+static struct library library = LIBRARY(LIBGIT2_SONAME, LIBGIT2_PACKAGE, functions, &libgit2, library_init);
 
 void cleanup_repo(git_repository **repo)
 {
-	git_repository_free(*repo);
+	if (*repo)
+		libgit2.repository_free(*repo);
 }
 
 void cleanup_git_tree(git_tree **tree)
 {
-	git_tree_free(*tree);
+	if (*tree)
+		libgit2.tree_free(*tree);
 }
 
 static void cleanup_object(git_object **object)
 {
-	git_object_free(*object);
+	if (*object)
+		libgit2.object_free(*object);
 }
 
 static void cleanup_reference(git_reference **ref)
 {
-	git_reference_free(*ref);
+	if (*ref)
+		libgit2.reference_free(*ref);
 }
 
 static void cleanup_config(git_config **config)
 {
-	git_config_free(*config);
+	if (*config)
+		libgit2.config_free(*config);
 }
 
 static void cleanup_blob(git_blob **blob)
 {
-	git_blob_free(*blob);
+	if (*blob)
+		libgit2.blob_free(*blob);
 }
 
 static void cleanup_entry(git_tree_entry **entry)
 {
-	git_tree_entry_free(*entry);
+	if (*entry)
+		libgit2.tree_entry_free(*entry);
 }
 
 int repo_error(struct error *err, const char *fmt, ...)
 {
-	const git_error *last = git_error_last();
+	const git_error *last = libgit2.error_last();
 	char context[512];
 	va_list ap;
 
@@ -99,9 +108,9 @@ static char *repo_top(const char *root)
 static bool repo_exists(const char *root)
 {
 	git_buf found = GIT_BUF_INIT;
-	int rc = git_repository_discover(&found, root, 0, NULL);
+	int rc = libgit2.repository_discover(&found, root, 0, NULL);
 
-	git_buf_dispose(&found);
+	libgit2.buf_dispose(&found);
 	return rc == 0;
 }
 
@@ -131,12 +140,42 @@ static int repo_refused(const char *root, int rc, struct error *err)
 	return error_help(err, "see what is wrong: git -C '%s' status", top);
 }
 
+static bool may_exist(const char *dir, const char *name)
+{
+	CLEANUP(cleanup_free) char *path = path_join(dir, name);
+	struct stat st;
+
+	return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+/* False when there is no .git at or above root, and nothing that could be a bare repository: then libgit2
+ * need not be asked, nor loaded. */
+static bool repo_may_exist(const char *root)
+{
+	CLEANUP(cleanup_free) char *dir = realpath(root, NULL);
+
+	if (!dir)
+		return true;
+	for (;;) {
+		char *slash = strrchr(dir, '/');
+
+		if (may_exist(dir, ".git") || may_exist(dir, "HEAD"))
+			return true;
+		if (!slash || !slash[1])
+			return false; /* that was "/" */
+		slash[slash == dir] = '\0';
+	}
+}
+
 int repo_open(const char *root, git_repository **ret, struct error *err)
 {
 	int rc;
 
-	pthread_once(&library_once, library_init);
-	rc = git_repository_open_ext(ret, root, 0, NULL);
+	if (!repo_may_exist(root))
+		return 0;
+	if (library_load(&library, err) < 0)
+		return -1;
+	rc = libgit2.repository_open_ext(ret, root, 0, NULL);
 	if (rc == 0)
 		return 1;
 	*ret = NULL;
@@ -163,9 +202,9 @@ static char *repo_branch(git_repository *repo)
 	static const char prefix[] = "refs/heads/";
 	const char *target;
 
-	if (git_reference_lookup(&head, repo, "HEAD") < 0)
+	if (libgit2.reference_lookup(&head, repo, "HEAD") < 0)
 		return NULL;
-	target = git_reference_symbolic_target(head);
+	target = libgit2.reference_symbolic_target(head);
 	if (!target || strncmp(target, prefix, strlen(prefix)))
 		return NULL;
 	return xstrdup(target + strlen(prefix));
@@ -210,8 +249,8 @@ static char *repo_remote(git_repository *repo)
 	CLEANUP(cleanup_config) git_config *config = NULL;
 	const char *url;
 
-	if (git_repository_config_snapshot(&config, repo) < 0 ||
-	    git_config_get_string(&url, config, "remote.origin.url") < 0 || !*url)
+	if (libgit2.repository_config_snapshot(&config, repo) < 0 ||
+	    libgit2.config_get_string(&url, config, "remote.origin.url") < 0 || !*url)
 		return NULL;
 	return url_strip(url);
 }
@@ -236,11 +275,11 @@ static char *repo_subdir(const char *workdir, const char *root)
 static void repo_head(git_repository *repo, struct code_version *cv, struct strbuf *note)
 {
 	git_oid id;
-	int rc = git_reference_name_to_id(&id, repo, "HEAD");
+	int rc = libgit2.reference_name_to_id(&id, repo, "HEAD");
 
 	cv->branch = repo_branch(repo);
 	if (rc == 0)
-		git_oid_tostr(cv->commit, sizeof(cv->commit), &id);
+		libgit2.oid_tostr(cv->commit, sizeof(cv->commit), &id);
 	else if (rc == GIT_ENOTFOUND || rc == GIT_EUNBORNBRANCH)
 		strbuf_puts(note, "the git repository has no commit yet");
 	else
@@ -252,7 +291,7 @@ static int code_version_read(git_repository *repo, const struct scanner *scan, c
 			     struct store_batch *batch, struct code_version *cv,
 			     struct strbuf *note, struct error *err)
 {
-	const char *workdir = git_repository_workdir(repo);
+	const char *workdir = libgit2.repository_workdir(repo);
 
 	cv->remote = repo_remote(repo);
 	repo_head(repo, cv, note);
@@ -307,13 +346,13 @@ static int lookup_revision(git_repository *repo, const char *revision, git_objec
 	if (!len)
 		return GIT_ENOTFOUND;
 	if (strpbrk(revision, "^~:") || strstr(revision, "@{") || !strcmp(revision, "@"))
-		return git_revparse_single(ret, repo, revision);
-	if (git_reference_dwim(&ref, repo, revision) == 0)
-		return git_reference_peel(ret, ref, GIT_OBJECT_COMMIT);
+		return libgit2.revparse_single(ret, repo, revision);
+	if (libgit2.reference_dwim(&ref, repo, revision) == 0)
+		return libgit2.reference_peel(ret, ref, GIT_OBJECT_COMMIT);
 	if (len < GIT_OID_MINPREFIXLEN || len > GIT_OID_HEXSZ ||
-	    git_oid_fromstrn(&id, revision, len) < 0)
+	    libgit2.oid_fromstrn(&id, revision, len) < 0)
 		return GIT_ENOTFOUND;
-	return git_object_lookup_prefix(ret, repo, &id, len, GIT_OBJECT_ANY);
+	return libgit2.object_lookup_prefix(ret, repo, &id, len, GIT_OBJECT_ANY);
 }
 
 int git_resolve(const char *root, const char *revision, char ret_commit[65], struct error *err)
@@ -326,9 +365,9 @@ int git_resolve(const char *root, const char *revision, char ret_commit[65], str
 	if (rc <= 0)
 		return rc;
 	if (lookup_revision(repo, revision, &object) < 0 ||
-	    git_object_peel(&commit, object, GIT_OBJECT_COMMIT) < 0)
+	    libgit2.object_peel(&commit, object, GIT_OBJECT_COMMIT) < 0)
 		return 0;
-	git_oid_tostr(ret_commit, 65, git_object_id(commit));
+	libgit2.oid_tostr(ret_commit, 65, libgit2.object_id(commit));
 	return 1;
 }
 
@@ -338,18 +377,18 @@ int repo_commit_tree(git_repository *repo, const char *commit, git_oid *ret_id, 
 	git_commit *object = NULL;
 	int rc;
 
-	if (git_oid_fromstr(ret_id, commit) < 0 || git_commit_lookup(&object, repo, ret_id) < 0) {
+	if (libgit2.oid_fromstr(ret_id, commit) < 0 || libgit2.commit_lookup(&object, repo, ret_id) < 0) {
 		error_set(err, ERR_NOT_FOUND, "commit %s is not in the git repository", commit);
 		return error_help(err, "fetch it: git fetch --all");
 	}
-	rc = git_commit_tree(ret, object);
-	git_commit_free(object);
+	rc = libgit2.commit_tree(ret, object);
+	libgit2.commit_free(object);
 	return rc < 0 ? repo_error(err, "commit %s", commit) : 0;
 }
 
 static char *path_in_repo(git_repository *repo, const char *root, const char *path)
 {
-	const char *workdir = git_repository_workdir(repo);
+	const char *workdir = libgit2.repository_workdir(repo);
 	CLEANUP(cleanup_free) char *subdir = workdir ? repo_subdir(workdir, root) : NULL;
 
 	return subdir && *subdir ? path_join(subdir, path) : xstrdup(path);
@@ -373,15 +412,15 @@ int git_read(const char *root, const char *commit, const char *path, size_t max,
 	if (repo_commit_tree(repo, commit, &id, &tree, err) < 0)
 		return -1;
 	inside = path_in_repo(repo, root, path);
-	rc = git_tree_entry_bypath(&entry, tree, inside);
-	if (rc == GIT_ENOTFOUND || (rc == 0 && git_tree_entry_type(entry) != GIT_OBJECT_BLOB))
+	rc = libgit2.tree_entry_bypath(&entry, tree, inside);
+	if (rc == GIT_ENOTFOUND || (rc == 0 && libgit2.tree_entry_type(entry) != GIT_OBJECT_BLOB))
 		return 0;
-	if (rc < 0 || git_blob_lookup(&blob, repo, git_tree_entry_id(entry)) < 0)
+	if (rc < 0 || libgit2.blob_lookup(&blob, repo, libgit2.tree_entry_id(entry)) < 0)
 		return repo_error(err, "%s of commit %.12s", path, commit);
-	if (git_blob_rawsize(blob) > (git_object_size_t)max)
+	if (libgit2.blob_rawsize(blob) > (git_object_size_t)max)
 		return error_set(err, ERR_USAGE, "%s of commit %.12s is larger than %zu bytes",
 				 path, commit, max);
-	strbuf_add(ret, git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob));
+	strbuf_add(ret, libgit2.blob_rawcontent(blob), (size_t)libgit2.blob_rawsize(blob));
 	return 1;
 }
 

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <git2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -64,7 +63,8 @@ static void changes_release(struct change_set *set)
 
 static void cleanup_status(git_status_list **list)
 {
-	git_status_list_free(*list);
+	if (*list)
+		libgit2.status_list_free(*list);
 }
 
 static void note_add(struct strbuf *note, const char *text)
@@ -169,11 +169,11 @@ static void load_lock(struct change_set *set)
 
 static void collect(struct change_set *set, git_status_list *list)
 {
-	size_t n = git_status_list_entrycount(list);
+	size_t n = libgit2.status_list_entrycount(list);
 	const char *last = "";
 
 	for (size_t i = 0; i < n; i++) {
-		const git_status_entry *entry = git_status_byindex(list, i);
+		const git_status_entry *entry = libgit2.status_byindex(list, i);
 		const char *path = status_path(entry);
 		bool gone = (entry->status & GIT_STATUS_WT_DELETED) &&
 			    !(entry->status & GIT_STATUS_WT_NEW);
@@ -326,10 +326,10 @@ static int read_status(git_repository *repo, git_status_list **ret)
 {
 	git_status_options options;
 
-	git_status_options_init(&options, GIT_STATUS_OPTIONS_VERSION);
+	libgit2.status_options_init(&options, GIT_STATUS_OPTIONS_VERSION);
 	options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_RECURSE_UNTRACKED_DIRS |
 			GIT_STATUS_OPT_EXCLUDE_SUBMODULES;
-	return git_status_list_new(ret, repo, &options);
+	return libgit2.status_list_new(ret, repo, &options);
 }
 
 int repo_changes(git_repository *repo, const struct scanner *scan, struct store_batch *batch,

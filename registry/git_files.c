@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The lines that mlops adds to a project's .gitignore and .gitattributes, each at most once. */
 #include <fcntl.h>
-#include <git2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <errno.h>
@@ -76,13 +75,13 @@ static void ignore_line(const char *path, struct strbuf *line)
 static bool already_ignored(git_repository *repo, const char *root, const char *path)
 {
 	CLEANUP(cleanup_free) char *full = path_join(root, path);
-	const char *workdir = git_repository_workdir(repo);
+	const char *workdir = libgit2.repository_workdir(repo);
 	size_t len = workdir ? strlen(workdir) : 0;
 	int ignored = 0;
 
 	if (!workdir || strncmp(full, workdir, len))
 		return false;
-	return git_ignore_path_is_ignored(&ignored, repo, full + len) == 0 && ignored;
+	return libgit2.ignore_path_is_ignored(&ignored, repo, full + len) == 0 && ignored;
 }
 
 int git_ignore_paths(const char *root, const char *const *paths, size_t n, struct error *err)
@@ -144,12 +143,12 @@ bool git_tracks(const char *root, const char *path)
 	size_t at;
 	bool tracked;
 
-	if (repo_open(root, &repo, NULL) <= 0 || !(workdir = git_repository_workdir(repo)) ||
-	    strncmp(full, workdir, strlen(workdir)) || git_repository_index(&index, repo) < 0)
+	if (repo_open(root, &repo, NULL) <= 0 || !(workdir = libgit2.repository_workdir(repo)) ||
+	    strncmp(full, workdir, strlen(workdir)) || libgit2.repository_index(&index, repo) < 0)
 		return false;
 	below = xasprintf("%s/", full + strlen(workdir));
-	tracked = git_index_get_bypath(index, full + strlen(workdir), 0) ||
-		  git_index_find_prefix(&at, index, below) == 0;
-	git_index_free(index);
+	tracked = libgit2.index_get_bypath(index, full + strlen(workdir), 0) ||
+		  libgit2.index_find_prefix(&at, index, below) == 0;
+	libgit2.index_free(index);
 	return tracked;
 }

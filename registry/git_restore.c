@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <git2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -108,40 +107,40 @@ static int write_blob(struct restore *r, git_blob *blob, const char *path, bool 
 
 	if (fd < 0)
 		return -1;
-	if (git_blob_filter(&out, blob, path, &r->filter) < 0)
+	if (libgit2.blob_filter(&out, blob, path, &r->filter) < 0)
 		return repo_error(r->err, "%s", path);
 	rc = io_write_all(fd, out.ptr, out.size, path, r->err);
-	git_buf_dispose(&out);
+	libgit2.buf_dispose(&out);
 	return rc;
 }
 
 static int write_blob_link(const struct restore *r, git_blob *blob, const char *path)
 {
 	CLEANUP(cleanup_free)
-	char *target = xstrndup(git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob));
+	char *target = xstrndup(libgit2.blob_rawcontent(blob), (size_t)libgit2.blob_rawsize(blob));
 
 	return write_link(r, path, target);
 }
 
 static int restore_entry(struct restore *r, const char *dir, const git_tree_entry *entry)
 {
-	CLEANUP(cleanup_free) char *path = xasprintf("%s%s", dir, git_tree_entry_name(entry));
-	git_filemode_t mode = git_tree_entry_filemode(entry);
+	CLEANUP(cleanup_free) char *path = xasprintf("%s%s", dir, libgit2.tree_entry_name(entry));
+	git_filemode_t mode = libgit2.tree_entry_filemode(entry);
 	git_blob *blob = NULL;
 	int rc;
 
-	if (git_tree_entry_type(entry) != GIT_OBJECT_BLOB)
+	if (libgit2.tree_entry_type(entry) != GIT_OBJECT_BLOB)
 		return 0; /* a directory comes with its files; a submodule is another repository */
 	if (is_foreign_home(path))
 		return 0;
 	if (!path_is_safe(path))
 		return error_set(r->err, ERR_DENIED, "the commit holds an unsafe path: %s", path);
-	if (git_blob_lookup(&blob, r->repo, git_tree_entry_id(entry)) < 0)
+	if (libgit2.blob_lookup(&blob, r->repo, libgit2.tree_entry_id(entry)) < 0)
 		return repo_error(r->err, "%s", path);
 	rc = mode == GIT_FILEMODE_LINK ?
 		     write_blob_link(r, blob, path) :
 		     write_blob(r, blob, path, mode == GIT_FILEMODE_BLOB_EXECUTABLE);
-	git_blob_free(blob);
+	libgit2.blob_free(blob);
 	return rc;
 }
 
@@ -155,9 +154,11 @@ static int restore_commit(struct restore *r, const char *commit)
 	CLEANUP(cleanup_git_tree) git_tree *tree = NULL;
 	int rc;
 
+	libgit2.blob_filter_options_init(&r->filter, GIT_BLOB_FILTER_OPTIONS_VERSION);
+	r->filter.flags |= GIT_BLOB_FILTER_NO_SYSTEM_ATTRIBUTES | GIT_BLOB_FILTER_ATTRIBUTES_FROM_COMMIT;
 	if (repo_commit_tree(r->repo, commit, &r->filter.attr_commit_id, &tree, r->err) < 0)
 		return -1;
-	rc = git_tree_walk(tree, GIT_TREEWALK_PRE, each_entry, r);
+	rc = libgit2.tree_walk(tree, GIT_TREEWALK_PRE, each_entry, r);
 	if (rc == GIT_EUSER)
 		return -1;
 	return rc < 0 ? repo_error(r->err, "commit %s", commit) : 0;
@@ -256,9 +257,6 @@ int git_restore(const char *root, const char *commit, struct store *store,
 		return -1;
 	r.repo = repo;
 	r.tofd = tofd;
-	git_blob_filter_options_init(&r.filter, GIT_BLOB_FILTER_OPTIONS_VERSION);
-	r.filter.flags |=
-		GIT_BLOB_FILTER_NO_SYSTEM_ATTRIBUTES | GIT_BLOB_FILTER_ATTRIBUTES_FROM_COMMIT;
 	if (*commit && restore_commit(&r, commit) < 0)
 		return error_wrap(err, "restore %.12s", commit);
 	if (remove_deleted(&r, deleted) < 0)

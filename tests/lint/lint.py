@@ -38,6 +38,7 @@ DOORS = {
     "ini.h": ("base/ini.c",),
     "openssl/*": ("base/digest.c",),
     "git2.h": ("registry/git*.[ch]",),
+    "dlfcn.h": ("base/library.c",),
 }
 SYSTEM_HEADERS = """
     assert ctype dirent errno fcntl fenv float fnmatch glob grp inttypes langinfo limits locale math poll
