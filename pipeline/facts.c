@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include "base/clock.h"
 #include "base/db.h"
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -367,12 +368,15 @@ int facts_commit(struct engine *e, struct fact_list *group, struct error *err)
 	lock = lock_take(e->project->locksfd, LOCK_STORE, LOCK_SHARED, LOCK_WAIT, NULL, NULL, err);
 	if (lock >= 0 && store_group(e, group, &why) < 0)
 		fail_group(group, &why);
+	FAILPOINT("facts.stored");
 	r = lock < 0 ? -1 : record_group(e, group, err);
 	if (r < 0)
 		fail_group(group, err);
+	FAILPOINT("facts.recorded");
 	for (size_t i = 0; i < group->len; i++)
 		if (group->items[i].kind == FACT_END)
 			settle(e, group->items[i].task);
+	FAILPOINT("facts.settled");
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/db.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -320,6 +321,7 @@ static int execute(struct engine *e, const char **ret_status, struct error *err)
 		r = fail_run(e, err);
 	status = r == 0 ? RUN_FINISHED : e->interrupts ? RUN_KILLED : RUN_FAILED;
 	*ret_status = run_status_name(status);
+	FAILPOINT("run.steps_ended");
 	if (e->recorded && facts_finish(e, status, r == 0 ? err : NULL) < 0)
 		return -1; /* the work directory stays: recovery ends the run */
 	if (look_save(e->looker, r == 0 ? err : NULL) < 0)
