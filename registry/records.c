@@ -323,7 +323,7 @@ int record_export(struct db *db, const char *run_id, struct js **ret, struct err
 	CLEANUP_STMT struct db_stmt *moment = db_query(db, "SELECT run_id FROM runs WHERE run_id = ?1");
 	CLEANUP_JS struct js *record = js_object();
 	struct js *runs = js_array(), *attempts;
-	int64_t top;
+	int64_t top = 0;
 	int r;
 
 	js_set_int(record, "version", RECORD_VERSION);
