@@ -323,6 +323,8 @@ static int bring(struct job *j, struct error *err)
 	if (js_len(j->failed) > 1)
 		snprintf(j->first.msg, sizeof(j->first.msg), "%zu of %zu paths were not brought",
 			 js_len(j->failed), j->len);
+	else if (!strstr(j->first.msg, js_get_str(js_at(j->failed, 0), "path")))
+		error_wrap(&j->first, "%s", js_get_str(js_at(j->failed, 0), "path"));
 	if (err)
 		*err = j->first;
 	return -1;

@@ -268,12 +268,8 @@ static int refetch(struct fsck *f, struct error *err)
 
 		one.places = &remotes.places[i];
 		one.len = 1;
-		error_clear(&why);
-		if (transfer_pull(&t, &one, lost, n, &why) < 0 && why.code != ERR_NOT_FOUND && why.code != ERR_DAMAGED) {
-			if (err)
-				*err = why;
+		if (remotes_bring(&t, &one, lost, n, &why, err) < 0)
 			return -1;
-		}
 		name_source(f, lost, n, remotes.places[i].name);
 		n = list_lost(f, lost);
 	}

@@ -483,20 +483,15 @@ static int pull_lock(struct pull *p, struct error *err)
 static int pull_bytes(struct pull *p, bool places, struct error *err)
 {
 	struct error why;
+	int r = remotes_bring(&p->bytes, &p->remotes, p->contents, p->len, &why, err);
 
-	error_clear(&why);
-	if (transfer_pull(&p->bytes, &p->remotes, p->contents, p->len, &why) == 0)
-		return 0;
-	if (why.code == ERR_NOT_FOUND && !places)
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	if (why.code == ERR_NOT_FOUND)
 		error_help(&why, "ask who made it to run: mlops push");
-	if ((why.code == ERR_NOT_FOUND && places) || why.code == ERR_DAMAGED) {
-		if (why.code == ERR_DAMAGED)
-			p->first = why;
-		return 0;
-	}
-	if (err)
-		*err = why;
-	return -1;
+	if (why.code == ERR_DAMAGED || !places)
+		p->first = why;
+	return 0;
 }
 
 /* Without the locks of this operation: checkout takes its own, in their order. */

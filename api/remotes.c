@@ -98,9 +98,34 @@ void remotes_keep_only(struct remotes *remotes, const char *name)
 }
 
 /* What a remote lacks or has damaged is for the caller to find; a full disk here is not. */
-static int is_absence(enum error_code code)
+static bool is_absence(enum error_code code)
 {
 	return code == ERR_NOT_FOUND || code == ERR_DAMAGED;
+}
+
+int remotes_bring(struct transfer *t, struct remotes *remotes, const struct content *contents, size_t n,
+		  struct error *ret_why, struct error *err)
+{
+	struct error first, why;
+
+	error_clear(&first);
+	if (transfer_pull(t, remotes, contents, n, &first) == 0)
+		return 1;
+	t->present = 0; /* counted again */
+	for (size_t i = 0; n > 1 && is_absence(first.code) && i < n; i++) {
+		error_clear(&why);
+		if (transfer_pull(t, remotes, &contents[i], 1, &why) == 0)
+			continue;
+		if (!is_absence(why.code) || first.code != ERR_DAMAGED)
+			first = why;
+	}
+	if (is_absence(first.code)) {
+		*ret_why = first;
+		return 0;
+	}
+	if (err)
+		*err = first;
+	return -1;
 }
 
 static int fetch(struct op_context *ctx, struct remotes *remotes, const struct content *contents, size_t n,
@@ -110,22 +135,14 @@ static int fetch(struct op_context *ctx, struct remotes *remotes, const struct c
 	struct error why;
 	int r;
 
-	error_clear(&why);
 	if (project_store(ctx->project, &t.store, err) < 0)
 		return -1;
-	r = transfer_pull(&t, remotes, contents, n, &why);
-	if (ret_objects)
-		*ret_objects += t.objects;
-	if (r == 0)
-		return 0;
-	if (!is_absence(why.code)) {
-		if (err)
-			*err = why;
-		return -1;
-	}
-	if (notes && why.code == ERR_DAMAGED)
+	r = remotes_bring(&t, remotes, contents, n, &why, err);
+	if (r == 0 && notes && why.code == ERR_DAMAGED)
 		js_push_str(notes, why.msg);
-	return 0;
+	if (r >= 0 && ret_objects)
+		*ret_objects += t.objects;
+	return r < 0 ? -1 : 0;
 }
 
 int remotes_fetch(struct op_context *ctx, const struct content *contents, size_t n, struct js *notes,

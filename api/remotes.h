@@ -23,6 +23,13 @@ int remotes_choose(struct remotes *, const char *name, bool create, struct remot
 void remotes_keep_only(struct remotes *, const char *name);
 
 /*
+ * transfer_pull in which a content that nobody has whole does not keep the others from coming. 1: all came; 0: all
+ * but some, of which *ret_why tells one, a damaged one first; -1: trouble of this machine.
+ */
+int remotes_bring(struct transfer *, struct remotes *, const struct content *, size_t n, struct error *ret_why,
+		  struct error *);
+
+/*
  * For what finds that the store lacks something: brings these contents from whichever remote has them. Without
  * remotes, or when pipeline.ini cannot be read, it does nothing. What no remote has stays absent, which the caller
  * finds again; an error is one of this machine. *ret_objects (may be NULL) counts what was brought.
