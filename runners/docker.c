@@ -22,10 +22,12 @@ struct docker_patience docker_patience = {
 	.lost = 60000,
 	.pause_first = 100,
 	.pause_most = 2000,
+	.doubt = 1000,
 	.note = 5000,
 	.kill = 15000,
 	.idle = 100,
 	.look = 200,
+	.poll = 500,
 	.sample_first = 200,
 	.sample = 1000,
 	.close = 10000,
@@ -224,9 +226,11 @@ struct closing_one {
 	char *name;
 	int absent; /* answers that it is not there */
 	int wanted; /* how many: what was being created may come late */
+	int refused;
 };
 
 #define CLOSING_AGAIN_MS 100
+#define CLOSING_REFUSED  20
 
 static void closing_ask(void *arg);
 
@@ -236,7 +240,8 @@ static void closing_answered(void *ctx, const struct docker_answer *answer)
 	struct docker *docker = one->closing->docker;
 
 	one->absent += answer->status == 404;
-	if (answer->status && one->absent < one->wanted)
+	one->refused += answer->status >= 500; /* Podman's, while others use its network */
+	if (answer->status && one->absent < one->wanted && one->refused < CLOSING_REFUSED)
 		loop_after(docker->loop, answer->status == 204 ? 0 : CLOSING_AGAIN_MS, closing_ask, one);
 	else if (--one->closing->left == 0)
 		loop_stop(docker->loop);
@@ -261,7 +266,7 @@ static void closing_over(void *arg)
 
 static void closing_add(struct closing *closing, struct closing_one *one, const char *name, bool may_come)
 {
-	*one = (struct closing_one){ closing, xstrdup(name), 0, may_come ? 3 : 1 };
+	*one = (struct closing_one){ closing, xstrdup(name), 0, may_come ? 3 : 1, 0 };
 	closing->left++;
 }
 
@@ -274,7 +279,7 @@ static size_t list_what_goes(struct closing *closing, struct closing_one *ones)
 	for (size_t i = 0; i < docker->ntasks; i++)
 		closing_add(closing, &ones[n++], docker->tasks[i]->name, !docker->tasks[i]->begun);
 	for (size_t i = 0; i < docker->nslots; i++)
-		if (docker->slots[i]->state != SLOT_EMPTY)
+		if (docker->slots[i]->tried)
 			closing_add(closing, &ones[n++], docker->slots[i]->pause, docker->slots[i]->state != SLOT_READY);
 	for (struct docker_removal *it = docker->removals; it; it = it->next)
 		closing_add(closing, &ones[n++], it->name, false);
@@ -298,6 +303,8 @@ static void remove_all(struct docker *docker)
 
 	n = list_what_goes(&closing, ones);
 	docker_ask_cancel_all(docker);
+	for (size_t i = 0; i < docker->nslots; i++)
+		loop_cancel(docker->loop, docker->slots[i]->timer);
 	while (docker->ntasks)
 		docker_task_free(docker->tasks[0]);
 	http_client_free(docker->client);

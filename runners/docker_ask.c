@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/http_client.h"
@@ -216,4 +217,10 @@ void docker_answer_words(const struct docker *docker, const struct docker_answer
 		docker_add_words(ret, words ? words : answer->body->buf);
 	else
 		strbuf_printf(ret, "the container engine answered %d", answer->status);
+}
+
+/* Podman's words for it come with 500. */
+bool docker_answer_conflicts(const struct docker_answer *answer)
+{
+	return answer->status == 409 || (answer->status == 500 && strstr(answer->body->buf, "already in use"));
 }

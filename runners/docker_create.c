@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "runners/docker_runner.h"
+#include "runners/pause/mlops_pause.h"
 /*
  * https://docs.docker.com/reference/api/engine/version/v1.41/#tag/Container/operation/ContainerCreate
  * in the form that all versions up to 1.51, and Podman, take.
@@ -177,7 +178,7 @@ void docker_pause_body(const struct docker *docker, const char *image, struct st
 	CLEANUP_JS struct js *body = js_object();
 	struct js *mounts = js_array(), *host;
 
-	push_bind(mounts, docker->probe, "/probe", false);
+	push_bind(mounts, docker->probe, MLOPS_PAUSE_PROBE, false);
 	host = host_config(docker, "none", mounts);
 	js_set_int(host, "PidsLimit", PAUSE_PIDS);
 	js_set_str(body, "Image", image);

@@ -8,22 +8,28 @@
 #include "base/mem.h"
 #include "runners/docker_runner.h"
 /*
- * A log is a sequence of messages that only grows, and each reading gives it from its
- * beginning. So what was handed on is told by its number: `seen`. A followed log can
+ * Each stream of a log is bytes that only grow, and each reading gives them from their
+ * beginning. So what was handed on is told by its length: `seen`. A followed log can
  * break off (the engine restarts) and can lose its end (a last line without a newline);
- * in both cases the log is read again and the first `seen` messages are passed over.
+ * in both cases the log is read again and as many bytes are passed over.
  *
- * After the end, mostly nothing or one line is missing, and an engine searches a whole
- * log for a time or a number, but finds its end at once. So first only the last
- * messages are asked for: what follows the one handed on last is new. When that is
- * not among them, or is not the only one of its kind, or stands first (so that it could be
- * another of its kind), all is read.
+ * Podman's followed log loses lines in its middle when the program writes fast (4.3), so
+ * there the log is read again and again, each time later when it is long.
  *
- * `since` is not used: stamps of the two streams are not in order, and clocks step.
+ * Not messages are counted, as Podman cuts a long line differently each time; and `since`
+ * is not used: stamps of the two streams are not in order, Podman's have whole
+ * seconds, and clocks step.
+ *
+ * After the end, mostly nothing or one line is missing, and Docker searches a whole
+ * log for what is wanted, but finds its end at once. So first only the last messages
+ * are asked for: what follows the one handed on last is new. When that is not among them, or
+ * is not the only one of its kind, or stands first (so that it could be another of its
+ * kind), all is read.
  */
 
-#define TAIL      100
-#define BATCH_MAX 65536
+#define TAIL       100
+#define BATCH_MAX  65536
+#define POLL_SHARE 10 /* of the time, one is spent with polling */
 
 static void read_again(void *arg);
 
@@ -98,30 +104,39 @@ static void flush(struct docker_output *output)
 	strbuf_clear(&output->batch);
 }
 
-static bool is_old(struct docker_output *output, const struct docker_frame *frame)
+/* How many bytes at the beginning of a message were handed on before. */
+static size_t count_old(struct docker_output *output, const struct docker_frame *frame)
 {
-	if (!output->tail)
-		return output->at <= output->skip;
+	uint64_t *left = &output->skip[frame->stream];
+	size_t old = frame->len < *left ? frame->len : (size_t)*left;
+
+	if (!output->tail) {
+		*left -= old;
+		return old;
+	}
 	if (output->matched)
-		return false;
+		return 0;
 	output->matched = frame->mark == output->last_mark && output->at > 1;
-	return true;
+	return frame->len;
 }
 
 static int take_frame(void *ctx, const struct docker_frame *frame)
 {
 	struct docker_output *output = ctx;
+	size_t old;
 
 	output->at++;
-	if (is_old(output, frame))
+	old = count_old(output, frame);
+	if (old == frame->len)
 		return 0;
-	output->seen++;
+	output->messages++;
+	output->seen[frame->stream] += frame->len - old;
 	output->twin = frame->mark == output->last_mark;
 	output->last_mark = frame->mark;
 	if (output->batch.len && (output->batch_stream != frame->stream || output->batch.len > BATCH_MAX))
 		flush(output);
 	output->batch_stream = frame->stream;
-	strbuf_add(&output->batch, frame->text, frame->len);
+	strbuf_add(&output->batch, frame->text + old, frame->len - old);
 	return 0;
 }
 
@@ -149,8 +164,9 @@ static void send_request(struct docker_output *output, const char *query, void (
 	docker_log_release(&output->log);
 	docker_log_init(&output->log, take_frame, output);
 	output->at = 0;
-	output->skip = output->seen;
+	memcpy(output->skip, output->seen, sizeof(output->skip));
 	output->matched = false;
+	output->sent_ms = clock_mono_ms();
 	output->call = http_start(task->docker->client, &request);
 }
 
@@ -172,15 +188,31 @@ static int64_t next_pause(struct docker_output *output)
 	return ms;
 }
 
+static void poll_again(void *arg)
+{
+	struct docker_output *output = arg;
+
+	output->timer = NULL;
+	docker_output_follow(output);
+}
+
+static int64_t next_poll(const struct docker_output *output)
+{
+	int64_t ms = (clock_mono_ms() - output->sent_ms) * POLL_SHARE;
+
+	return ms > docker_patience.poll ? ms : docker_patience.poll;
+}
+
 /* Its end is no news of the container, which may run on; but one that ended tells so soon by itself. */
 static void followed(void *ctx, const struct http_reply *reply)
 {
 	struct docker_output *output = ctx;
 
-	(void)reply;
 	output->call = NULL;
 	if (output->finishing)
 		set_timer(output, 0, read_again);
+	else if (output->task->docker->podman && !reply->error)
+		set_timer(output, next_poll(output), poll_again);
 	else
 		set_timer(output, docker_patience.look + next_pause(output), look);
 }
@@ -191,7 +223,7 @@ void docker_output_follow(struct docker_output *output)
 		return;
 	FAILPOINT("docker.following");
 	output->tail = false;
-	send_request(output, "&follow=1", followed);
+	send_request(output, output->task->docker->podman ? "" : "&follow=1", followed);
 }
 
 /* -- completing -- */
@@ -251,13 +283,18 @@ static void be_quiet(void *arg)
 		read_again(output);
 }
 
+static bool may_read_tail(const struct docker_output *output)
+{
+	return output->messages >= TAIL && !output->twin && !output->tail && !output->task->docker->podman;
+}
+
 static void read_again(void *arg)
 {
 	struct docker_output *output = arg;
 	CLEANUP(cleanup_free) char *query = NULL;
 
 	output->timer = NULL;
-	output->tail = output->seen >= TAIL && !output->twin && !output->tail;
+	output->tail = may_read_tail(output);
 	output->reading = true;
 	query = output->tail ? xasprintf("&tail=%d", TAIL) : xstrdup("");
 	send_request(output, query, was_read);

@@ -6,15 +6,19 @@
 #include "base/failpoint.h"
 #include "base/http_client.h"
 #include "base/json.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "runners/docker_runner.h"
+#include "runners/pause/mlops_pause.h"
 /*
  * The image holds one file and is named by its digest, so it is imported once an engine.
  * Pause containers have deterministic names: one that a killed run left is started again
  * instead of made.
  */
 
-#define TAG_HEX 12
+#define REPOSITORY "localhost/mlops-pause" /* a plain name would be Docker Hub's */
+#define TAG_HEX    12
+#define TRIES      3 /* to start a pause container */
 
 /* The bytes of the program, from pause/embed.c.in. */
 extern const char mlops_pause_begin[], mlops_pause_end[];
@@ -27,7 +31,7 @@ static size_t program_len(void)
 static void slot_fails(struct docker_slot *slot, enum runner_cause cause, const char *message, const char *help)
 {
 	slot->state = SLOT_EMPTY;
-	slot->made_anew = false;
+	slot->tries = 0;
 	if (slot->task)
 		docker_task_fail(slot->task, cause, message, help);
 }
@@ -45,7 +49,7 @@ static void slot_fails_by(struct docker_slot *slot, const struct docker_answer *
 static void slot_ready(struct docker_slot *slot)
 {
 	slot->state = SLOT_READY;
-	slot->made_anew = false;
+	slot->tries = 0;
 	slot->docker->probed = true;
 	if (slot->task)
 		docker_task_create(slot->task);
@@ -69,9 +73,11 @@ static void container_removed(void *ctx, const struct docker_answer *answer)
 	make_container(ctx);
 }
 
-static void make_anew(struct docker_slot *slot)
+static void make_anew(void *arg)
 {
-	slot->made_anew = true;
+	struct docker_slot *slot = arg;
+
+	slot->timer = NULL;
 	ask_for_slot(slot, &(struct docker_ask){
 				   .method = "DELETE",
 				   .path = xasprintf("/containers/%s?v=1&force=1", slot->pause),
@@ -86,8 +92,9 @@ static void container_started(void *ctx, const struct docker_answer *answer)
 	if (answer->status == 204 || answer->status == 304) {
 		FAILPOINT("docker.pause_started");
 		slot_ready(slot);
-	} else if (answer->status && !slot->made_anew) {
-		make_anew(slot);
+	} else if (answer->status && ++slot->tries < TRIES) {
+		/* An engine that shuts down refuses at first, and then does not answer. */
+		slot->timer = loop_after(slot->docker->loop, docker_patience.doubt, make_anew, slot);
 	} else {
 		slot_fails_by(slot, answer, "cannot start the pause container");
 	}
@@ -108,7 +115,13 @@ static bool is_about_the_probe(const struct docker *docker, const char *words)
 	       (strstr(words, "does not exist") || strstr(words, "no such file or directory"));
 }
 
-static void blind_engine(struct docker_slot *slot)
+/* Where a source is missing, Podman makes an empty directory; the program ends when it sees that. */
+bool docker_pause_is_blind(const struct docker_answer *inspect)
+{
+	return js_get_int(js_get(inspect->json, "State"), "ExitCode", 0) == MLOPS_PAUSE_BLIND;
+}
+
+void docker_pause_blind(struct docker_slot *slot)
 {
 	CLEANUP(cleanup_free) char *text = xasprintf("the container engine at %s does not see the files of this machine",
 						     slot->docker->address);
@@ -124,11 +137,11 @@ static void container_created(void *ctx, const struct docker_answer *answer)
 	CLEANUP_STRBUF struct strbuf words = STRBUF_INIT;
 
 	docker_answer_words(docker, answer, &words);
-	if (answer->status == 201 || answer->status == 409) {
+	if (answer->status == 201 || docker_answer_conflicts(answer)) {
 		FAILPOINT("docker.pause_created");
 		start_container(slot);
 	} else if (answer->status && is_about_the_probe(docker, words.buf)) {
-		blind_engine(slot);
+		docker_pause_blind(slot);
 	} else {
 		docker->image_state = IMAGE_UNKNOWN; /* it may have been removed */
 		slot_fails_by(slot, answer, "cannot make the pause container");
@@ -145,6 +158,7 @@ static void make_container(struct docker_slot *slot)
 	};
 
 	slot->state = SLOT_MAKES_PAUSE;
+	slot->tried = true;
 	docker_pause_body(slot->docker, slot->docker->image, &ask.body);
 	ask_for_slot(slot, &ask);
 }
@@ -189,7 +203,8 @@ static void import_image(struct docker *docker)
 	const struct archive_entry_spec file = { "mlops-pause", mlops_pause_begin, program_len(), 0755 };
 	struct docker_ask ask = {
 		.method = "POST",
-		.path = xasprintf("/images/create?fromSrc=-&repo=mlops-pause&tag=%s", strchr(docker->image, ':') + 1),
+		/* The tag in `repo`, as Podman ignores `tag`. */
+		.path = xasprintf("/images/create?fromSrc=-&repo=%s", docker->image),
 		.body = STRBUF_INIT,
 		.type = "application/x-tar",
 		.task = a_waiting_task(docker),
@@ -218,7 +233,7 @@ static void look_up_image(struct docker *docker)
 
 	if (!docker->image) {
 		digest_of(mlops_pause_begin, program_len(), &digest);
-		docker->image = xasprintf("mlops-pause:%.*s", TAG_HEX, digest_format(&digest, hex));
+		docker->image = xasprintf("%s:%.*s", REPOSITORY, TAG_HEX, digest_format(&digest, hex));
 	}
 	docker->image_state = IMAGE_ASKED;
 	docker_ask(docker, &(struct docker_ask){

@@ -35,10 +35,12 @@ extern struct docker_patience {
 	int64_t call;        /* one short request */
 	int64_t lost;        /* without an answer, until the engine is given up */
 	int64_t pause_first, pause_most; /* between two tries */
+	int64_t doubt;       /* before what an engine refused for no reason we know is asked once more */
 	int64_t note;        /* without an answer, until people are told */
 	int64_t kill;        /* after SIGKILL */
 	int64_t idle;        /* of a followed log whose container has ended */
 	int64_t look;        /* after a followed log ended by itself, until its container is looked at */
+	int64_t poll;        /* between two readings of a log that is not followed */
 	int64_t sample_first, sample;
 	int64_t close;
 } docker_patience;
@@ -70,6 +72,8 @@ void docker_ask_cancel_all(struct docker *);
 void docker_ask_forget_task(struct docker *, const struct docker_task *); /* it is told of nothing any more */
 /* The engine's words, or that there were none, on one line; appended. */
 void docker_answer_words(const struct docker *, const struct docker_answer *, struct strbuf *);
+/* The name is in use. */
+bool docker_answer_conflicts(const struct docker_answer *);
 /* For requests that are none of docker_ask: a path with the prefix. Owned. */
 char *docker_path(const struct docker *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -80,9 +84,11 @@ struct docker_slot {
 	struct docker *docker;
 	char *pause; /* name of its pause container */
 	enum docker_slot_state state;
-	bool made_anew; /* in this try */
+	bool tried;     /* it may be there */
+	int tries;      /* to start it */
 	struct docker_task *task; /* NULL: free */
 	struct docker_asked *asked;
+	struct loop_timer *timer;
 };
 
 enum docker_image_state { IMAGE_UNKNOWN, IMAGE_ASKED, IMAGE_READY };
@@ -120,11 +126,13 @@ struct docker_output {
 	struct error why;   /* what came is no log */
 	bool tail;          /* this reading is of the end only: what follows last_mark is new */
 	bool matched;
-	uint64_t seen;      /* messages handed on */
+	uint64_t seen[2];   /* bytes of each stream handed on */
+	uint64_t skip[2];   /* of them, what this reading has still to pass over */
+	uint64_t messages;  /* handed on */
 	uint64_t at;        /* messages of this reading */
-	uint64_t skip;      /* of this reading: messages handed on before */
 	uint64_t last_mark; /* of the last one handed on */
 	bool twin;          /* the one before it had the same */
+	int64_t sent_ms;
 	int64_t moved_ms;   /* when bytes came last */
 	int64_t pause_ms;
 	struct strbuf batch;
@@ -153,6 +161,7 @@ struct docker_task {
 	bool begun;    /* `started` was called */
 	bool repaired; /* its pause container was made anew once */
 	bool renewed;  /* the container was */
+	bool doubted;  /* what the engine refused was asked once more */
 	bool ended;    /* and `exit` says how */
 	int starts, waits, undecided;
 	char id[72];
@@ -182,6 +191,9 @@ void docker_pause_body(const struct docker *, const char *image, struct strbuf *
 void docker_pause_ensure(struct docker_slot *);
 /* The slot's pause container is made anew, and the task created again. */
 void docker_pause_renew(struct docker_slot *);
+/* Whether an ended pause container has seen that the probe is not there; then the slot's task ends with that. */
+bool docker_pause_is_blind(const struct docker_answer *inspect);
+void docker_pause_blind(struct docker_slot *);
 
 /* -- docker_task.c -- */
 
@@ -214,8 +226,8 @@ void docker_sample_stop(struct docker_task *);
 
 /* -- docker_why.c -- */
 
-/* Why create or start was refused. */
-void docker_why_refused(const struct docker_task *, const char *words, struct runner_exit *ret);
+/* Why create or start was refused. False: for no reason we know. */
+bool docker_why_refused(const struct docker_task *, const char *words, struct runner_exit *ret);
 /* How it ended, from inspect; `oom_rose`: the kernel killed something meanwhile. False: it has not ended. */
 bool docker_why_ended(const struct docker_task *, const struct js *inspect, bool oom_rose, struct runner_exit *ret);
 /* The init of the container could not run the program, by the end of stderr. True: *ret says why, and

@@ -266,7 +266,14 @@ static void pause_seen(void *ctx, const struct docker_answer *answer);
 
 static void refused(struct docker_task *task, const char *words)
 {
-	docker_why_refused(task, words, &task->exit);
+	bool known = docker_why_refused(task, words, &task->exit);
+
+	/* An engine that shuts down refuses at first, and then does not answer. */
+	if (!known && !task->doubted) {
+		task->doubted = true;
+		look_later(task, docker_patience.doubt);
+		return;
+	}
 	if (strstr(words, "exec format error"))
 		ask_for_platform(task);
 	else
@@ -307,6 +314,10 @@ static void pause_seen(void *ctx, const struct docker_answer *answer)
 
 	if (answer->status == 200 && js_get_bool(js_get(answer->json, "State"), "Running")) {
 		refused(task, task->refusal);
+		return;
+	}
+	if (docker_pause_is_blind(answer)) {
+		docker_pause_blind(task->slot);
 		return;
 	}
 	task->repaired = true;
@@ -472,14 +483,6 @@ void docker_task_look(struct docker_task *task)
 
 /* -- create -- */
 
-static bool is_conflict(const struct docker *docker, const struct docker_answer *answer)
-{
-	CLEANUP_STRBUF struct strbuf words = STRBUF_INIT;
-
-	docker_answer_words(docker, answer, &words);
-	return answer->status == 409 || (answer->status == 500 && strstr(words.buf, "already in use"));
-}
-
 static void create_replied(void *ctx, const struct docker_answer *answer)
 {
 	struct docker_task *task = ctx;
@@ -489,7 +492,7 @@ static void create_replied(void *ctx, const struct docker_answer *answer)
 		FAILPOINT("docker.created");
 		snprintf(task->id, sizeof(task->id), "%s", id ? id : "");
 		is_created(task, answer->json);
-	} else if (is_conflict(task->docker, answer)) {
+	} else if (docker_answer_conflicts(answer)) {
 		docker_task_look(task);
 	} else if (answer->status) {
 		refused_perhaps(task, answer);

@@ -23,7 +23,8 @@ static const struct {
 	  "install the NVIDIA container toolkit, or leave gpu= out" },
 	{ "unresolvable CDI device", "this engine offers no GPU",
 	  "install the NVIDIA container toolkit, or leave gpu= out" },
-	{ "docker-init", "the engine lacks its init program:", "install docker-init (package tini), or reinstall the engine" },
+	{ "docker-init", "the engine lacks its init program:", "install docker-init (in Debian: tini)" },
+	{ "container-init binary", "the engine lacks its init program:", "install catatonit" },
 	{ "no space left on device", "the engine's disk is full:",
 	  "free some space of the engine: docker system df, docker system prune" },
 	{ "bind source path does not exist", "the container engine does not see what the step needs:",
@@ -37,7 +38,7 @@ static const struct {
 	{ "", "the container engine refused it:", "" },
 };
 
-void docker_why_refused(const struct docker_task *task, const char *words, struct runner_exit *ret)
+bool docker_why_refused(const struct docker_task *task, const char *words, struct runner_exit *ret)
 {
 	size_t i = 0;
 	const char *message;
@@ -52,6 +53,7 @@ void docker_why_refused(const struct docker_task *task, const char *words, struc
 	else
 		snprintf(ret->message, sizeof(ret->message), "%s", message);
 	snprintf(ret->help, sizeof(ret->help), "%s", refusals[i].help);
+	return *refusals[i].words;
 }
 
 /* -- the end -- */

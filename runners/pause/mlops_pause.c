@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <signal.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include "runners/pause/mlops_pause.h"
 /*
  * Process 1 of a pause container: it holds the network namespace that the steps of a
  * slot join, and does nothing until it is told to end. It has no children.
@@ -18,7 +20,10 @@ static void end(int signo)
 int main(void)
 {
 	const struct sigaction action = { .sa_handler = end };
+	struct stat st;
 
+	if (stat(MLOPS_PAUSE_PROBE, &st) < 0 || !S_ISREG(st.st_mode))
+		return MLOPS_PAUSE_BLIND;
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	for (;;)
