@@ -116,9 +116,9 @@ const struct op ops[] = {
 	  .summary = "bring data, runs and results of others",
 	  .details =
 		"Examples:\n"
-		"  git pull && mlops pull    what others pushed\n"
-		"  mlops pull data/raw       one path of mlops.lock\n"
-		"  mlops pull 3f2a91bc       one run, with what it read and made\n"
+		"  mlops pull              what others pushed; after git pull\n"
+		"  mlops pull data/raw     one path of mlops.lock\n"
+		"  mlops pull 3f2a91bc     one run, with what it read and made\n"
 		"\n"
 		"Brings runs and cached results, then the bytes that mlops.lock names, and puts\n"
 		"these in their places as mlops checkout does: files that are in no version are\n"
