@@ -2,14 +2,8 @@
 """image list and image update: pins, who uses them, what the engine has. The engine is the tests' fake one."""
 import json
 import re
-import sys
 
 import pytest
-
-from conftest import ROOT
-
-sys.path.insert(0, str(ROOT / "tests/docker"))
-from fake_engine import fake  # noqa: E402, F401  a fixture
 
 SECONDS = 9
 
@@ -34,7 +28,8 @@ version = 7
 
 
 @pytest.fixture
-def engine(fake):  # noqa: F811
+def hub(fake):
+    """An engine, and what its registry has."""
     fake.registry = {"python:3.12": {"digest": f"sha256:{TWO}"}, "team/train:7": {"digest": f"sha256:{ONE}"}}
     fake.env = {"DOCKER_HOST": fake.host}
     return fake
@@ -72,21 +67,21 @@ def test_without_an_engine_the_pins_are_listed(mlops, pinned):
     assert "engine: none" in text and re.search(r"python:3\.12 +sha256:111111111111 +\?", text)
 
 
-def test_the_engine_tells_what_it_has(mlops, pinned, engine):
-    engine.add_image("python:3.12", f"sha256:{ONE}")
-    result, images = listed(mlops, engine.env)
+def test_the_engine_tells_what_it_has(mlops, pinned, hub):
+    hub.add_image("python:3.12", f"sha256:{ONE}")
+    result, images = listed(mlops, hub.env)
     assert result["engine"]["product"] == "Docker" and result["engine"]["version"] == "20.10.24"
     assert images["python:3.12"]["here"] and images["python:3.12"]["size"] == 1 << 20
     assert images["python:3.12"]["platform"].startswith("linux/")
     assert images["team/train:7"]["here"] is False and images["old:1"]["here"] is False
-    text = mlops("image", "list", env=engine.env).out
+    text = mlops("image", "list", env=hub.env).out
     assert "Docker 20.10.24" in text and re.search(r"python:3\.12 .* yes +1\.0 MiB +linux/[a-z0-9]+ +prepare", text)
     assert "gets it when it is first run" in text
 
 
-def test_a_pin_counts_and_not_where_the_tag_moved(mlops, pinned, engine):
-    engine.add_image("python:3.12", f"sha256:{TWO}")
-    assert listed(mlops, engine.env)[1]["python:3.12"]["here"] is False
+def test_a_pin_counts_and_not_where_the_tag_moved(mlops, pinned, hub):
+    hub.add_image("python:3.12", f"sha256:{TWO}")
+    assert listed(mlops, hub.env)[1]["python:3.12"]["here"] is False
 
 
 def test_no_image_at_all_is_said(mlops, project):
@@ -97,22 +92,22 @@ def test_no_image_at_all_is_said(mlops, project):
     assert status == 0 and "no step names an image" in out
 
 
-def test_update_pins_what_names_stand_for_now(mlops, pinned, engine):
-    engine.add_image("python:3.12", f"sha256:{ONE}")
-    status, out, err = mlops("image", "update", env=engine.env)
+def test_update_pins_what_names_stand_for_now(mlops, pinned, hub):
+    hub.add_image("python:3.12", f"sha256:{ONE}")
+    status, out, err = mlops("image", "update", env=hub.env)
     assert status == 0, err
     assert re.search(r"python:3\.12 +sha256:1{12} -> sha256:2{12}", out)
     assert re.search(r"team/train:7 +- -> sha256:1{12}", out) and "commit mlops.lock" in out
     lock = (pinned / "mlops.lock").read_text()
     assert f"image python@sha256:{TWO} python:3.12\n" in lock and f"image team/train@sha256:{ONE} team/train:7\n" in lock
     assert f"image old@sha256:{TWO} old:1\n" in lock and f"data file:{ONE} raw.csv\n" in lock
-    status, out, _ = mlops("image", "update", env=engine.env)
+    status, out, _ = mlops("image", "update", env=hub.env)
     assert status == 0 and out.count("unchanged") == 2 and "next:" not in out
     assert (pinned / "mlops.lock").read_text() == lock
 
 
-def test_update_of_one_name_leaves_the_others(mlops, pinned, engine):
-    status, out, err = mlops("image", "update", "--json", "python:3.12", env=engine.env)
+def test_update_of_one_name_leaves_the_others(mlops, pinned, hub):
+    status, out, err = mlops("image", "update", "--json", "python:3.12", env=hub.env)
     assert status == 0, err
     assert json.loads(out)["images"] == [
         {"name": "python:3.12", "old": f"python@sha256:{ONE}", "new": f"python@sha256:{TWO}", "changed": True,
@@ -126,43 +121,43 @@ def test_update_of_one_name_leaves_the_others(mlops, pinned, engine):
     ("none", 3, "mlops image list"),
     (f"python@sha256:{ONE}", 2, "names exact bytes"),
 ])
-def test_a_name_that_cannot_be_updated_is_refused(mlops, pinned, engine, name, status, told):
+def test_a_name_that_cannot_be_updated_is_refused(mlops, pinned, hub, name, status, told):
     lock = (pinned / "mlops.lock").read_text()
-    got = mlops("image", "update", name, env=engine.env)
+    got = mlops("image", "update", name, env=hub.env)
     assert got.status == status and told in got.err
     assert (pinned / "mlops.lock").read_text() == lock
 
 
-def test_one_failure_changes_nothing(mlops, pinned, engine):
+def test_one_failure_changes_nothing(mlops, pinned, hub):
     lock = (pinned / "mlops.lock").read_text()
-    del engine.registry["team/train:7"]
-    got = mlops("image", "update", env=engine.env)
+    del hub.registry["team/train:7"]
+    got = mlops("image", "update", env=hub.env)
     assert got.status != 0 and "team/train:7" in got.err
     assert (pinned / "mlops.lock").read_text() == lock
 
 
-def test_an_image_built_here_is_pinned_by_its_id(mlops, project, engine):
+def test_an_image_built_here_is_pinned_by_its_id(mlops, project, hub):
     (project / "pipeline.ini").write_text("[step.a]\ncmd = true\nimage = mine\n")
-    built = engine.add_image("mine")["Id"]
-    assert mlops("image", "update", env=engine.env).status == 0
+    built = hub.add_image("mine")["Id"]
+    assert mlops("image", "update", env=hub.env).status == 0
     assert (project / "mlops.lock").read_text() == f"image {built} mine\n\n"
 
 
-def test_an_image_that_no_registry_knows_is_the_one_that_is_here(mlops, project, engine):
+def test_an_image_that_no_registry_knows_is_the_one_that_is_here(mlops, project, hub):
     """Some engines make up a digest for what they built."""
     (project / "pipeline.ini").write_text("[step.a]\ncmd = true\nimage = mine\n")
-    engine.add_image("mine", f"sha256:{ONE}")
-    status, out, err = mlops("image", "update", env=engine.env)
+    hub.add_image("mine", f"sha256:{ONE}")
+    status, out, err = mlops("image", "update", env=hub.env)
     assert status == 0, err
     assert "note:" in out and "the image that is here" in out
     assert (project / "mlops.lock").read_text() == f"image mine@sha256:{ONE} mine\n\n"
 
 
-def test_an_image_that_may_need_a_login_is_an_error(mlops, pinned, engine):
-    engine.add_image("python:3.12", f"sha256:{TWO}")
-    engine.add_image("team/train:7", f"sha256:{ONE}")
-    del engine.registry["team/train:7"]
-    got = mlops("image", "update", env=engine.env)
+def test_an_image_that_may_need_a_login_is_an_error(mlops, pinned, hub):
+    hub.add_image("python:3.12", f"sha256:{TWO}")
+    hub.add_image("team/train:7", f"sha256:{ONE}")
+    del hub.registry["team/train:7"]
+    got = mlops("image", "update", env=hub.env)
     assert got.status == 3 and "login" in got.err
 
 
@@ -173,16 +168,16 @@ def test_update_needs_an_engine(mlops, pinned):
     assert (pinned / "mlops.lock").read_text() == lock
 
 
-def test_a_conflict_is_settled_first(mlops, pinned, engine):
+def test_a_conflict_is_settled_first(mlops, pinned, hub):
     with open(pinned / "mlops.lock", "a") as lock:
         lock.write(f"image python@sha256:{TWO} python:3.12\n\n")
-    got = mlops("image", "update", env=engine.env)
+    got = mlops("image", "update", env=hub.env)
     assert got.status == 4 and "mlops lock take" in got.err
 
 
-def test_another_pipeline_file(mlops, pinned, engine):
+def test_another_pipeline_file(mlops, pinned, hub):
     (pinned / "night.ini").write_text("[step.n]\ncmd = true\nimage = python:3.12\n")
-    status, out, err = mlops("image", "list", "--json", "--file", "night.ini", env=engine.env)
+    status, out, err = mlops("image", "list", "--json", "--file", "night.ini", env=hub.env)
     assert status == 0, err
     assert {i["name"]: i["steps"] for i in json.loads(out)["images"]} == {"python:3.12": ["n"], "old:1": []}
     got = mlops("image", "list", "--file", "absent.ini")
@@ -194,14 +189,14 @@ def test_completion_offers_what_is_pinned(mlops, pinned):
     assert [line.split("\t")[0] for line in out.splitlines()] == ["python:3.12"]
 
 
-def test_doctor_tells_the_engine_and_needs_none(mlops, project, engine):
+def test_doctor_tells_the_engine_and_needs_none(mlops, project, hub):
     def containers(env):
         status, out, _ = mlops("doctor", "--json", env=env)
         assert status == 0
         return next(c for c in json.loads(out)["checks"] if c["check"] == "containers")
 
-    found = containers(engine.env)
+    found = containers(hub.env)
     assert found["state"] == "pass"
-    assert re.fullmatch(rf"Docker 20\.10\.24, API 1\.41, linux/[a-z0-9]+, at {engine.host}", found["text"])
+    assert re.fullmatch(rf"Docker 20\.10\.24, API 1\.41, linux/[a-z0-9]+, at {hub.host}", found["text"])
     missing = containers(NO_ENGINE)
     assert missing["state"] == "warn" and "only steps with image=" in missing["text"] and missing["fix"]
