@@ -179,7 +179,7 @@ static int take_group(struct pull *p, const struct fetched *items, size_t len, s
 		uint64_t bytes = 0;
 
 		for (; i < len && bytes < GROUP_BYTES; i++) {
-			struct js *record;
+			struct js *record = NULL;
 			struct error why;
 
 			error_clear(&why);
