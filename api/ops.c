@@ -242,8 +242,8 @@ const struct op ops[] = {
 		"Examples:\n"
 		"  mlops image list\n"
 		"\n"
-		"Every image that a step names or mlops.lock pins: the exact bytes its name stands\n"
-		"for here, whether the container engine has them, and the steps that use it.\n" },
+		"Every image that a step names or mlops.lock pins: the exact bytes its name\n"
+		"stands for here, whether the container engine has them, and who uses it.\n" },
 	{ .name = "image.update", .command = "image update", .method = "POST", .path = "/images/update",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_image_update,
 	  .params = PARAMS(
@@ -255,10 +255,10 @@ const struct op ops[] = {
 		"  mlops image update\n"
 		"  mlops image update python:3.12-slim\n"
 		"\n"
-		"A run keeps to the bytes that mlops.lock pins, wherever a tag has moved since. This\n"
-		"asks the registry again, pulls what is new, and rewrites the pins; steps whose\n"
-		"image changed run again. If one name fails, none is changed. Commit mlops.lock\n"
-		"afterwards.\n" },
+		"A run keeps to the bytes that mlops.lock pins, wherever a tag has moved since.\n"
+		"This asks the registry again, pulls what is new, and rewrites the pins; steps\n"
+		"whose image changed run again. If one name fails, none is changed. Commit\n"
+		"mlops.lock afterwards.\n" },
 	{ .name = "store.fsck", .command = "fsck", .method = "POST", .path = "/store/fsck",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_fsck,
 	  .summary = "hash every stored byte, check every record",

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT
 
-SECONDS = 40
+SECONDS = 30
 LOCAL = {"PATH": "/usr/bin:/bin"}
 
 # name, a metric and the least it must reach, a param, the steps that must run when it changes

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-SECONDS = 9
+SECONDS = 7
 
 ONE, TWO = "1" * 64, "2" * 64
 PIPELINE = """
