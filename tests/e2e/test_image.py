@@ -137,10 +137,11 @@ def test_one_failure_changes_nothing(mlops, pinned, hub):
 
 
 def test_an_image_built_here_is_pinned_by_its_id(mlops, project, hub):
-    (project / "pipeline.ini").write_text("[step.a]\ncmd = true\nimage = mine\n")
-    built = hub.add_image("mine")["Id"]
+    (project / "pipeline.ini").write_text("[step.a]\ncmd = true\nimage = lab/mine\n")
+    built = hub.add_image("lab/mine")["Id"]
     assert mlops("image", "update", env=hub.env).status == 0
-    assert (project / "mlops.lock").read_text() == f"image {built} mine\n\n"
+    assert (project / "mlops.lock").read_text() == f"image {built} lab/mine\n\n"
+    assert not hub.requests("POST", "/images/create"), "there is nothing to pull"
 
 
 def test_an_image_that_no_registry_knows_is_the_one_that_is_here(mlops, project, hub):
