@@ -54,11 +54,11 @@ def measure(bench, what, make):
     team = Team(bench, what, make)
     rsync, copy = team.peers()
     results = {}
-    results["push"] = bench.several([bench.mlops, "push"], rsync, copy, cwd=team.mine,
+    results["push"] = bench.several([bench.mlops, "push", "--init"], rsync, copy, cwd=team.mine,
                                     before=lambda _: team.forget(team.remote, team.copy))
     team.forget(team.remote, team.copy)
-    bench.run([bench.mlops, "push"], team.mine)
-    (again, again_kib), = bench.several([bench.mlops, "push"], cwd=team.mine)
+    bench.run([bench.mlops, "push", "--init"], team.mine)
+    (again, again_kib), = bench.several([bench.mlops, "push", "--init"], cwd=team.mine)
     # The peers bring what the remote of theirs would be: a plain copy.
     results["pull"] = bench.several([bench.mlops, "pull"], rsync, copy, cwd=[team.clone, team.mine, team.mine],
                                     before=lambda _: team.new_clone())
