@@ -17,6 +17,7 @@
 #include "pipeline/parse_internal.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
+#include "runners/docker.h"
 #include "runners/docker_engine.h"
 
 #define NOTE_MAX (1u << 20)
@@ -162,12 +163,11 @@ static bool has_executor(struct project *p, const char *run)
 static int judge_container(void *ctx, const struct docker_container *c)
 {
 	struct asking *asking = ctx;
-	const char *prefix = "mlops-";
-	const char *name = strncmp(c->name, prefix, strlen(prefix)) ? c->name : c->name + strlen(prefix);
 
 	for (size_t i = 0; i < asking->list->len; i++) {
 		struct orphan *o = &asking->list->items[i];
-		if (!o->name || strcmp(o->name, name) != 0 || !strcmp(c->state, "created"))
+		CLEANUP(cleanup_free) char *name = o->name ? docker_container_name(o->name) : NULL;
+		if (!name || strcmp(name, c->name) != 0 || !strcmp(c->state, "created"))
 			continue;
 		o->alive = true;
 		return 0;
@@ -211,7 +211,7 @@ int orphan_discard(struct orphan *o, struct project *p, struct docker_engine *en
 	bool kept = false;
 
 	if (engine && o->name) {
-		CLEANUP(cleanup_free) char *name = xasprintf("mlops-%s", o->name);
+		CLEANUP(cleanup_free) char *name = docker_container_name(o->name);
 		if (docker_container_remove(engine, name, err) < 0)
 			return -1;
 	}

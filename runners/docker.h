@@ -24,6 +24,10 @@
  * start. Everything we make has a deterministic name, so nothing is made twice.
  */
 struct docker_engine;
+
+/* The container of a task: "mlops-" and the name, with what an engine does not take as ".XX". Owned. */
+char *docker_container_name(const char *task);
+
 struct docker_config {
 	struct docker_engine *engine; /* lent; stays open while the runner is */
 	const char *project;          /* absolute: the label of all containers */

@@ -179,8 +179,6 @@ struct docker_task {
 
 /* -- docker_create.c -- */
 
-/* The container of a task: "mlops-" and the name, with what an engine does not take as ".XX". Owned. */
-char *docker_container_name(const char *task);
 /* `network` is what NetworkMode shall be. */
 void docker_create_body(const struct docker *, const struct runner_spec *, const char *network, struct strbuf *ret);
 void docker_pause_body(const struct docker *, const char *image, struct strbuf *ret);
