@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "runners/docker.h"
 #include "runners/docker_runner.h"
 #include "runners/pause/mlops_pause.h"
 /*
