@@ -244,6 +244,12 @@ static void read_broke(struct docker_output *output, const char *why)
 		give_up(output, why);
 }
 
+static void read_in_another_version(struct docker_output *output)
+{
+	docker_engine_renegotiate(output->task->docker->engine, NULL);
+	read_broke(output, "the container engine speaks no version that we do");
+}
+
 static void was_read(void *ctx, const struct http_reply *reply)
 {
 	struct docker_output *output = ctx;
@@ -254,6 +260,8 @@ static void was_read(void *ctx, const struct http_reply *reply)
 		give_up(output, output->why.msg);
 	else if (reply->error)
 		read_broke(output, reply->error->msg);
+	else if (docker_reply_wants_version(reply->status, reply->body))
+		read_in_another_version(output);
 	else if (reply->status != 200)
 		give_up(output, reply->body->buf);
 	else if (docker_log_end(&output->log, &output->why) < 0)
