@@ -16,7 +16,8 @@
  *     docker_ask.c     a request that is repeated until it is answered
  *     docker_create.c  a spec as the JSON of create
  *     docker_pause.c   the pause image, and the pause container of a slot
- *     docker_task.c    the life of a task
+ *     docker_begin.c   a task's container is created and started
+ *     docker_task.c    what becomes of it
  *     docker_output.c  its log: followed, and completed at the end
  *     docker_sample.c  how much memory it used
  *     docker_why.c     why it could not start, and how it ended
@@ -193,9 +194,20 @@ void docker_pause_renew(struct docker_slot *);
 bool docker_pause_is_blind(const struct docker_answer *inspect);
 void docker_pause_blind(struct docker_slot *);
 
-/* -- docker_task.c -- */
+/* -- docker_begin.c -- */
 
 void docker_task_create(struct docker_task *);
+/* It is created. */
+void docker_task_start(struct docker_task *);
+
+/* -- docker_task.c -- */
+
+/* A request of its life: one at a time. */
+void docker_task_ask(struct docker_task *, struct docker_ask *);
+void docker_task_runs(struct docker_task *);
+void docker_task_look_later(struct docker_task *, int64_t ms);
+/* Ends it, with `exit` as it is unless the image is for other machines. */
+void docker_task_ask_platform(struct docker_task *);
 /* Asks for the state of the container and goes on from there. */
 void docker_task_look(struct docker_task *);
 void docker_task_kill(struct docker_task *, int signo);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,17 +14,11 @@
 /*
  * Whatever a reply said or did not say, the container's State decides what comes next:
  * task_goes_on is where every uncertain moment leads, that of a take-over too.
- *
- * Start is the one request that is not repeated blindly: a container that has run
- * already would run again. So after a start without an answer its State is asked for.
  */
 
-#define STARTS_MAX 5
-#define SOON_MS    100
-#define WAITS_FAST 3   /* that tell of the end of a container that runs, before we slow down */
+#define SOON_MS       100
+#define WAITS_FAST    3   /* that tell of the end of a container that runs, before we slow down */
 #define UNDECIDED_MAX 100 /* looks at a container that has ended, nobody knows how */
-
-static void send_start(struct docker_task *task);
 
 /* -- the end -- */
 
@@ -87,14 +80,6 @@ void docker_task_lost(struct docker_task *task, const struct docker_answer *answ
 			 answer->status ? "" : "see whether it runs and answers: docker info; then run again");
 }
 
-static void end_by_signal(struct docker_task *task)
-{
-	task->exit = (struct runner_exit){ .cause = CAUSE_SIGNAL, .signal = task->pending };
-	snprintf(task->exit.message, sizeof(task->exit.message), "killed by %s",
-		 process_signal_name(task->pending));
-	docker_task_end(task);
-}
-
 void docker_task_note(struct docker_task *task, const char *fmt, ...)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
@@ -108,7 +93,7 @@ void docker_task_note(struct docker_task *task, const char *fmt, ...)
 	task->docker->events->note(task->owner, text.buf);
 }
 
-static void task_asks(struct docker_task *task, struct docker_ask *ask)
+void docker_task_ask(struct docker_task *task, struct docker_ask *ask)
 {
 	ask->task = task;
 	ask->handle = &task->asked;
@@ -134,9 +119,9 @@ static void image_seen(void *ctx, const struct docker_answer *answer)
 	docker_task_end(task);
 }
 
-static void ask_for_platform(struct docker_task *task)
+void docker_task_ask_platform(struct docker_task *task)
 {
-	task_asks(task, &(struct docker_ask){
+	docker_task_ask(task, &(struct docker_ask){
 				.method = "GET",
 				.path = xasprintf("/images/%s/json", task->image),
 				.done = image_seen,
@@ -170,7 +155,7 @@ void docker_task_logged(struct docker_task *task, const char *why)
 	}
 	task->exit = start;
 	if (foreign)
-		ask_for_platform(task);
+		docker_task_ask_platform(task);
 	else
 		docker_task_end(task);
 }
@@ -205,7 +190,7 @@ static void look_soon(void *arg)
 	docker_task_look(task);
 }
 
-static void look_later(struct docker_task *task, int64_t ms)
+void docker_task_look_later(struct docker_task *task, int64_t ms)
 {
 	loop_cancel(task->docker->loop, task->timer);
 	task->timer = loop_after(task->docker->loop, ms, look_soon, task);
@@ -221,7 +206,7 @@ static void wait_replied(void *ctx, const struct http_reply *reply)
 	if (++task->waits <= WAITS_FAST)
 		docker_task_look(task);
 	else
-		look_later(task, SOON_MS);
+		docker_task_look_later(task, SOON_MS);
 }
 
 static void wait_for_end(struct docker_task *task)
@@ -252,108 +237,12 @@ static void begin(struct docker_task *task)
 		send_kill(task, pending);
 }
 
-static void runs(struct docker_task *task)
+void docker_task_runs(struct docker_task *task)
 {
 	begin(task);
 	docker_output_follow(&task->output);
 	wait_for_end(task);
 	docker_sample_start(task);
-}
-
-/* -- start -- */
-
-static void pause_seen(void *ctx, const struct docker_answer *answer);
-
-static void refused(struct docker_task *task, const char *words)
-{
-	bool known = docker_why_refused(task, words, &task->exit);
-
-	/* An engine that shuts down refuses at first, and then does not answer. */
-	if (!known && !task->doubted) {
-		task->doubted = true;
-		look_later(task, docker_patience.doubt);
-		return;
-	}
-	if (strstr(words, "exec format error"))
-		ask_for_platform(task);
-	else
-		docker_task_end(task);
-}
-
-/* Its pause container may have died: engines word that in many ways, so it is looked at. */
-static void refused_perhaps(struct docker_task *task, const struct docker_answer *answer)
-{
-	CLEANUP_STRBUF struct strbuf words = STRBUF_INIT;
-
-	docker_answer_words(task->docker, answer, &words);
-	if (!task->joins || task->repaired) {
-		refused(task, words.buf);
-		return;
-	}
-	snprintf(task->refusal, sizeof(task->refusal), "%s", words.buf);
-	task_asks(task, &(struct docker_ask){
-				.method = "GET",
-				.path = xasprintf("/containers/%s/json", task->slot->pause),
-				.done = pause_seen,
-			});
-}
-
-static void container_removed(void *ctx, const struct docker_answer *answer)
-{
-	struct docker_task *task = ctx;
-
-	if (answer->status == 204 || answer->status == 404)
-		docker_pause_renew(task->slot);
-	else
-		docker_task_lost(task, answer, "cannot remove a container that never ran");
-}
-
-static void pause_seen(void *ctx, const struct docker_answer *answer)
-{
-	struct docker_task *task = ctx;
-
-	if (answer->status == 200 && js_get_bool(js_get(answer->json, "State"), "Running")) {
-		refused(task, task->refusal);
-		return;
-	}
-	if (docker_pause_is_blind(answer)) {
-		docker_pause_blind(task->slot);
-		return;
-	}
-	task->repaired = true;
-	task_asks(task, &(struct docker_ask){
-				.method = "DELETE",
-				.path = xasprintf("/containers/%s?v=1&force=1", task->name),
-				.done = container_removed,
-			});
-}
-
-static void start_replied(void *ctx, const struct docker_answer *answer)
-{
-	struct docker_task *task = ctx;
-
-	if (answer->status == 204 || answer->status == 304) {
-		FAILPOINT("docker.started");
-		runs(task);
-	} else if (answer->status) {
-		refused_perhaps(task, answer);
-	} else {
-		docker_task_look(task); /* with patience of its own */
-	}
-}
-
-static void send_start(struct docker_task *task)
-{
-	FAILPOINT("docker.before_start");
-	task->oom_before = oom_count_read(&task->docker->oom, OOM_FRESH_MS);
-	task->starts++;
-	task_asks(task, &(struct docker_ask){
-				.method = "POST",
-				.path = xasprintf("/containers/%s/start", task->name),
-				.timeout_ms = docker_patience.lost,
-				.once = true,
-				.done = start_replied,
-			});
 }
 
 /* -- what became of it -- */
@@ -379,18 +268,13 @@ static bool is_ours(const struct docker_task *task, const struct js *inspect)
 static void is_created(struct docker_task *task, const struct js *inspect)
 {
 	(void)inspect;
-	if (task->pending)
-		end_by_signal(task);
-	else if (task->starts < STARTS_MAX)
-		send_start(task);
-	else
-		docker_task_fail(task, CAUSE_LOST, "the container engine does not start its container", "");
+	docker_task_start(task);
 }
 
 static void is_running(struct docker_task *task, const struct js *inspect)
 {
 	(void)inspect;
-	runs(task);
+	docker_task_runs(task);
 }
 
 static void has_ended(struct docker_task *task, const struct js *inspect)
@@ -399,7 +283,7 @@ static void has_ended(struct docker_task *task, const struct js *inspect)
 	if (collect(task, inspect))
 		return;
 	if (++task->undecided < UNDECIDED_MAX)
-		look_later(task, SOON_MS);
+		docker_task_look_later(task, SOON_MS);
 	else
 		docker_task_fail(task, CAUSE_LOST, "the container engine does not tell how its container ended", "");
 }
@@ -407,7 +291,7 @@ static void has_ended(struct docker_task *task, const struct js *inspect)
 static void is_going(struct docker_task *task, const struct js *inspect)
 {
 	(void)inspect;
-	look_later(task, SOON_MS);
+	docker_task_look_later(task, SOON_MS);
 }
 
 static const struct {
@@ -474,45 +358,11 @@ void docker_task_look(struct docker_task *task)
 	if (task->asked || task->ended)
 		return;
 	loop_cancel(task->docker->loop, steal(&task->timer));
-	task_asks(task, &(struct docker_ask){
+	docker_task_ask(task, &(struct docker_ask){
 				.method = "GET",
 				.path = xasprintf("/containers/%s/json", task->name),
 				.done = looked,
 			});
-}
-
-/* -- create -- */
-
-static void create_replied(void *ctx, const struct docker_answer *answer)
-{
-	struct docker_task *task = ctx;
-	const char *id = js_get_str(answer->json, "Id");
-
-	if (answer->status == 201) {
-		FAILPOINT("docker.created");
-		snprintf(task->id, sizeof(task->id), "%s", id ? id : "");
-		is_created(task, answer->json);
-	} else if (docker_answer_conflicts(answer)) {
-		docker_task_look(task);
-	} else if (answer->status) {
-		refused_perhaps(task, answer);
-	} else {
-		docker_task_lost(task, answer, "");
-	}
-}
-
-void docker_task_create(struct docker_task *task)
-{
-	struct docker_ask ask = {
-		.method = "POST",
-		.path = xasprintf("/containers/create?name=%s", task->name),
-		.body = STRBUF_INIT,
-		.done = create_replied,
-	};
-
-	FAILPOINT("docker.before_create");
-	strbuf_puts(&ask.body, task->create);
-	task_asks(task, &ask);
 }
 
 /* -- signals -- */

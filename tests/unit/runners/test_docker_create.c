@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "runners/docker.h"
 #include "runners/docker_runner.h"
 
 static const struct runner_mount mounts[] = {
