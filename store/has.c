@@ -82,7 +82,7 @@ static int list_fan(struct store *store, const struct wanted *wanted, size_t n, 
 
 	snprintf(fan, sizeof(fan), "%02x", wanted->id->b[0]);
 	fd = openat(store->objects, fan, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 1;
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {

@@ -25,6 +25,9 @@
 #include "base/strlist.h"
 #include "store/store.h"
 
+#ifndef FIXTURE_TOP
+#define FIXTURE_TOP "/tmp"
+#endif
 static char root[64];
 static int rootfd = -1;
 static int mlopsfd = -1;
@@ -65,7 +68,8 @@ static int setup(void **state)
 
 	(void)state;
 	error_clear(&err);
-	snprintf(root, sizeof(root), "/tmp/mlops-store-XXXXXX");
+	/* FIXTURE_TOP: where many small files cost less, if it is there. */
+	snprintf(root, sizeof(root), "%s/mlops-store-XXXXXX", access(FIXTURE_TOP, W_OK) ? "/tmp" : FIXTURE_TOP);
 	assert_non_null(mkdtemp(root));
 	snprintf(dir, sizeof(dir), "%s/.mlops", root);
 	assert_int_equal(store_open(dir, true, &store, &err), 0);
