@@ -148,7 +148,7 @@ class Container:
                 raise Refused(409, f"cannot join network of a non running container: {other.id}")
         self.status, self.code, self.oom = "running", 0, False
         self.started, self.finished = stamp(time.time_ns()), ZERO_TIME
-        self.engine.starts[self.name] = self.engine.starts.get(self.name, 0) + 1
+        self.engine.count_start(self)
         if not self.is_step():
             return  # a pause: nothing to run
         self._mount()
@@ -297,10 +297,13 @@ class FakeEngine:
         self.host = f"unix://{path}"
         self.api, self.min_api, self.product = "1.41", "1.12", "Docker"
         self.oom = None             # pattern of container names that are told to be out of memory
-        self.loses_last_line = True # while following, when it has no end: what all releases do
+        self.loses_last_line = True # while following, when the log ends with one that has no end: all releases do
+        self.loses_long_ends = True # the newline of a line of several parts: what the driver "local" does
         self.log_drivers = ["json-file", "local", "none"]
         self.images, self.registry, self.logins = [], {}, {}
-        self.containers, self.starts, self.journal, self.faults = {}, {}, [], []
+        self.containers, self.journal, self.faults = {}, [], []
+        self.starts = {}            # how often the container of each name was started
+        self.most_running = 0       # containers of steps at one time
         self.lock = threading.RLock()
         self.open_sockets = set()
         self.thawed = threading.Event()
@@ -330,6 +333,14 @@ class FakeEngine:
 
     def steps(self):
         return [c for c in self.containers.values() if c.is_step()]
+
+    def forget(self):
+        """A new beginning between two parts of a test."""
+        self.drop_containers()
+        self.starts.clear()
+        self.faults.clear()
+        self.journal.clear()
+        self.most_running = 0
 
     def drop_containers(self):
         """As an engine whose data was lost."""
@@ -386,6 +397,10 @@ class FakeEngine:
         return [r for r in self.journal if r["method"] == method and re.search(path, r["path"])]
 
     # -- for the handler --
+
+    def count_start(self, container):
+        self.starts[container.name] = self.starts.get(container.name, 0) + 1
+        self.most_running = max(self.most_running, sum(c.status == "running" for c in self.steps()))
 
     def word(self, status):
         return "stopped" if self.product == "Podman" and status == "exited" else status
@@ -737,24 +752,42 @@ class Handler(BaseHTTPRequestHandler):
         follow = self.query.get("follow") in ("1", "true")
         kinds = [kind for kind, key in ((1, "stdout"), (2, "stderr")) if self.query.get(key) in ("1", "true")]
         since = since_ns(self.query.get("since"))
+        tail = self.query.get("tail", "all")
         self.begin("application/vnd.docker.raw-stream")
         self.flush()
-        at = 0
+        at = 0 if tail == "all" else max(0, len(container.log) - int(tail))
         while True:
             with self.engine.lock:
                 running = container.status in ("running", "created")
-                new, at = container.log[at:], len(container.log)
+                end = self.followed_end(container) if follow else len(container.log)
+                new, begin, at = container.log[at:end], at, max(at, end)
                 if not new and follow and running:
                     if not self.wait_changed(container):
                         raise Drop()
                     continue
             for number, (when, kind, data) in enumerate(new):
-                lost = follow and self.engine.loses_last_line and not data.endswith(b"\n") and len(data) < LOG_PART
-                if kind in kinds and when >= since and not lost:
+                if self.without_end(container, begin + number):
+                    data = data[:-1]
+                if kind in kinds and when >= since:
                     self.chunk(self.frame(when, kind, data))
-            if not follow or not running and at == len(container.log):
+            if not follow or not running:
                 break
         self.end_chunks()
+
+    def followed_end(self, container):
+        """How much of a log its followers see: not a last line without an end."""
+        end = len(container.log)
+        while self.engine.loses_last_line and end and not container.log[end - 1][2].endswith(b"\n"):
+            end -= 1
+        return end
+
+    def without_end(self, container, at):
+        """Whether this message is the last part of a long line in a log that forgets such newlines."""
+        driver = (container.host.get("LogConfig") or {}).get("Type")
+        when, kind, data = container.log[at]
+        before = next((e for e in reversed(container.log[:at]) if e[1] == kind), None)
+        return self.engine.loses_long_ends and driver == "local" and data.endswith(b"\n") and \
+            before is not None and before[0] == when
 
     def frame(self, when, kind, data):
         if self.query.get("timestamps") in ("1", "true"):
