@@ -127,18 +127,34 @@ static const struct engine_message two_lines[] = { { 1, "one\n" }, { 2, "err\n" 
 
 static void does(struct bench *bench, const struct engine_message *messages, size_t n, int code)
 {
+	pthread_mutex_lock(&bench->fake.lock);
 	bench->fake.messages = messages;
 	bench->fake.nmessages = n;
 	bench->fake.code = code;
+	pthread_mutex_unlock(&bench->fake.lock);
 }
 
 static void goes_wrong(struct bench *bench, struct engine_fault fault)
 {
 	size_t i = 0;
 
+	pthread_mutex_lock(&bench->fake.lock);
 	while (bench->fake.faults[i].times)
 		i++;
 	bench->fake.faults[i] = fault;
+	pthread_mutex_unlock(&bench->fake.lock);
+}
+
+/* What is left of the first fault, which ends. */
+static int end_fault(struct bench *bench)
+{
+	int left;
+
+	pthread_mutex_lock(&bench->fake.lock);
+	left = bench->fake.faults[0].times;
+	bench->fake.faults[0].times = 0;
+	pthread_mutex_unlock(&bench->fake.lock);
+	return left;
 }
 
 static struct runner_spec spec(void)
@@ -269,8 +285,7 @@ static void a_lost_reply_changes_nothing(void **state)
 		runner_docker.close(steal(&bench->runner));
 		assert_null(find(bench, NAME));
 		assert_null(find(bench, PAUSE));
-		assert_true(bench->fake.faults[0].times < 2);
-		bench->fake.faults[0].times = 0;
+		assert_true(end_fault(bench) < 2);
 		open_runner(bench);
 		release(&seen);
 	}
@@ -557,7 +572,7 @@ static void a_refusal_is_told_with_its_fix(void **state)
 		assert_int_equal(seen.end.cause, CAUSE_START);
 		assert_string_equal(seen.end.message, rows[i].message);
 		assert_int_equal(seen.started, 0);
-		bench->fake.faults[0].times = 0;
+		end_fault(bench);
 		if (find(bench, NAME))
 			find(bench, NAME)->state = STATE_NONE;
 		release(&seen);
@@ -754,9 +769,7 @@ static void an_engine_that_hangs_is_noticed_while_a_step_runs(void **state)
 		loop_after(bench->loop, 1, stop_loop, bench->loop);
 		loop_run(bench->loop, NULL);
 	}
-	pthread_mutex_lock(&bench->fake.lock);
 	goes_wrong(bench, (struct engine_fault){ "GET", NAME "/json", WRONG_HANG, 100, 0, NULL });
-	pthread_mutex_unlock(&bench->fake.lock);
 	wait_all(bench);
 	assert_int_equal(seen.end.cause, CAUSE_LOST);
 	assert_int_equal(seen.notes, 1);
