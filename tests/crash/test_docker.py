@@ -135,7 +135,8 @@ def points_of(box, host):
 def killed_at(box, point):
     """A run may end before it passes a point of what goes on beside it."""
     status, _, err = box.mlops("run", env={"MLOPS_FAILPOINT": f"{point}=kill"})
-    assert status == -signal.SIGKILL or status == 0 and point in ("docker.removed", "docker.closed"), (point, status, err)
+    beside = point in ("docker.removed", "docker.closed")
+    assert status == -signal.SIGKILL or status == 0 and beside, (point, status, err)
 
 
 def test_kills_at_named_points(engine, tmp_path):
@@ -261,8 +262,8 @@ def test_a_full_disk_of_the_project(engine, tmp_path):
 
 
 def test_a_full_disk_of_the_engine(own_engine, tmp_path):
-    """The log is what a step can fill it with. The engine drops what it cannot keep, and tells nobody; the run ends, and
-    with room again all is well."""
+    """The log is what a step can fill it with. The engine drops what it cannot keep, and tells nobody; the run ends,
+    and with room again all is well."""
     engine = own_engine(disk=16 << 20)
     engine.image("busybox-test")
     box = make(tmp_path / "p", engine.host)

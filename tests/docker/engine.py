@@ -274,7 +274,7 @@ def bridge():
 
 
 @pytest.fixture(scope="session")
-def shared_engine(request, bridge):
+def shared_engine(bridge):
     reason = why_not()
     if reason:
         pytest.skip(reason)

@@ -315,9 +315,9 @@ class FakeEngine:
     # -- for tests --
 
     def fault(self, method, path, action, after=0, times=1, **how):
-        """For the requests after..after+times that match: "lose", "refuse", "status" (status=, message=; work=True: after
-        the work), "delay" (seconds=), "hang" (work=), "cut" (bytes= of the stream), or a function to call before the
-        work."""
+        """For the requests after..after+times that match: "lose", "refuse", "status" (status=, message=; work=True:
+        after the work), "delay" (seconds=), "hang" (work=, until=), "cut" (bytes= of the stream), or a function to
+        call before the work."""
         found = Fault(method, path, action, after, times, **how)
         self.faults.append(found)
         return found
@@ -631,6 +631,9 @@ class Handler(BaseHTTPRequestHandler):
                 raise Drop()
         self.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
 
+    def line(self, value):
+        self.chunk(json.dumps(value).encode() + b"\r\n")
+
     def end_chunks(self):
         if not self.muted:
             self.wfile.write(b"0\r\n\r\n")
@@ -667,10 +670,10 @@ class Handler(BaseHTTPRequestHandler):
                                "login': denied: requested access to the resource is denied")
         self.begin()
         for done in range(0, 101, 20):
-            line = {"status": "Downloading", "id": "aaaa", "progressDetail": {"current": done << 10, "total": 100 << 10}}
-            self.chunk(json.dumps(line).encode() + b"\r\n")
+            self.line({"status": "Downloading", "id": "aaaa",
+                       "progressDetail": {"current": done << 10, "total": 100 << 10}})
         if found.get("error"):
-            self.chunk(json.dumps({"errorDetail": {"message": found["error"]}, "error": found["error"]}).encode() + b"\r\n")
+            self.line({"errorDetail": {"message": found["error"]}, "error": found["error"]})
         else:
             with self.engine.lock:
                 self.engine.images = [i for i in self.engine.images if wanted not in i["RepoTags"]]

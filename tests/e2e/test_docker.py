@@ -103,7 +103,8 @@ def test_limits_hold(box):
 
 def test_parameters_metrics_and_summaries_go_through_files(box):
     box.step("""cat $MLOPS_PARAMS > out.txt; echo $MLOPS_PARAM_LR >> out.txt
-             echo '{"key": "loss", "value": 0.5, "step": 1}' >> $MLOPS_METRICS; echo '{"key": "loss", "value": 0.25, "step": 2}' >> $MLOPS_METRICS
+             echo '{"key": "loss", "value": 0.5, "step": 1}' >> $MLOPS_METRICS
+             echo '{"key": "loss", "value": 0.25, "step": 2}' >> $MLOPS_METRICS
              echo '# fine' > $MLOPS_SUMMARY; mkdir m; echo '{"auc": 0.9}' > m/m.json""",
              params="lr", metrics="m/m.json", more="[params]\nlr = 0.1\nother = 2\n")
     box.write("m/keep.txt", "not an output")
@@ -148,7 +149,9 @@ def test_a_log_that_names_an_undeclared_file_tells_the_fix(box, says):
 
 def test_the_last_line_is_kept_without_an_end(box):
     lines = "".join(f"line {n}\n" for n in range(200))
-    box.step("i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); done; printf 'no end'; echo o > out.txt")
+    # Followed by then: a follower loses such a line more often than not.
+    box.step("sleep 0.3; i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); done; printf 'no end'; "
+             "echo o > out.txt")
     for again in range(3 if not SOAK else 50):
         box.run("--force")
         assert box.log() == (lines + "no end\n").encode(), again
@@ -306,8 +309,8 @@ def test_a_run_goes_on_after_a_kill(box, engine):
     running.communicate()
     first = engine.steps()
     assert len(first) == 1 and first[0]["State"] == "running"
-    result = box.run()
-    assert result["ran"] == 1 and box.read("out.txt") == "o\n"
+    _, err = box.ok("run")
+    assert "step one goes on" in err and box.read("out.txt") == "o\n"
     assert box.log() == "".join(f"line {n}\n" for n in range(30)).encode() + b"end\n"
     assert not engine.containers()
     box.check_whole()

@@ -184,7 +184,8 @@ def test_the_environment_of_the_image_stands(box, engine):
 def test_an_image_without_a_shell(box, engine):
     engine.image("busybox-noshell")
     box.write("in.txt", "x")
-    box.write("pipeline.ini", "[step.one]\nimage = busybox-noshell\ncmd = cp in.txt out.txt\nin = in.txt\nout = out.txt\n")
+    box.write("pipeline.ini", "[step.one]\nimage = busybox-noshell\ncmd = cp in.txt out.txt\n"
+                              "in = in.txt\nout = out.txt\n")
     box.run()
     assert box.read("out.txt") == "x"
     box.step("true", image="busybox-noshell")
