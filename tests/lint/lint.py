@@ -53,7 +53,7 @@ BANNED = """
 """.split()
 
 SPDX_C = "/* SPDX-License-Identifier: Apache-2.0 */"
-SECONDS_LIMIT = 900
+SECONDS_LIMIT = 1000
 HELP_WIDTH = 80
 
 
