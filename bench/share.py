@@ -7,7 +7,7 @@ from add import FILES, make_data
 from common import Bench, need
 
 LARGE = 2 << 30
-PIPELINE = "[remote.team]\nurl = ../remote\n"
+PIPELINE = "[step.use]\ncmd = true\nin = data\n[remote.team]\nurl = ../remote\n"
 
 
 def make_large(directory):
