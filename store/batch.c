@@ -281,54 +281,6 @@ static int hash_clone(int dirfd, const char *name, const struct watch *watch, st
 	return COPY_SOURCE;
 }
 
-/* One buffer: read, hashed, written. Bytes, 0 at the end, -1 or COPY_SOURCE. */
-static int copy_chunk(int from, int to, const char *name, char *buf, uint64_t at,
-		      struct hasher *hasher, struct error *err)
-{
-	ssize_t n;
-
-	do {
-		n = pread(from, buf, COPY_CHUNK, (off_t)at);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		error_sys(err, errno, "cannot read %s", name);
-		return COPY_SOURCE;
-	}
-	hasher_update(hasher, buf, (size_t)n);
-	if (n && io_write_all(to, buf, (size_t)n, name, err) < 0)
-		return -1;
-	return (int)n;
-}
-
-/* Copies and hashes the same buffer. Writing to disk starts at once: the sync at the end has less
- * to wait for. */
-int batch_copy_and_hash(int from, int to, const char *name, const struct watch *watch,
-			struct digest *ret, uint64_t *ret_size, struct error *err)
-{
-	CLEANUP(cleanup_free) char *buf = xmalloc(COPY_CHUNK);
-	struct hasher hasher;
-	uint64_t at = 0;
-	int r;
-
-	hasher_init(&hasher);
-	while ((r = copy_chunk(from, to, name, buf, at, &hasher, err)) > 0) {
-		at += (uint64_t)r;
-		if (at % (16 * COPY_CHUNK) == 0)
-			sync_file_range(to, 0, 0, SYNC_FILE_RANGE_WRITE);
-		if (watch_tick(watch, (uint64_t)r)) {
-			r = error_set(err, ERR_INTERRUPTED, "interrupted");
-			break;
-		}
-	}
-	if (r < 0) {
-		hasher_release(&hasher);
-		return r;
-	}
-	hasher_final(&hasher, ret);
-	*ret_size = at;
-	return 0;
-}
-
 void batch_temp_name(struct store_batch *batch, char name[32])
 {
 	pthread_mutex_lock(&batch->mutex);

@@ -572,6 +572,35 @@ static void damaged_bytes_never_become_an_object(void **state)
 		}
 }
 
+static void large_files_are_what_they_were(void **state)
+{
+	size_t size = (40u << 20) + 1;
+	CLEANUP(cleanup_free) char *data = xmalloc(size);
+	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct digest want, id;
+	uint64_t stored;
+
+	(void)state;
+	for (size_t i = 0; i < size; i++)
+		data[i] = (char)(i * 31 >> 7);
+	digest_of(data, size, &want);
+	put_bytes("large", data, size);
+	fd = openat(rootfd, "large", O_RDONLY | O_CLOEXEC);
+	must(batch_open(store, &batch, &err));
+	for (int nth = 1; nth < 60; nth += 13) {
+		arm(IO_WRITE, nth, ENOSPC);
+		assert_int_equal(batch_add_fd(batch, fd, "large", &id, &stored, &err), nth > 41 ? 0 : -1);
+		assert_true(nth > 41 || err.sys == ENOSPC);
+		io_fault = NULL;
+	}
+	must(batch_add_fd(batch, fd, "large", &id, &stored, &err));
+	assert_true(digest_equal(&id, &want));
+	assert_int_equal(stored, size);
+	must(batch_commit(batch, &err));
+	must(store_verify(store, &want, &err));
+}
+
 static void what_is_damaged_here_is_not_put(void **state)
 {
 	struct digest id = store_text("good"), absent;
@@ -841,6 +870,7 @@ int main(void)
 		CASE(has_is_the_same_for_few_and_for_many),
 		CASE(what_cannot_be_listed_is_not_absent),
 		CASE(damaged_bytes_never_become_an_object),
+		CASE(large_files_are_what_they_were),
 		CASE(what_is_damaged_here_is_not_put),
 		CASE(a_truncated_object_is_replaced_by_the_next_put),
 		CASE(refs_are_seen_after_commit_and_the_last_one_counts),
