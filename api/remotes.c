@@ -41,7 +41,7 @@ int remotes_load(struct op_context *ctx, struct js *notes, struct remotes *ret, 
 
 	if (there < 0)
 		return -1;
-	if (there && pipeline_load(ctx->project->rootfd, PIPELINE_FILE, NULL, &pipeline, err) < 0)
+	if (there && pipeline_load_remotes(ctx->project->rootfd, PIPELINE_FILE, &pipeline, err) < 0)
 		return -1;
 	if (pipeline)
 		remotes_of(ctx->project, pipeline, ret);

@@ -10,8 +10,9 @@ struct op_context;
 struct pipeline;
 struct project;
 
-/* Without pipeline.ini there are none; one with mistakes is an error. What goes wrong with one of them later is
- * said once and pushed to `notes` (an array, lent for the life of *ret; may be NULL). */
+/* Without pipeline.ini there are none; a mistake in a [remote.NAME] section is an error, one elsewhere is not.
+ * What goes wrong with one of them later is said once and pushed to `notes` (an array, lent for the life of *ret; may
+ * be NULL). */
 int remotes_load(struct op_context *, struct js *notes, struct remotes *ret, struct error *);
 /* The same of a pipeline that was read. */
 void remotes_of(const struct project *, const struct pipeline *, struct remotes *ret);

@@ -301,8 +301,7 @@ static void finish_steps(struct parser *p)
 		pipeline->name = default_name(pipeline->file);
 }
 
-/* Reads the text; on success *p holds a pipeline whose params are still to be put together. */
-static int parse_text(struct parser *p, const char *text, size_t len, const char *file, struct error *err)
+static void read_text(struct parser *p, const char *text, size_t len, const char *file, bool steps)
 {
 	struct error syntax = { 0 };
 
@@ -311,10 +310,16 @@ static int parse_text(struct parser *p, const char *text, size_t len, const char
 	if (ini_parse_text(text, len, file, take_entry, p, &syntax) < 0) {
 		if (!p->problems++)
 			p->first = syntax;
-	} else {
-		finish_steps(p);
-		finish_remotes(p);
+		return;
 	}
+	if (steps)
+		finish_steps(p);
+	finish_remotes(p);
+}
+
+/* The first problem, whose help says how many more there are. */
+static int verdict(struct parser *p, struct error *err)
+{
 	if (!p->problems)
 		return 0;
 	if (p->problems > 1) {
@@ -325,6 +330,13 @@ static int parse_text(struct parser *p, const char *text, size_t len, const char
 	if (err)
 		*err = p->first;
 	return -1;
+}
+
+/* Reads the text; on success *p holds a pipeline whose params are still to be put together. */
+static int parse_text(struct parser *p, const char *text, size_t len, const char *file, struct error *err)
+{
+	read_text(p, text, len, file, true);
+	return verdict(p, err);
 }
 
 static int apply_override(struct js *params, const char *override, struct error *err)
@@ -444,6 +456,59 @@ int pipeline_load(int rootfd, const char *path, const struct strlist *overrides,
 		return -1;
 	*ret = steal(&p.pipeline);
 	return 0;
+}
+
+/* [remote.NAME], with or without what is to follow. */
+static bool opens_remote(const char *line, size_t len)
+{
+	static const char head[] = "remote.";
+	size_t at = 1;
+
+	while (at < len && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	return len - at >= strlen(head) && !memcmp(line + at, head, strlen(head));
+}
+
+/* Keeps the lines of these sections at their places; the others become empty. */
+static void keep_remotes(const char *text, size_t len, struct strbuf *ret)
+{
+	const char *end = text + len, *stop;
+	bool keeps = false;
+
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		text += 3;
+	for (; text < end; text = stop + 1) {
+		stop = memchr(text, '\n', (size_t)(end - text));
+		if (!stop)
+			stop = end;
+		if (*text == '[')
+			keeps = opens_remote(text, (size_t)(stop - text));
+		if (keeps)
+			strbuf_add(ret, text, (size_t)(stop - text));
+		strbuf_putc(ret, '\n');
+	}
+}
+
+int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
+{
+	CLEANUP(parser_release) struct parser p;
+	CLEANUP_STRBUF struct strbuf kept = STRBUF_INIT;
+
+	keep_remotes(text, len, &kept);
+	read_text(&p, kept.buf, kept.len, file, false);
+	if (verdict(&p, err) < 0)
+		return -1;
+	*ret = steal(&p.pipeline);
+	return 0;
+}
+
+int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *err)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	if (read_whole(rootfd, path, INI_MAX_BYTES, &text, err) < 0)
+		return -1;
+	return pipeline_parse_remotes(text.buf, text.len, path, ret, err);
 }
 
 static void step_release(struct step *step)

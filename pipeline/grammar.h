@@ -103,6 +103,10 @@ int pipeline_load(int rootfd, const char *path, const struct strlist *overrides,
 /* The same on text in memory, without files (tests, fuzzing); `params_text` may be NULL. */
 int pipeline_parse(const char *text, size_t len, const char *file, const char *params_text,
 		   const struct strlist *overrides, struct pipeline **ret, struct error *);
+/* Only its [remote.NAME] sections: mistakes elsewhere, or no steps at all, do not matter. Only `file` and `remotes`
+ * of the result are set. */
+int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *);
+int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *);
 void pipeline_free(struct pipeline *);
 void cleanup_pipeline(struct pipeline **);
 /* NULL when absent; "train.lr" walks nested objects. Lent. */

@@ -380,6 +380,25 @@ def test_no_remote_says_which_lines_to_add(people):
         assert "[remote.team]\nurl = " in err and "--init" in err
 
 
+@pytest.mark.parametrize("above", ["", "[step.train]\ncolor = red\n"])
+def test_data_is_shared_whatever_the_steps_are(people, above):
+    """The section that the printed help names is enough."""
+    tree = people.top / "alice"
+    people.git("clone", "-q", "origin.git", "alice", cwd=people.top)
+    people.git("checkout", "-q", "-b", "main", cwd=tree)
+    people.types("alice", "init")
+    (tree / "data").mkdir()
+    (tree / "data/x").write_text("x\n")
+    people.types("alice", "add", "data")
+    (tree / "pipeline.ini").write_text(above + "[remote.team]\nurl = ../team\n")
+    people.commit("alice", "data")
+    people.types("alice", "push", "--init")
+    for who, command in (("bob", "pull"), ("carol", "checkout")):
+        people.clone(who)
+        people.types(who, command)
+        assert (people.top / who / "data/x").read_text() == "x\n"
+
+
 def test_an_unknown_remote_names_the_nearest(pushed):
     assert "did you mean 'team'?" in pushed.types("alice", "push", "--remote", "taem", want=3).err
     assert "team" in pushed.types("alice", "pull", "--remote", "elsewhere", want=3).err

@@ -479,6 +479,56 @@ static void load_reads_the_params_file(void **state)
 	dir_remove(&dir);
 }
 
+#define REMOTE "[remote.team]\nurl = /srv/team\n"
+
+static void remotes_are_read_whatever_stands_elsewhere(void **state)
+{
+	static const char *const elsewhere[] = {
+		"", "no section\n", "[step.a]\ncolor = red\n", "[step.a\n", "[step.a]\ncmd = x\n\\xff\xff = 1\n",
+		"[step.a]\ncmd = x\n[step.a]\ncmd = y\n", "\xef\xbb\xbf[step.a]\r\n", "[pipeline]\nparams = gone.json\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * ARRAY_LEN(elsewhere); i++) {
+		CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
+		CLEANUP(cleanup_free) char *text = i % 2 ? xasprintf(REMOTE "%s", elsewhere[i / 2])
+							 : xasprintf("%s" REMOTE, elsewhere[i / 2]);
+
+		/* behind a remote what opens no section is a part of it */
+		if (i % 2 && elsewhere[i / 2][0] != '[')
+			continue;
+		if (pipeline_parse_remotes(text, strlen(text), "p.ini", &pipeline, &error) < 0)
+			fail_msg("%s: %s", text, error.msg);
+		assert_int_equal(pipeline->nremotes, 1);
+		assert_string_equal(pipeline->remotes[0].name, "team");
+		assert_string_equal(pipeline->remotes[0].url.text, "/srv/team");
+	}
+}
+
+static void mistakes_in_remotes_are_told_where_they_stand(void **state)
+{
+	static const struct {
+		const char *text, *where, *message;
+	} cases[] = {
+		{ "[step.a]\nx\n[remote.team]\n", "p.ini:3:2", "has no 'url'" },
+		{ "?\n[remote.team\nurl = /x\n", "p.ini:2:1", "section without ']'" },
+		{ "?\n" REMOTE "color = red\n", "p.ini:4:1", "unknown key 'color'" },
+		{ REMOTE "[step.a]\n" REMOTE, "p.ini:4:2", "stands twice, first in line 1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct pipeline *pipeline = NULL;
+
+		error_clear(&error);
+		assert_int_equal(pipeline_parse_remotes(cases[i].text, strlen(cases[i].text), "p.ini", &pipeline,
+							&error), -1);
+		assert_null(pipeline);
+		assert_string_equal(error.where, cases[i].where);
+		assert_contains(error.msg, cases[i].message);
+	}
+}
+
 static void files_that_are_no_pipeline_are_one_clear_error(void **state)
 {
 	CLEANUP(cleanup_free) char *big = xmalloc(10 << 20);
@@ -549,6 +599,8 @@ int main(void)
 		cmocka_unit_test(deep_params_are_bounded),
 		cmocka_unit_test(leaves_are_flattened),
 		cmocka_unit_test(load_reads_the_params_file),
+		cmocka_unit_test(remotes_are_read_whatever_stands_elsewhere),
+		cmocka_unit_test(mistakes_in_remotes_are_told_where_they_stand),
 		cmocka_unit_test(files_that_are_no_pipeline_are_one_clear_error),
 		cmocka_unit_test(the_table_is_well_formed),
 	};
