@@ -102,6 +102,8 @@ static int looker_db(struct looker *l, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = NULL;
 	CLEANUP(cleanup_free) char *lock = NULL;
+	struct error why;
+	struct db *writer;
 
 	if (l->db)
 		return 0;
@@ -109,7 +111,14 @@ static int looker_db(struct looker *l, struct error *err)
 	lock = path_join(l->project->root, ".mlops/locks/" LOCK_DB);
 	if (project_check_db(l->project, err) < 0)
 		return -1;
-	return db_open(path, lock, registry_schema, DB_READ_ONLY, &l->db, err);
+	if (db_open(path, lock, registry_schema, DB_READ_ONLY, &l->db, &why) == 0)
+		return 0;
+	/* One of an earlier version is converted by whoever opens it for writing. */
+	if (why.code == ERR_CONFLICT && project_db(l->project, &writer, err) == 0)
+		return db_open(path, lock, registry_schema, DB_READ_ONLY, &l->db, err);
+	if (err)
+		*err = why;
+	return -1;
 }
 
 /* An upstream result that is not on the disk yet leaves our key unknown, unless we take exactly

@@ -3,6 +3,7 @@
 next run works."""
 import json
 import os
+import pathlib
 import shutil
 import signal
 import sqlite3
@@ -13,7 +14,9 @@ import pytest
 from steps import (ENV, MLOPS, alive, fails, one_error, one_step, ran, run_json, run_ok, start, states, wait_for,
                    write_chain)
 
-SECONDS = 40
+SECONDS = 42
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOAK = bool(os.environ.get("MLOPS_SOAK"))
 
 
@@ -376,6 +379,13 @@ def test_a_killed_spawner_fails_the_step(mlops, project):
 
 # -- records --
 
+def get_version(project):
+    with sqlite3.connect(project / ".mlops/registry.db") as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.close()
+    return version
+
+
 def set_version(project, version):
     with sqlite3.connect(project / ".mlops/registry.db") as db:
         db.execute(f"PRAGMA user_version = {version}")
@@ -385,13 +395,34 @@ def set_version(project, version):
 def test_a_database_of_a_newer_version_is_refused(mlops, project):
     write_chain(project)
     run_ok(mlops, project)
+    version = get_version(project)
     set_version(project, 999)
     (project / "in.txt").write_text("new\n")
     message, _, fix = fails(mlops, project, 4, "run")
     assert "newer" in message and "registry.db" in message
     assert (project / "a.txt").read_text() == "data\n"
-    set_version(project, 1)
+    set_version(project, version)
     run_ok(mlops, project)
+
+
+@pytest.mark.parametrize("command", ["run", "status", "runs", "why a"])
+def test_a_database_of_the_first_version_is_converted_and_keeps_its_facts(mlops, project, command):
+    write_chain(project)
+    database = project / ".mlops/registry.db"
+    for path in project.glob(".mlops/registry.db*"):
+        path.unlink()
+    with sqlite3.connect(database) as db:
+        db.executescript((ROOT / "registry/schema/0001_init.sql").read_text())
+        db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO runs (run_id, name, experiment, user_id, status, start_time, end_time)"
+                   " VALUES (?, 'old', 0, 'me', 'FINISHED', 1, 2)", ("0123456789abcdef" * 2,))
+        db.execute("INSERT INTO attempts (parent, step, number, state, start_time, user_us, system_us, max_rss)"
+                   " VALUES (1, 'a', 1, 'ok', 1, 0, 0, 5)")
+    db.close()
+    run_ok(mlops, project) if command == "run" else mlops(*command.split(), cwd=project)
+    status, out, err = mlops("show", "01234567", cwd=project)
+    assert status == 0, err
+    assert "old" in out and "a     ok" in out
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty", "gone"])
