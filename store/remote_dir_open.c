@@ -82,12 +82,18 @@ static int look_at_marker(int top, const char *path, struct error *err)
 	return error_help(err, "install a newer mlops");
 }
 
-/* Whether this part of a remote without marker holds nothing but what its makers left. */
-static bool is_unused(int top, const char *part)
+/* Whether this part of a remote without marker holds nothing but what its makers left; -1 when it cannot
+ * be listed. */
+static int is_unused(int top, const char *part, struct error *err)
 {
 	struct strlist names = STRLIST_INIT;
-	bool unused = fs_list_dir(top, part, &names, NULL) == 0;
+	bool unused = true;
+	struct stat st;
 
+	if (fstatat(top, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
+		return 0;
+	if (fs_list_dir(top, part, &names, err) < 0)
+		return -1;
 	for (size_t i = 0; i < names.len; i++)
 		unused = unused && !strcmp(part, "staging") && staging_is_name(names.items[i]);
 	strlist_release(&names);
@@ -106,25 +112,25 @@ static bool is_part(const char *name)
 static int find_foreign(int top, const char *path, char **ret, bool *ret_empty, struct error *err)
 {
 	struct strlist names = STRLIST_INIT;
+	int r = 1;
 
 	if (fs_list_dir(top, ".", &names, err) < 0)
 		return error_wrap(err, "%s", path);
 	*ret = NULL;
 	*ret_empty = true;
-	for (size_t i = 0; i < names.len; i++) {
+	for (size_t i = 0; r > 0 && i < names.len; i++) {
 		const char *name = names.items[i];
 
 		/* A file system of its own has that from the start. */
 		if (!strcmp(name, "lost+found"))
 			continue;
 		*ret_empty = false;
-		if (!is_part(name) || !is_unused(top, name)) {
+		r = is_part(name) ? is_unused(top, name, err) : 0;
+		if (r == 0)
 			*ret = xstrdup(name);
-			break;
-		}
 	}
 	strlist_release(&names);
-	return 0;
+	return r < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
 static int no_marker(int top, const char *path, struct error *err)
@@ -199,6 +205,23 @@ static int make_remote(int top, const char *path, struct error *err)
 	return r < 0 ? look_at_marker(top, path, err) : no_marker(top, path, err);
 }
 
+/* Another user may be making it, and a part of his gets its mode a moment after it is there. */
+static int make_patiently(int top, const char *path, struct error *err)
+{
+	struct error why = { 0 };
+
+	for (int i = 0; i < 50; i++) {
+		if (make_remote(top, path, &why) == 0)
+			return 0;
+		if (why.sys != EACCES)
+			break;
+		usleep(20 * 1000);
+	}
+	if (err)
+		*err = why;
+	return -1;
+}
+
 static int make_top(const char *path, struct error *err)
 {
 	CLEANUP(cleanup_free) char *parent = NULL;
@@ -233,7 +256,7 @@ int remote_dir_enter(const char *path, bool create, struct store **ret, struct e
 		return -1;
 	r = look_at_marker(top, clean, err);
 	if (r == 0)
-		r = create ? make_remote(top, clean, err) : no_marker(top, clean, err);
+		r = create ? make_patiently(top, clean, err) : no_marker(top, clean, err);
 	if (r < 0)
 		return -1;
 	if (store_open_shared(clean, ret, err) == 0)

@@ -41,8 +41,10 @@ static int fix_dir(const struct store *store, int dirfd, const char *name, struc
 		(void)!fchownat(dirfd, name, (uid_t)-1, store->group, AT_SYMLINK_NOFOLLOW);
 	else if ((st.st_mode & 07777) == store->dir_mode)
 		return 0;
-	/* File systems without permissions (FAT, some network ones) have nothing to set. */
-	if (fchmodat(dirfd, name, store->dir_mode, 0) < 0 && errno != EPERM && errno != EOPNOTSUPP)
+	/* File systems without permissions (FAT, some network ones) have nothing to set; one that was swept
+	 * meanwhile is noticed by who opens it. */
+	if (fchmodat(dirfd, name, store->dir_mode, 0) < 0 && errno != EPERM && errno != EOPNOTSUPP &&
+	    errno != ENOENT)
 		return error_sys(err, errno, "cannot set the mode of %s", name);
 	return 0;
 }
