@@ -21,9 +21,8 @@ struct pull {
 	struct store_batch *batch;	  /* the one being filled */
 	struct remote *remote;		  /* the one being asked */
 	bool relied[256];
-	size_t lost; /* objects that no remote has whole */
-	struct digest first_lost;
-	bool first_damaged;
+	size_t lost;		  /* objects that no remote has whole */
+	struct item first_lost;
 };
 
 static int use_batch(struct pull *pull, struct store_batch **batch, struct error *err)
@@ -46,6 +45,26 @@ static int set_aside(struct pull *pull, struct item *item, struct error *err)
 	return 0;
 }
 
+/* One that could not be read as a tree. Only bytes that do not hash to their name are damaged: whoever
+ * names a large file a tree must not make it go away. */
+static int judge_tree(struct pull *pull, struct item *item, const struct error *why, struct error *err)
+{
+	struct error found = { 0 };
+
+	item->state = ITEM_WANTED;
+	if (why->code == ERR_NOT_FOUND)
+		return 0;
+	if (why->code == ERR_DAMAGED && store_verify(pull->transfer->store, &item->id, &found) == 0) {
+		item->state = ITEM_NO_TREE;
+		return 0;
+	}
+	if (found.code == ERR_DAMAGED && !pull->transfer->dry)
+		return set_aside(pull, item, err);
+	if (err)
+		*err = found.code ? found : *why;
+	return -1;
+}
+
 /* Objects of trees are few, and are read anyway. */
 static int look_for_trees(struct pull *pull, struct items *items, struct error *err)
 {
@@ -59,17 +78,8 @@ static int look_for_trees(struct pull *pull, struct items *items, struct error *
 		item->state = ITEM_PRESENT;
 		if (store_read(pull->transfer->store, &item->id, TREE_MAX_OBJECT, &bytes, &why) == 0)
 			continue;
-		item->state = ITEM_WANTED;
-		if (why.code == ERR_NOT_FOUND)
-			continue;
-		if (why.code == ERR_DAMAGED && !pull->transfer->dry) {
-			if (set_aside(pull, item, err) < 0)
-				return -1;
-			continue;
-		}
-		if (err)
-			*err = why;
-		return -1;
+		if (judge_tree(pull, item, &why, err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -119,9 +129,15 @@ static int look_for_files(struct pull *pull, struct items *items, struct error *
 
 /* --- bringing the rest --- */
 
-static bool is_open(const struct item *item)
+static bool is_lost(const struct item *item)
 {
 	return item->state != ITEM_DONE && item->state != ITEM_PRESENT;
+}
+
+/* A remote may help. */
+static bool is_open(const struct item *item)
+{
+	return is_lost(item) && item->state != ITEM_NO_TREE;
 }
 
 static int get_one(struct move *move, struct item *item, struct error *err)
@@ -240,12 +256,8 @@ static void count_rest(struct pull *pull, const struct items *items)
 			pull->transfer->present++;
 			pull->relied[item->id.b[0]] = true;
 		}
-		if (!is_open(item))
-			continue;
-		if (!pull->lost++) {
-			pull->first_lost = item->id;
-			pull->first_damaged = item->state == ITEM_DAMAGED;
-		}
+		if (is_lost(item) && !pull->lost++)
+			pull->first_lost = *item;
 	}
 }
 
@@ -336,7 +348,9 @@ static int say_lost(const struct pull *pull, struct error *err)
 	CLEANUP_STRBUF struct strbuf more = STRBUF_INIT;
 	char hex[DIGEST_HEX + 1];
 
-	digest_format(&pull->first_lost, hex);
+	digest_format(&pull->first_lost.id, hex);
+	if (pull->first_lost.state == ITEM_NO_TREE)
+		return error_set(err, ERR_DAMAGED, "object %s is named as a tree and is too large to be one", hex);
 	if (!pull->remotes->len) {
 		error_set(err, ERR_NOT_FOUND, "object %s is not here, and this project has no remote", hex);
 		return error_help(err, "add one to pipeline.ini: [remote.team] with url = DIRECTORY");
@@ -344,7 +358,7 @@ static int say_lost(const struct pull *pull, struct error *err)
 	remotes_names(pull->remotes, &names);
 	if (pull->lost > 1)
 		strbuf_printf(&more, "; nor are %zu more", pull->lost - 1);
-	if (pull->first_damaged)
+	if (pull->first_lost.state == ITEM_DAMAGED)
 		error_set(err, ERR_DAMAGED, "object %s is whole in no remote (%s)%s", hex, names.buf,
 			  more.buf);
 	else

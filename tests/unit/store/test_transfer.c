@@ -437,6 +437,36 @@ static void garbage_of_a_tree_is_an_error(void **state)
 	assert_int_equal(count_names("other/objects"), 0);
 }
 
+/* An entry or record of a remote may call any object a tree. */
+static void a_large_file_that_is_called_a_tree_stays_where_it_is(void **state)
+{
+	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
+	CLEANUP(cleanup_free) char *large = xcalloc(1, TREE_MAX_OBJECT + 1);
+	struct transfer transfer = { .store = store };
+	struct content contents[2] = { { .kind = CONTENT_TREE }, { .kind = CONTENT_FILE } };
+	char path[256], hex[DIGEST_HEX + 1];
+
+	(void)state;
+	must(push_to("a"));
+	must(batch_open(store, &batch, &err));
+	must(batch_add_bytes(batch, large, TREE_MAX_OBJECT + 1, &contents[0].id, &err));
+	must(batch_commit(batch, &err));
+	contents[1].id = *id_of("big");
+	assert_int_equal(unlinkat(rootfd, object_in(".mlops", id_of("big"), path), 0), 0);
+	assert_int_equal(transfer_pull(&transfer, &remotes, contents, 2, &err), -1);
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_non_null(strstr(err.msg, digest_format(&contents[0].id, hex)));
+	assert_non_null(strstr(err.msg, "too large"));
+	assert_true(exists(object_in(".mlops", &contents[0].id, path)));
+	assert_int_equal(count_names(".mlops/quarantine"), 0);
+	/* The other content came. */
+	assert_true(exists(object_in(".mlops", id_of("big"), path)));
+	/* What is damaged goes aside, whatever its size. */
+	damage_in(".mlops", &tree.id, true);
+	must(transfer_pull(&transfer, &remotes, &tree, 1, &err));
+	assert_int_equal(count_names(".mlops/quarantine"), 1);
+}
+
 /* --- counting only --- */
 
 static void a_dry_run_counts_and_writes_nothing(void **state)
@@ -692,6 +722,7 @@ int main(void)
 		TRANSFER(what_one_remote_damaged_another_gives),
 		TRANSFER(what_no_remote_has_is_named),
 		TRANSFER(garbage_of_a_tree_is_an_error),
+		TRANSFER(a_large_file_that_is_called_a_tree_stays_where_it_is),
 		TRANSFER(a_dry_run_counts_and_writes_nothing),
 		TRANSFER(progress_ends_at_its_total_and_may_stop),
 		TRANSFER(a_killed_push_is_finished_by_the_next),
