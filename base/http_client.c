@@ -476,6 +476,7 @@ static void set_body(struct http_call *call, const struct http_request *request)
 {
 	const char *method = request->method;
 
+	SET(CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
 	if (!strcmp(method, "HEAD")) {
 		SET(CURLOPT_NOBODY, 1L);
 		return;

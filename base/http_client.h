@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/strbuf.h"
@@ -33,6 +34,8 @@ struct http_request {
 	size_t body_len;
 	int64_t timeout_ms;          /* of the whole; 0: none */
 	int64_t connect_ms;          /* 0: 10 s */
+	bool once;                   /* on a connection of its own: of one that was used and then dies without an answer,
+				      * curl cannot tell whether the request was taken, and sends it again */
 	size_t max;                  /* bytes of reply kept when there is no `data`; 0: 16 MiB. More is an error. */
 	/* Bytes of a reply with a 2xx status as they come; other replies are kept for `done`. -1 stops the request.
 	 * May be NULL: all replies are kept. */

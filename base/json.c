@@ -53,11 +53,9 @@ static void put_clean(struct strbuf *ret, const char *text, size_t len)
 	size_t at = 0;
 
 	while (at < len) {
-		size_t valid = utf8_span(text + at, len - at);
-		const char *nul = memchr(text + at, '\0', valid);
+		/* As far as the next NUL at most: looking further at each would be quadratic. */
+		size_t valid = utf8_span(text + at, strnlen(text + at, len - at));
 
-		if (nul)
-			valid = (size_t)(nul - text) - at;
 		strbuf_add(ret, text + at, valid);
 		at += valid;
 		if (at < len) {

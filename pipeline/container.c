@@ -14,6 +14,7 @@
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
 #include "pipeline/scratch.h"
+#include "pipeline/show.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
 #include "runners/docker.h"
@@ -29,16 +30,18 @@ static int need_engine(struct engine *e, struct error *err)
 	return docker_engine_open(&e->containers, err);
 }
 
+/* Asked before the first step starts: a worker may want to know it, too. */
 static int rootless(struct engine *e, bool *ret, struct error *err)
 {
 	const struct docker_info *info;
 
-	*ret = false;
-	if (!e->containers)
-		return 0;
-	if (docker_engine_info(e->containers, &info, err) < 0)
-		return -1;
-	*ret = info->rootless;
+	if (e->containers && !e->asked_rootless) {
+		if (docker_engine_info(e->containers, &info, err) < 0)
+			return -1;
+		e->rootless = info->rootless;
+		e->asked_rootless = true;
+	}
+	*ret = e->rootless;
 	return 0;
 }
 
@@ -59,7 +62,11 @@ int container_pin_images(struct engine *e, struct error *err)
 		if (need_engine(e, err) < 0)
 			return error_wrap(err, "step %s runs in image %s", node->name, node->image);
 		if (!e->containers) { /* a scripted runner takes any name */
-			look_set_pin(e->looker, node->image, node->image);
+			char hex[DIGEST_HEX + 1];
+			struct digest digest;
+			digest_of(node->image, strlen(node->image), &digest);
+			pin = xasprintf("sha256:%s", digest_format(&digest, hex));
+			look_set_pin(e->looker, node->image, pin);
 			continue;
 		}
 		if (docker_image_resolve(e->containers, node->image, false, e->opt->progress, &pin, err) < 0)
@@ -79,7 +86,7 @@ static int check_step(struct engine *e, const struct plan_node *node, struct err
 	if (rootless(e, &own_root, err) < 0 ||
 	    scratch_users(e->project, node->step->root, own_root, &inside, &here, err) < 0)
 		return error_wrap(err, "step %s", node->name);
-	if (scratch_check_inputs(e->project, node, &here, err) < 0)
+	if (scratch_check_places(e->project, node, err) < 0 || scratch_check_inputs(e->project, node, &here, err) < 0)
 		return -1;
 	if (e->containers && docker_image_ensure(e->containers, node->image, look_pin(e->looker, node),
 						 e->opt->progress, err) < 0)
@@ -195,7 +202,8 @@ bool container_adopt(struct task *t, struct error *err)
 static int need_runner(struct engine *e, struct error *err)
 {
 	CLEANUP(cleanup_free) char *probe = xasprintf(".mlops/work/%s/" STEPDIR_PROBE, e->run);
-	struct docker_config config = { .engine = e->containers, .project = e->project->root, .run = e->run };
+	CLEANUP(cleanup_free) char *label = orphans_label(e->project);
+	struct docker_config config = { .engine = e->containers, .project = label, .run = e->run };
 
 	if (e->docker)
 		return 0;
@@ -342,13 +350,14 @@ static void note_undeclared(struct task *t, int workfd)
 {
 	struct strlist found CLEANUP(strlist_release) = STRLIST_INIT;
 	CLEANUP_STRBUF struct strbuf names = STRBUF_INIT;
+	size_t count = scratch_undeclared(workfd, t->node, UNDECLARED_NAMED, &found);
 
-	if (scratch_undeclared(workfd, t->node, &found, NULL) < 0 || !found.len)
+	if (!count)
 		return;
-	for (size_t i = 0; i < found.len && i < UNDECLARED_NAMED; i++)
-		strbuf_printf(&names, "%s%s", i ? ", " : "", found.items[i]);
-	if (found.len > UNDECLARED_NAMED)
-		strbuf_printf(&names, " and %zu more", found.len - UNDECLARED_NAMED);
+	for (size_t i = 0; i < found.len; i++)
+		strbuf_printf(&names, "%s%s", i ? ", " : "", SHOW(found.items[i]));
+	if (count > found.len)
+		strbuf_printf(&names, " and %zu more", count - found.len);
 	task_note(t, "it also wrote %s, which out= does not name: dropped", names.buf);
 }
 
@@ -378,6 +387,14 @@ int container_finish(struct task *t, int *ret_fd, struct error *err)
 	if (workfd < 0)
 		return -1;
 	note_undeclared(t, workfd);
+	if (scratch_check_places(e->project, t->node, err) < 0)
+		return -1;
+	/* While nobody watched, an input may have changed, and changed back. */
+	if (t->adopted && scratch_inputs_touched(e->project, t->node, t->start_ms)) {
+		t->inputs_changed = true;
+		js_set_bool(t->record, "inputs_changed", true);
+		task_note(t, "an input was touched while mlops was not there: its result is kept, but will not be reused");
+	}
 	if (rootless(e, &own_root, err) < 0 ||
 	    scratch_users(e->project, t->node->step->root, own_root, &inside, &here, err) < 0)
 		return -1;

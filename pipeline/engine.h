@@ -78,6 +78,7 @@ struct task {
 	int points_line;          /* lines of it */
 	size_t points_bad;        /* lines that were no metric */
 	char *points_why;         /* the first of them */
+	bool points_over;         /* no more is read: what is there is no list of metrics, or too long */
 	bool inputs_changed, kept;
 	struct strlist notes;     /* made by a worker, shown by the loop */
 	struct error *err;        /* why it failed; its memory is not touched before it does */
@@ -109,6 +110,7 @@ struct engine {
 	struct runner *runner;    /* of steps on this machine */
 	struct docker_engine *containers; /* opened when first needed */
 	struct runner *docker;    /* of steps in containers, the same; on `containers`, or the one that tests give */
+	bool rootless, asked_rootless; /* what the engine is */
 	char *probe;
 	struct orphans orphans;   /* not adopted yet */
 	mode_t umask;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -233,12 +234,15 @@ static int record_summary(struct task *t, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = task_file(t, "summary.md");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP(cleanup_fd) int fd = -1;
 	struct error why;
 	struct stat st;
 
-	if (fs_stat_beneath(t->engine->project->rootfd, path, &st, NULL) <= 0)
+	/* The step made it, and may have made something else of it. */
+	fd = fs_open_direct(t->engine->project->rootfd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
-	if (io_read_file(t->engine->project->rootfd, path, SUMMARY_MAX, &text, &why) < 0) {
+	if (io_read_fd(fd, path, SUMMARY_MAX, &text, &why) < 0) {
 		task_note(t, "its summary was not recorded: %s", why.msg);
 		return 0;
 	}
@@ -320,8 +324,17 @@ static void settle(struct engine *e, struct task *t)
 {
 	struct error err;
 
-	if (t->err->code ? stepdir_reject(e->project, e->run, t->node->name, &t->kept, &err) < 0 :
-			  stepdir_accept(e->project, e->run, t->node->name, &t->notes, &err) < 0)
+	if (t->err->code) {
+		if (stepdir_reject(e->project, e->run, t->node->name, &t->kept, &err) < 0)
+			task_note(t, "%s", err.msg);
+		return;
+	}
+	if (stepdir_accept(e->project, e->run, t->node->name, &t->notes, &err) == 0)
+		return;
+	/* Its result is a fact, but not where it belongs: what depends on it must not run. */
+	if (t->container)
+		*t->err = err;
+	else
 		task_note(t, "%s", err.msg);
 }
 

@@ -16,5 +16,7 @@ struct farm {
 	struct store *store;
 	int dirfd; /* paths are below it */
 	bool link; /* false: copies, which may be written without harm */
+	char *last; /* directory made last, NULL at first; the caller frees it */
 };
-int farm_add(const struct farm *, const char *path, const struct content *, struct error *);
+void farm_release(struct farm *);
+int farm_add(struct farm *, const char *path, const struct content *, struct error *);

@@ -14,7 +14,8 @@
 #include "registry/keys.h"
 #include "registry/project.h"
 
-#define POINTS_CHUNK (4u << 20) /* bytes of $MLOPS_METRICS read at a time; a longer line is dropped */
+#define POINTS_CHUNK (4u << 20)   /* bytes of $MLOPS_METRICS read at a time; no line is that long */
+#define POINTS_MAX   (256u << 20) /* bytes of it that are read */
 
 /* What the step left there is its failure; a disk or a store that fails is not. */
 static int refuse_output(struct task *t, const char *path)
@@ -131,8 +132,10 @@ static size_t read_piece(struct task *t, int fd, bool all, struct metric_list *r
 	t->points_bad += results_parse_lines(text.buf, text.len, "$MLOPS_METRICS", t->points_line + 1, ret, &used, &bad);
 	if (t->points_bad && !t->points_why)
 		t->points_why = xstrdup(bad.msg);
-	if (!used && read == POINTS_CHUNK)
-		used = read; /* no line is that long */
+	t->points_over = (!used && read == POINTS_CHUNK) || t->points_read + (off_t)used > POINTS_MAX;
+	if (t->points_over)
+		task_note(t, "$MLOPS_METRICS is read to line %d: %s", t->points_line,
+			  used ? "it is longer than 256 MiB" : "what follows is no line");
 	for (size_t i = 0; i < used && i < read; i++)
 		t->points_line += text.buf[i] == '\n';
 	used = used < read ? used : read;
@@ -145,7 +148,7 @@ void finish_read_points(struct task *t, bool all, struct metric_list *ret)
 	CLEANUP(cleanup_free) char *path = task_file(t, "metrics.jsonl");
 	CLEANUP(cleanup_fd) int fd = fs_open_direct(t->engine->project->rootfd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
 
-	if (fd < 0)
+	if (fd < 0 || t->points_over)
 		return;
 	while (read_piece(t, fd, all, ret) && all)
 		;

@@ -27,7 +27,8 @@ const char *look_pin(struct looker *l, const struct plan_node *node)
 	if (!node->image || docker_ref_is_pinned(node->image))
 		return node->image;
 	entry = lockfile_find(&l->lock, LOCKED_IMAGE, node->image);
-	return entry ? entry->value : NULL;
+	/* Whoever wrote a tag there pinned nothing. */
+	return entry && docker_ref_is_pinned(entry->value) ? entry->value : NULL;
 }
 
 void look_set_pin(struct looker *l, const char *image, const char *pin)

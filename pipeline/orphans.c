@@ -160,6 +160,15 @@ static bool has_executor(struct project *p, const char *run)
 	return lock < 0;
 }
 
+/* An image made of one of our containers carries its labels to others. */
+static bool is_our_name(const struct docker_container *c)
+{
+	CLEANUP(cleanup_free) char *step = xasprintf("mlops-%s-", c->run);
+	CLEANUP(cleanup_free) char *pause = xasprintf("mlops-pause-%s-", c->run);
+
+	return is_run_id(c->run) && (!strncmp(c->name, step, strlen(step)) || !strncmp(c->name, pause, strlen(pause)));
+}
+
 static int judge_container(void *ctx, const struct docker_container *c)
 {
 	struct asking *asking = ctx;
@@ -172,15 +181,24 @@ static int judge_container(void *ctx, const struct docker_container *c)
 		o->alive = true;
 		return 0;
 	}
-	if (!has_executor(asking->project, c->run))
+	if (is_our_name(c) && !has_executor(asking->project, c->run))
 		strlist_push(&asking->unowned, c->name);
 	return 0;
+}
+
+char *orphans_label(const struct project *p)
+{
+	struct stat st = { 0 };
+
+	fstat(p->dirfd, &st);
+	return xasprintf("%llx.%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 }
 
 int orphans_ask(struct orphans *list, struct project *p, struct docker_engine *engine, struct error *err)
 {
 	struct asking asking = { .list = list, .project = p, .unowned = STRLIST_INIT };
-	int r = docker_containers(engine, p->root, judge_container, &asking, err);
+	CLEANUP(cleanup_free) char *label = orphans_label(p);
+	int r = docker_containers(engine, label, judge_container, &asking, err);
 
 	for (size_t i = 0; r == 0 && i < asking.unowned.len; i++)
 		r = docker_container_remove(engine, asking.unowned.items[i], err);
@@ -210,7 +228,7 @@ int orphan_discard(struct orphan *o, struct project *p, struct docker_engine *en
 {
 	bool kept = false;
 
-	if (engine && o->name) {
+	if (engine && o->alive) {
 		CLEANUP(cleanup_free) char *name = docker_container_name(o->name);
 		if (docker_container_remove(engine, name, err) < 0)
 			return -1;

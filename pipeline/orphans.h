@@ -38,6 +38,9 @@ int orphan_note(struct project *, const struct orphan *, struct error *);
 /* Steps in scratch of runs that lost their executor: all that stand in .mlops/work. Cheap when there are none. */
 int orphans_find(struct project *, struct orphans *ret, struct error *);
 void orphans_release(struct orphans *);
+/* The label mlops.project of a work tree's containers: device and inode of its .mlops, so that neither a copy nor
+ * another directory mounted at the same path is taken for it, and a move changes nothing. Owned. */
+char *orphans_label(const struct project *);
 /* Asks the engine: `alive` of each is known then, containers that never ran are removed, and so is every container of
  * this work tree whose run has no executor and that is none of them. Then `runs` is done with. */
 int orphans_ask(struct orphans *, struct project *, struct docker_engine *, struct error *);

@@ -327,7 +327,9 @@ static int execute(struct engine *e, const char **ret_status, struct error *err)
 	if (look_save(e->looker, r == 0 ? err : NULL) < 0)
 		r = -1;
 	ignore_outputs(e);
-	stepdir_end_run(e->project, e->run, NULL);
+	/* Facts that could not be written leave step runs that recovery must end. */
+	if (!e->fatal.code)
+		stepdir_end_run(e->project, e->run, NULL);
 	return r;
 }
 

@@ -107,6 +107,63 @@ int scratch_check_inputs(const struct project *p, const struct plan_node *node, 
 	return 0;
 }
 
+static bool touched_since(int dirfd, const char *name, int64_t since_ms)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct strlist names CLEANUP(strlist_release) = STRLIST_INIT;
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 > since_ms)
+		return true;
+	if (!S_ISDIR(st.st_mode))
+		return false;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fs_list_dir(fd, ".", &names, NULL) < 0)
+		return true;
+	for (size_t i = 0; i < names.len; i++)
+		if (touched_since(fd, names.items[i], since_ms))
+			return true;
+	return false;
+}
+
+bool scratch_inputs_touched(const struct project *p, const struct plan_node *node, int64_t since_ms)
+{
+	for (size_t i = 0; i < node->inputs.len; i++) {
+		CLEANUP(cleanup_free) char *full = path_join(p->root, node->inputs.items[i]);
+		CLEANUP(cleanup_free) char *real = realpath(full, NULL);
+		if (!real || touched_since(AT_FDCWD, real, since_ms))
+			return true;
+	}
+	return false;
+}
+
+/* ---- outputs, beforehand ---- */
+
+int scratch_check_places(const struct project *p, const struct plan_node *node, struct error *err)
+{
+	struct stat home, st;
+
+	if (fstat(p->dirfd, &home) < 0)
+		return error_sys(err, errno, "cannot look at .mlops");
+	for (size_t i = 0; i < node->noutputs; i++) {
+		const char *path = node->outputs[i].path;
+		for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+			CLEANUP(cleanup_free) char *above = xstrndup(path, (size_t)(slash - path));
+			CLEANUP(cleanup_fd) int fd = -1;
+			if (fs_stat_beneath(p->rootfd, above, &st, NULL) == 0)
+				break;
+			fd = fs_open_direct(p->rootfd, above, O_PATH | O_DIRECTORY, 0, NULL);
+			if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == home.st_dev)
+				continue;
+			error_set(err, ERR_CONFLICT, "step %s: output %s cannot be put there: %s is %s", node->name, path, above,
+				  fd < 0 ? "no directory, or a symlink" : "on another file system");
+			return error_help(err, "make room for %s, or correct out= of [step.%s]", path, node->step->name);
+		}
+	}
+	return 0;
+}
+
 /* ---- making it ---- */
 
 /* Opens the directory `path` below `top` (project paths), making it and what is missing above it for the user. */
@@ -180,11 +237,21 @@ static int make_mount_point(const struct scratch *s, int workfd, const char *pat
 	return 0;
 }
 
+/* A symlink of the project may lead into what belongs to git or to us; objects are what a checkout by link left. */
+static bool is_reserved(const struct scratch *s, const char *real)
+{
+	CLEANUP(cleanup_free) char *git = path_join(s->project->root, ".git");
+	CLEANUP(cleanup_free) char *home = path_join(s->project->root, ".mlops");
+	CLEANUP(cleanup_free) char *objects = path_join(home, "objects");
+
+	return path_contains(git, real) || (path_contains(home, real) && !path_contains(objects, real));
+}
+
 static int mount_input(struct scratch *s, int workfd, size_t input, struct error *err)
 {
 	const char *path = s->node->inputs.items[input];
 	CLEANUP(cleanup_free) char *full = path_join(s->project->root, path);
-	char *real;
+	CLEANUP(cleanup_free) char *real = NULL;
 
 	if (is_shown(s, input))
 		return 0;
@@ -193,7 +260,9 @@ static int mount_input(struct scratch *s, int workfd, size_t input, struct error
 	real = realpath(full, NULL);
 	if (!real)
 		return error_sys(err, errno, "cannot find input %s", path);
-	add_mount(s, real, xasprintf(SCRATCH_WORK "/%s", path), false);
+	if (is_reserved(s, real))
+		return error_set(err, ERR_USAGE, "input %s is a symlink into what belongs to git or mlops", path);
+	add_mount(s, steal(&real), xasprintf(SCRATCH_WORK "/%s", path), false);
 	return 0;
 }
 
@@ -229,7 +298,9 @@ static int farm_input(struct scratch *s, int workfd, int farmfd, struct strmap *
 {
 	const char *path = s->node->inputs.items[input];
 	CLEANUP(cleanup_free) char *root = farm_root(s->node, path);
-	struct farm farm = { .project = s->project, .store = s->store, .link = true, .dirfd = farmfd };
+	struct farm farm CLEANUP(farm_release) = {
+		.project = s->project, .store = s->store, .link = true, .dirfd = farmfd,
+	};
 
 	if (!root && s->inputs[input].kind != CONTENT_TREE) {
 		CLEANUP(cleanup_fd) int parent = open_parent_for(s, workfd, path, err);
@@ -330,33 +401,49 @@ static bool is_declared(const struct plan_node *node, const char *path)
 	return false;
 }
 
+#define PATH_DEPTH_MAX 4000 /* bytes of a path that is still looked into */
+
+struct undeclared {
+	const struct plan_node *node;
+	struct strlist *names;
+	size_t max, count;
+};
+
+static void add_undeclared(struct undeclared *u, const char *path)
+{
+	u->count++;
+	if (u->names->len < u->max)
+		strlist_push(u->names, path);
+}
+
 /* A directory above something declared is ours; what else is a directory counts by its files. */
-static int collect_undeclared(int dirfd, const char *name, const char *path, const struct plan_node *node,
-			      struct strlist *ret, struct error *err)
+static void collect_undeclared(struct undeclared *u, int dirfd, const char *name, const char *path)
 {
 	CLEANUP(cleanup_fd) int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct strlist names CLEANUP(strlist_release) = STRLIST_INIT;
 
-	if (fd < 0)
-		return error_sys(err, errno, "cannot open %s", path);
-	if (fs_list_dir(fd, ".", &names, err) < 0)
-		return -1;
+	if (fd < 0 || strlen(path) > PATH_DEPTH_MAX || fs_list_dir(fd, ".", &names, NULL) < 0) {
+		add_undeclared(u, path);
+		return;
+	}
 	for (size_t i = 0; i < names.len; i++) {
 		CLEANUP(cleanup_free) char *inner = *path ? path_join(path, names.items[i]) : xstrdup(names.items[i]);
 		struct stat st;
-		if (is_declared(node, inner) || fstatat(fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (is_declared(u->node, inner) || fstatat(fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		if (!S_ISDIR(st.st_mode))
-			strlist_push(ret, inner);
-		else if (collect_undeclared(fd, names.items[i], inner, node, ret, err) < 0)
-			return -1;
+		if (S_ISDIR(st.st_mode))
+			collect_undeclared(u, fd, names.items[i], inner);
+		else
+			add_undeclared(u, inner);
 	}
-	return 0;
 }
 
-int scratch_undeclared(int workfd, const struct plan_node *node, struct strlist *ret, struct error *err)
+size_t scratch_undeclared(int workfd, const struct plan_node *node, size_t max, struct strlist *ret)
 {
-	return collect_undeclared(workfd, ".", "", node, ret, err);
+	struct undeclared u = { .node = node, .names = ret, .max = max };
+
+	collect_undeclared(&u, workfd, ".", "");
+	return u.count;
 }
 
 int scratch_check_output(int workfd, const char *path, struct error *err)
@@ -381,14 +468,17 @@ static int take(int dirfd, const char *name, const char *path, const struct stat
 	struct stat st;
 
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fchownat(dirfd, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	    (owner && fchownat(dirfd, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) < 0))
 		return error_sys(err, errno, "cannot take %s", path);
-	if (S_ISREG(st.st_mode) && fchmodat(dirfd, name, (st.st_mode & 0100 ? 0777 : 0666) & ~mask, 0) < 0)
-		return error_sys(err, errno, "cannot take %s", path);
+	if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+		mode_t mode = (S_ISDIR(st.st_mode) || st.st_mode & 0100 ? 0777 : 0666) & ~mask;
+		if ((st.st_mode & 07777) != mode && fchmodat(dirfd, name, mode, 0) < 0)
+			return error_sys(err, errno, "cannot set the mode of %s", path);
+	}
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchmod(fd, 0777 & ~mask) < 0)
+	if (fd < 0)
 		return error_sys(err, errno, "cannot take %s", path);
 	if (fs_list_dir(fd, ".", &names, err) < 0)
 		return -1;
@@ -407,7 +497,7 @@ int scratch_take_output(const struct project *p, int workfd, const char *path, c
 
 	if (fstat(p->rootfd, &owner) < 0)
 		return error_sys(err, errno, "cannot look at %s", p->root);
-	if (geteuid() != 0 || owner.st_uid == user->uid || fs_stat_beneath(workfd, path, &st, NULL) <= 0)
+	if (fs_stat_beneath(workfd, path, &st, NULL) <= 0)
 		return 0;
-	return take(workfd, path, path, &owner, umask, err);
+	return take(workfd, path, path, geteuid() == 0 && owner.st_uid != user->uid ? &owner : NULL, umask, err);
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include "runners/runner.h"
 /*
@@ -53,11 +54,17 @@ int scratch_users(const struct project *, bool root, bool rootless, struct scrat
 		  struct scratch_user *ret_here, struct error *);
 /* ERR_ENV naming the first input that the user cannot read, with the fix. */
 int scratch_check_inputs(const struct project *, const struct plan_node *, const struct scratch_user *, struct error *);
-/* Appends the files that were not declared, from the work directory. */
-int scratch_undeclared(int workfd, const struct plan_node *, struct strlist *ret, struct error *);
+/* ERR_CONFLICT when an output could not be moved to its place: something other than a directory stands above it, or
+ * another file system is mounted there. */
+int scratch_check_places(const struct project *, const struct plan_node *, struct error *);
+/* Whether an input was touched after that time, in ms: also when it is as it was again. */
+bool scratch_inputs_touched(const struct project *, const struct plan_node *, int64_t since_ms);
+/* The number of files in the work directory that were not declared; the first ones are appended, `max` at most. What lies
+ * deeper than a path can be counts as one. */
+size_t scratch_undeclared(int workfd, const struct plan_node *, size_t max, struct strlist *ret);
 /* ERR_FAILED for an output that cannot be moved out of the work directory: one that is, or is reached by, a symlink. */
 int scratch_check_output(int workfd, const char *path, struct error *);
-/* Gives an output that the user made to the project's owner, with the modes a file of ours has under the umask. Only root
- * can, and need. */
+/* Gives an output that the user made to the project's owner, if we are root, and the modes that a file of ours has under
+ * the umask. */
 int scratch_take_output(const struct project *, int workfd, const char *path, const struct scratch_user *, mode_t umask,
 			struct error *);

@@ -187,6 +187,22 @@ static char *free_path(struct project *p, const char *top, const char *path)
 	return to;
 }
 
+/* What a container's engine made as root may be beyond us: then it is put where it blocks nothing. */
+static int remove_dir(struct journal *j, struct error *err)
+{
+	CLEANUP(cleanup_free) char *to = NULL;
+	struct error why;
+
+	if (fs_remove_tree(j->project->rootfd, j->dir, &why) == 0)
+		return 0;
+	to = free_path(j->project, FAILED, j->run);
+	if (move(j->project, j->dir, to, NULL) == 0)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
+}
+
 /* ---- accepting ---- */
 
 static int put_aside(struct journal *j, const char *from, const char *path, struct error *err)
@@ -232,7 +248,7 @@ int stepdir_accept(struct project *p, const char *run, const char *step, struct 
 		    (j.marks[i] == '2' && put_aside(&j, old, path, err) < 0))
 			return error_wrap(err, "step %s: output %s", step, path);
 	}
-	return fs_remove_tree(p->rootfd, j.dir, err);
+	return remove_dir(&j, err);
 }
 
 /* ---- rejecting ---- */
@@ -281,8 +297,10 @@ static int reject_output(struct journal *j, char mark, const char *path, struct 
 static int reject_scratch(struct journal *j, const char *path, struct error *err)
 {
 	CLEANUP(cleanup_free) char *from = path_join(j->scratch, path);
+	/* What is, or is reached by, a symlink is no output of it. */
+	CLEANUP(cleanup_fd) int fd = fs_open_direct(j->project->rootfd, from, O_PATH, 0, NULL);
 
-	return exists(j->project, from) ? keep_failed(j, from, path, err) : 0;
+	return fd < 0 ? 0 : keep_failed(j, from, path, err);
 }
 
 static bool holds_file(struct project *p, const char *path)
@@ -331,7 +349,7 @@ int stepdir_reject(struct project *p, const char *run, const char *step, bool *r
 		return error_wrap(err, "step %s", step);
 	if (ret_kept)
 		*ret_kept = j.kept;
-	return fs_remove_tree(p->rootfd, j.dir, err);
+	return remove_dir(&j, err);
 }
 
 int stepdir_begin_run(struct project *p, const char *run, struct error *err)
@@ -378,6 +396,7 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 	for (size_t i = 0; i < steps.len; i++) {
 		const char *step = steps.items[i];
 		bool kept = false;
+		struct error why;
 		int yes;
 
 		if (name_fault(step))
@@ -390,8 +409,12 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 			continue;
 		}
 		if (yes) {
-			if (stepdir_accept(p, run, step, notes, err) < 0)
-				return -1;
+			if (stepdir_accept(p, run, step, notes, &why) == 0)
+				continue;
+			/* What stands in the way is somebody's: the store has the outputs. */
+			strlist_push_owned(notes, xstrdup(why.msg));
+			if (!is_scratch(p, run, step) || stepdir_reject(p, run, step, NULL, NULL) < 0)
+				return error_set(err, why.code, "%s", why.msg);
 			continue;
 		}
 		if (stepdir_reject(p, run, step, &kept, err) < 0)

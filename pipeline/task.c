@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One step of a run: its environment, its start and end, its output, or its restoring. */
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -187,7 +188,12 @@ int task_write_params(const struct task *t, struct error *err)
 	strbuf_putc(&text, '\n');
 	if (fs_make_parents(rootfd, path, 0777, err) < 0)
 		return -1;
-	return io_replace_file(rootfd, path, text.buf, text.len, 0666, false, err);
+	if (io_replace_file(rootfd, path, text.buf, text.len, 0666, false, err) < 0)
+		return -1;
+	/* Another user may run the step, and our umask be narrow; who may come here is decided by .mlops. */
+	if (t->node->image && fchmodat(rootfd, path, 0644, 0) < 0)
+		return error_sys(err, errno, "cannot set the mode of %s", path);
+	return 0;
 }
 
 static int start_local(struct task *t, struct error *err)
@@ -258,6 +264,14 @@ static void finish_task(struct task *t)
 	schedule_fact(e, FACT_END, t);
 }
 
+/* One that is taken over has used some of it. */
+static int64_t time_left(const struct task *t)
+{
+	int64_t left = t->node->step->timeout_ms - (clock_mono_ms() - t->start_mono_ms);
+
+	return left > 0 ? left : 0;
+}
+
 void task_start(struct task *t)
 {
 	struct engine *e = t->engine;
@@ -287,7 +301,7 @@ void task_start(struct task *t)
 		return;
 	}
 	if (t->node->step->timeout_ms)
-		t->timer = loop_after(e->loop, t->node->step->timeout_ms, timeout_fired, t);
+		t->timer = loop_after(e->loop, time_left(t), timeout_fired, t);
 }
 
 static void on_started(void *task, const char *handle)

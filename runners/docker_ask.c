@@ -164,6 +164,7 @@ static void send_request(void *arg)
 		.body = ask->body.buf,
 		.body_len = ask->body.len,
 		.timeout_ms = ask->timeout_ms ? ask->timeout_ms : docker_patience.call,
+		.once = ask->once,
 		.done = replied,
 		.ctx = asked,
 	};

@@ -88,6 +88,7 @@ static int take_frame(struct docker_log *log, const char *head, struct error *er
 		.stream = head[0] == FRAME_STDERR ? RUNNER_STDERR : RUNNER_STDOUT,
 		.text = text + skip,
 		.len = len - skip,
+		.stamp = mix(1, text, skip),
 		.mark = mix((uint64_t)head[0] << 56 ^ len, text, len),
 	};
 	return log->frame(log->ctx, &frame);

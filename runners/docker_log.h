@@ -17,6 +17,7 @@ struct docker_frame {
 	enum runner_stream stream;
 	const char *text; /* without the stamp; lent until the callback returns */
 	size_t len;
+	uint64_t stamp;   /* told apart: the parts of one line share it */
 	uint64_t mark;    /* of stream, stamp and text: two messages have equal ones only when they are parts of one
 			     line, with equal text */
 };

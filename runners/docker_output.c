@@ -120,6 +120,19 @@ static size_t count_old(struct docker_output *output, const struct docker_frame 
 	return frame->len;
 }
 
+/*
+ * Docker's driver "local" forgets the newline of a line that came in parts (20.10). A new line has a
+ * new stamp, so the one before it has ended. Not counted as seen: the log has no such byte.
+ */
+static void end_line(struct docker_output *output, const struct docker_frame *frame)
+{
+	uint64_t *open = &output->open[frame->stream];
+
+	if (*open && *open != frame->stamp && !output->task->docker->podman)
+		strbuf_putc(&output->batch, '\n');
+	*open = !frame->len || frame->text[frame->len - 1] == '\n' ? 0 : frame->stamp;
+}
+
 static int take_frame(void *ctx, const struct docker_frame *frame)
 {
 	struct docker_output *output = ctx;
@@ -136,6 +149,7 @@ static int take_frame(void *ctx, const struct docker_frame *frame)
 	if (output->batch.len && (output->batch_stream != frame->stream || output->batch.len > BATCH_MAX))
 		flush(output);
 	output->batch_stream = frame->stream;
+	end_line(output, frame);
 	strbuf_add(&output->batch, frame->text + old, frame->len - old);
 	return 0;
 }

@@ -129,6 +129,7 @@ struct docker_output {
 	bool matched;
 	uint64_t seen[2];   /* bytes of each stream handed on */
 	uint64_t skip[2];   /* of them, what this reading has still to pass over */
+	uint64_t open[2];   /* stamp of a line that each stream has begun and not ended; 0 none */
 	uint64_t messages;  /* handed on */
 	uint64_t at;        /* messages of this reading */
 	uint64_t last_mark; /* of the last one handed on */

@@ -157,6 +157,14 @@ def test_the_last_line_is_kept_without_an_end(box):
         assert box.log() == (lines + "no end\n").encode(), again
 
 
+def test_long_lines_and_both_streams(box):
+    box.step("head -c 50000 /dev/zero | tr '\\0' x; echo; echo; echo err >&2; head -c 40000 /dev/zero | tr '\\0' y; "
+             "echo o > out.txt")
+    box.run()
+    lines = box.log().splitlines()
+    assert sorted(lines) == sorted([b"x" * 50000, b"", b"err", b"y" * 40000])
+
+
 def test_a_flood_of_output_is_whole(box):
     count = 15_000_000 if SOAK else 100_000
     box.step(f"seq {count}; echo o > out.txt")

@@ -155,6 +155,21 @@ def test_lines_of_the_same_text_are_kept_apart(box, fake):
     assert box.log() == b"same\n" * 14
 
 
+def test_an_engine_that_hangs_is_waited_for_and_said_so(box, fake):
+    told = []
+    fake.fault("POST", "-one-.*/start", "hang", work=True, until=lambda: told)
+    running = box.start("run")
+    seen = ""
+    while "waiting for the container engine" not in seen:
+        line = running.stderr.readline()
+        assert line, seen
+        seen += line
+    told.append(True)
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == 0, seen + err
+    check(box, fake)
+
+
 def test_an_engine_that_forgets_a_running_container(box, fake):
     box.step("echo begun; sleep 60; echo o > out.txt")
     running = box.start("run")

@@ -264,6 +264,124 @@ static void one_step_may_opt_out(void **state)
 	strlist_release(&script.log);
 }
 
+static int64_t mode_of(struct fixture *f, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(fs_stat_beneath(f->p->rootfd, path, &st, NULL), 1);
+	return st.st_mode & 07777;
+}
+
+static void make_odd_modes(void *ctx, const struct runner_spec *spec)
+{
+	CLEANUP(cleanup_free) char *path = path_join(spec->mounts[0].source, "x");
+
+	see(ctx, spec);
+	assert_int_equal(chmod(path, 06777), 0);
+}
+
+static void outputs_have_the_modes_of_our_own_files(void **state)
+{
+	static const struct fake_action acts[] = {
+		{ .act = FAKE_FILE, .text = "x", .data = "X" },
+		{ .act = FAKE_CALL, .call = make_odd_modes },
+		{ .act = FAKE_END },
+	};
+	static const struct fake_step step[] = { { "a", 0, acts } };
+	struct fixture *f = *state;
+	struct fake_script script = script_of(f, step);
+	mode_t mask = umask(022);
+
+	assert_int_equal(run(f, IMAGE "[step.a]\ncmd = true\nin = in\nout = x\n", &script, (struct run_options){ 0 }), 0);
+	umask(mask);
+	assert_int_equal(mode_of(f, "x"), 0755);
+	strlist_release(&script.log);
+}
+
+/* The summary of a step that made a symlink of it is not what the symlink leads to. */
+static void link_summary(void *ctx, const struct runner_spec *spec)
+{
+	CLEANUP(cleanup_free) char *path = path_join(spec->mounts[1].source, "summary.md");
+
+	see(ctx, spec);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+}
+
+static void what_a_step_reports_is_not_read_through_symlinks(void **state)
+{
+	static const struct fake_action acts[] = {
+		{ .act = FAKE_FILE, .text = "x", .data = "X" },
+		{ .act = FAKE_CALL, .call = link_summary },
+		{ .act = FAKE_END },
+	};
+	static const struct fake_step step[] = { { "a", 0, acts } };
+	struct fixture *f = *state;
+	struct fake_script script = script_of(f, step);
+	CLEANUP_JS struct js *nested = NULL;
+	const struct js *steps_ran;
+	struct db *db;
+
+	assert_int_equal(run(f, IMAGE "[step.a]\ncmd = true\nin = in\nout = x\n", &script, (struct run_options){ 0 }), 0);
+	steps_ran = js_get(f->result, "steps");
+	assert_int_equal(project_db(f->p, &db, NULL), 0);
+	assert_int_equal(run_load(db, js_get_str(js_at(steps_ran, 0), "run_id"), &nested, NULL), 0);
+	assert_null(js_get_str(js_get(nested, "tags"), "mlflow.note.content"));
+	strlist_release(&script.log);
+}
+
+static void an_output_that_has_no_place_is_told_before_anything_runs(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_script script = script_of(f, steps);
+
+	put(f, "data", "a file");
+	assert_int_equal(run(f, IMAGE "[step.a]\ncmd = true\nin = in\nout = data/x\n", &script,
+			     (struct run_options){ 0 }), -1);
+	assert_int_equal(f->err.code, ERR_CONFLICT);
+	assert_non_null(strstr(f->err.msg, "output data/x cannot be put there: data is no directory"));
+	assert_int_equal(script.log.len, 0);
+}
+
+static void block_place(void *ctx, const struct runner_spec *spec)
+{
+	see(ctx, spec);
+	put(current, "data", "in the way");
+}
+
+/* What came into the way meanwhile fails the step, and is left alone. */
+static void an_output_whose_place_is_taken_meanwhile_fails_the_step(void **state)
+{
+	static const struct fake_action acts[] = {
+		{ .act = FAKE_FILE, .text = "data/x", .data = "X" },
+		{ .act = FAKE_CALL, .call = block_place },
+		{ .act = FAKE_END },
+	};
+	static const struct fake_step step[] = { { "a", 0, acts } };
+	struct fixture *f = *state;
+	struct fake_script script = script_of(f, step);
+
+	assert_int_equal(run(f, IMAGE "[step.a]\ncmd = true\nin = in\nout = data/x\n", &script,
+			     (struct run_options){ 0 }), -1);
+	assert_non_null(strstr(f->err.msg, "data is no directory"));
+	expect(f, "data", "in the way");
+	strlist_release(&script.log);
+}
+
+/* Whoever wrote a tag into mlops.lock pinned nothing. */
+static void a_tag_is_no_pin(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_script script = script_of(f, steps);
+	struct lockfile lock CLEANUP(lockfile_release) = LOCKFILE_INIT;
+	const char *ini = IMAGE "[step.a]\ncmd = true\nin = in\nout = x\n";
+
+	put(f, "mlops.lock", "image box:latest box\n\n");
+	assert_int_equal(run(f, ini, &script, (struct run_options){ 0 }), 0);
+	assert_int_equal(lockfile_load(f->p->rootfd, &lock, NULL), 0);
+	assert_true(!strncmp(lockfile_find(&lock, LOCKED_IMAGE, "box")->value, "sha256:", 7));
+	strlist_release(&script.log);
+}
+
 static int done(void **state)
 {
 	forget_seen();
@@ -284,6 +402,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_input_that_its_user_cannot_read_is_told_before_anything_runs, setup, done),
 		cmocka_unit_test_setup_teardown(outputs_belong_to_the_owner_of_the_project, setup, done),
 		cmocka_unit_test_setup_teardown(one_step_may_opt_out, setup, done),
+		cmocka_unit_test_setup_teardown(outputs_have_the_modes_of_our_own_files, setup, done),
+		cmocka_unit_test_setup_teardown(what_a_step_reports_is_not_read_through_symlinks, setup, done),
+		cmocka_unit_test_setup_teardown(an_output_that_has_no_place_is_told_before_anything_runs, setup, done),
+		cmocka_unit_test_setup_teardown(an_output_whose_place_is_taken_meanwhile_fails_the_step, setup, done),
+		cmocka_unit_test_setup_teardown(a_tag_is_no_pin, setup, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
