@@ -88,7 +88,12 @@ struct publishing {
 	bool fan_whole[256];  /* objects/ab is our staged directory */
 	bool fan_dirty[256];  /* has new names */
 	bool objects_dirty;
+	struct {
+		int fd; /* of the last one that got a name; -1 */
+		unsigned index;
+	} fan;
 };
+#define PUBLISHING_INIT { .fan = { -1, 0 } }
 
 /* Publishes staging/X/ab as objects/ab where that does not exist. */
 static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned fan,
@@ -122,46 +127,82 @@ static int publish_fan(struct store_batch *batch, struct publishing *p, unsigned
 	return 0;
 }
 
+/* 0 a file is there, so this object; 1 something that may be renamed over, or nothing; -1 a directory. */
+static int judge_present(const struct store_batch *batch, const struct object *object, int fan,
+			 const char *rest, struct error *err)
+{
+	char path[OBJECT_PATH];
+	struct stat st;
+
+	if (fstatat(fan, rest, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 1;
+	if (!S_ISDIR(st.st_mode))
+		return !S_ISREG(st.st_mode);
+	object_path(&object->id, path);
+	error_set(err, ERR_CONFLICT, "objects/%s is a directory where a file belongs", path);
+	return error_help(err, "look at what it is, and remove %s/objects/%s", batch->store->dir, path);
+}
+
 /* 1 published, 0 it was there, -1. */
 static int publish_name(struct store_batch *batch, const struct object *object, const char *from,
-			const char *to, struct error *err)
+			int fan, const char *rest, struct error *err)
 {
-	int objects = batch->store->objects, staging = batch->staging.fd;
+	int staging = batch->staging.fd, there, r;
 	struct error why = { 0 };
-	int r;
 
-	if (object->replace)
-		return io_rename(staging, from, objects, to, err) < 0 ? -1 : 1;
-	r = io_publish(staging, from, objects, to, &why);
-	if (r >= 0)
-		return r;
+	r = object->replace ? 0 : io_publish(staging, from, fan, rest, &why);
+	if (r > 0)
+		return 1;
 	/* Neither no-replace nor hard links. An object over the same object does no harm. */
-	if (why.sys == EPERM || why.sys == EOPNOTSUPP || why.sys == ENOSYS || why.sys == EMLINK)
-		return io_rename(staging, from, objects, to, err) < 0 ? -1 : 1;
-	if (err)
-		*err = why;
-	return -1;
+	if (r < 0 && why.sys != EPERM && why.sys != EOPNOTSUPP && why.sys != ENOSYS && why.sys != EMLINK) {
+		if (err)
+			*err = why;
+		return -1;
+	}
+	there = judge_present(batch, object, fan, rest, err);
+	if (there < 0)
+		return -1;
+	if (there == 0 && r == 0 && !object->replace)
+		return 0;
+	return io_rename(staging, from, fan, rest, err) < 0 ? -1 : 1;
+}
+
+/* objects/ab, made when it is not there. Lent until the next call. */
+static int use_fan(struct store_batch *batch, struct publishing *p, unsigned fan, struct error *err)
+{
+	char name[3];
+
+	if (p->fan.fd >= 0 && p->fan.index == fan)
+		return p->fan.fd;
+	snprintf(name, sizeof(name), "%02x", fan);
+	if (!p->fan_there[fan]) {
+		if (store_publish_dir(batch->store, batch->staging.fd, batch->store->objects, name, err) <
+		    0)
+			return -1;
+		p->fan_there[fan] = p->objects_dirty = true;
+	}
+	cleanup_fd(&p->fan.fd);
+	p->fan.fd = store_open_dir(batch->store->objects, name);
+	if (p->fan.fd < 0)
+		return error_sys(err, errno, "cannot use objects/%s as a directory", name);
+	p->fan.index = fan;
+	return p->fan.fd;
 }
 
 static int publish_object(struct store_batch *batch, struct publishing *p,
 			  const struct object *object, struct error *err)
 {
 	unsigned fan = object->id.b[0];
-	char from[OBJECT_PATH], to[OBJECT_PATH], name[3];
-	int r;
+	char from[OBJECT_PATH], to[OBJECT_PATH];
+	int fd, r;
 
 	if (object->in_fan && p->fan_whole[fan])
 		return 0;
-	if (!p->fan_there[fan]) {
-		snprintf(name, sizeof(name), "%02x", fan);
-		if (store_publish_dir(batch->store, batch->staging.fd, batch->store->objects, name, err) <
-		    0)
-			return -1;
-		p->fan_there[fan] = p->objects_dirty = true;
-	}
+	fd = use_fan(batch, p, fan, err);
+	if (fd < 0)
+		return -1;
 	staged_name(object, from);
-	object_path(&object->id, to);
-	r = publish_name(batch, object, from, to, err);
+	r = publish_name(batch, object, from, fd, object_path(&object->id, to) + 3, err);
 	if (r < 0)
 		return -1;
 	p->fan_dirty[fan] = true;
@@ -223,7 +264,7 @@ static int sync_names(const struct store *store, const struct publishing *p, str
 
 int store_settle(struct store *store, const bool fans[256], struct error *err)
 {
-	struct publishing publishing = { 0 };
+	struct publishing publishing = PUBLISHING_INIT;
 
 	mark_reused(store, fans, clock_wall_ms(), &publishing);
 	return sync_names(store, &publishing, err);
@@ -231,11 +272,14 @@ int store_settle(struct store *store, const bool fans[256], struct error *err)
 
 static int commit(struct store_batch *batch, struct error *err)
 {
-	struct publishing publishing = { 0 };
+	struct publishing publishing = PUBLISHING_INIT;
+	int r;
 
 	if (batch->staged && sync_data(batch, NULL) < 0 && rewrite_all(batch, err) < 0)
 		return -1;
-	if (publish_all(batch, &publishing, err) < 0)
+	r = publish_all(batch, &publishing, err);
+	cleanup_fd(&publishing.fan.fd);
+	if (r < 0)
 		return -1;
 	mark_reused(batch->store, batch->fan_reused, batch->opened_ms, &publishing);
 	return sync_names(batch->store, &publishing, err);

@@ -175,21 +175,52 @@ static int write_refs(struct remote_dir *dir, struct error *err)
 	return n && dir->len > FEW ? io_sync_fs(dir->batch->staging.fd, dir->store->dir, err) : 0;
 }
 
+/* refs/KIND, made when it is not there. */
+static int open_kind(struct remote_dir *dir, int refs, const char *kind, struct error *err)
+{
+	int fd;
+
+	if (store_publish_dir(dir->store, dir->batch->staging.fd, refs, kind, err) < 0)
+		return -1;
+	fd = store_open_dir(refs, kind);
+	return fd < 0 ? error_sys(err, errno, "cannot use %s/refs/%s as a directory", dir->store->dir, kind) :
+			fd;
+}
+
+static int publish_ref(struct remote_dir *dir, const struct pending_ref *ref, int kind, struct error *err)
+{
+	const char *name = strchr(ref->name, '/') + 1;
+	struct stat st;
+
+	if (!*ref->temp || io_rename(dir->batch->staging.fd, ref->temp, kind, name, err) == 0)
+		return 0;
+	if (fstatat(kind, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+		return -1;
+	error_set(err, ERR_CONFLICT, "%s/refs/%s is a directory where a file belongs", dir->store->dir,
+		  ref->name);
+	return error_help(err, "look at what it is, and remove it");
+}
+
 static int publish_refs(struct remote_dir *dir, int refs, struct strlist *kinds, struct error *err)
 {
-	int staging = dir->batch->staging.fd;
+	CLEANUP(cleanup_fd) int fd = -1;
+	char opened[REF_PATH] = "";
 
 	for (size_t i = 0; i < dir->len; i++) {
 		const struct pending_ref *ref = &dir->refs[i];
 		char kind[REF_PATH];
 
 		snprintf(kind, sizeof(kind), "%.*s", (int)strcspn(ref->name, "/"), ref->name);
-		if (!strlist_has(kinds, kind)) {
-			if (store_publish_dir(dir->store, staging, refs, kind, err) < 0)
+		if (strcmp(opened, kind) != 0) {
+			cleanup_fd(&fd);
+			fd = open_kind(dir, refs, kind, err);
+			if (fd < 0)
 				return -1;
-			strlist_push(kinds, kind);
+			if (!strlist_has(kinds, kind))
+				strlist_push(kinds, kind);
+			memcpy(opened, kind, sizeof(kind));
 		}
-		if (*ref->temp && io_rename(staging, ref->temp, refs, ref->name, err) < 0)
+		if (publish_ref(dir, ref, fd, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -212,9 +243,9 @@ int remote_dir_commit_refs(struct remote_dir *dir, struct error *err)
 
 	if (store_make_dir(dir->store, dir->store->dirfd, "refs", err) < 0)
 		return -1;
-	refs = openat(dir->store->dirfd, "refs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	refs = store_open_dir(dir->store->dirfd, "refs");
 	if (refs < 0)
-		return cannot_use(dir, errno, "refs", err);
+		return error_sys(err, errno, "cannot use %s/refs as a directory", dir->store->dir);
 	r = write_refs(dir, err);
 	if (r == 0)
 		r = publish_refs(dir, refs, &kinds, err);

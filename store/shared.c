@@ -17,8 +17,10 @@ int store_open_shared(const char *dir, struct store **ret, struct error *err)
 
 	if (store_open(dir, false, &store, err) < 0)
 		return error_help(err, "%s", "");
-	if (fstat(store->dirfd, &st) < 0) {
-		error_sys(err, errno, "cannot stat %s", dir);
+	close(store->objects);
+	store->objects = store_open_dir(store->dirfd, "objects");
+	if (store->objects < 0 || fstat(store->dirfd, &st) < 0) {
+		error_sys(err, errno, "cannot use %s/objects as a directory", dir);
 		store_close(store);
 		return -1;
 	}
@@ -29,22 +31,26 @@ int store_open_shared(const char *dir, struct store **ret, struct error *err)
 	return 0;
 }
 
-/* What somebody else made is his to change. A group that this user is not in stays as it is, and then
- * only the owner's bits are what they should be. */
+int store_open_dir(int dirfd, const char *name)
+{
+	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* What somebody else made is his to change, and what is no directory is found by who opens it. A group
+ * that this user is not in stays as it is, and then only the owner's bits are what they should be. */
 static int fix_dir(const struct store *store, int dirfd, const char *name, struct error *err)
 {
+	CLEANUP(cleanup_fd) int fd = store_open_dir(dirfd, name);
 	struct stat st;
 
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid != geteuid())
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_uid != geteuid())
 		return 0;
 	if (st.st_gid != store->group)
-		(void)!fchownat(dirfd, name, (uid_t)-1, store->group, AT_SYMLINK_NOFOLLOW);
+		(void)!fchown(fd, (uid_t)-1, store->group);
 	else if ((st.st_mode & 07777) == store->dir_mode)
 		return 0;
-	/* File systems without permissions (FAT, some network ones) have nothing to set; one that was swept
-	 * meanwhile is noticed by who opens it. */
-	if (fchmodat(dirfd, name, store->dir_mode, 0) < 0 && errno != EPERM && errno != EOPNOTSUPP &&
-	    errno != ENOENT)
+	/* File systems without permissions (FAT, some network ones) have nothing to set. */
+	if (fchmod(fd, store->dir_mode) < 0 && errno != EPERM && errno != EOPNOTSUPP)
 		return error_sys(err, errno, "cannot set the mode of %s", name);
 	return 0;
 }
@@ -66,7 +72,7 @@ int store_publish_dir(const struct store *store, int staging, int dirfd, const c
 
 	if (!store->shared)
 		return io_mkdir(dirfd, name, 0755, err);
-	if (fstatat(dirfd, name, &st, 0) == 0 && S_ISDIR(st.st_mode))
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
 		return 0;
 	snprintf(temp, sizeof(temp), "d%.24s", name);
 	if (store_make_dir(store, staging, temp, err) < 0)

@@ -16,11 +16,6 @@
 #include "base/strlist.h"
 #include "store/store_internal.h"
 
-static int open_dir(int dirfd, const char *name)
-{
-	return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-}
-
 /* 8 hex digits that tell this running kernel from others; random ones where it does not say. */
 static void kernel_tag(char ret[9])
 {
@@ -80,7 +75,7 @@ static bool is_dead(const struct store *store, const char *tag, const char *name
  * dropped. */
 static void sweep_dead(const struct store *store, const char *tag, int parent)
 {
-	int listing = open_dir(parent, ".");
+	int listing = store_open_dir(parent, ".");
 	DIR *dir = listing < 0 ? NULL : fdopendir(listing);
 	struct dirent *de;
 
@@ -91,7 +86,7 @@ static void sweep_dead(const struct store *store, const char *tag, int parent)
 	while ((de = readdir(dir))) {
 		if (de->d_name[0] == '.')
 			continue;
-		CLEANUP(cleanup_fd) int fd = open_dir(parent, de->d_name);
+		CLEANUP(cleanup_fd) int fd = store_open_dir(parent, de->d_name);
 		if (fd >= 0 && is_dead(store, tag, de->d_name, fd))
 			fs_remove_tree(parent, de->d_name, NULL);
 	}
@@ -111,7 +106,7 @@ static int make_one(const struct store *store, const char *tag, int parent, stru
 		 (unsigned long long)salt, store->shared ? "." : "", store->shared ? tag : "");
 	if (store_make_dir(store, parent, ret->name, err) < 0)
 		return -1;
-	fd = open_dir(parent, ret->name);
+	fd = store_open_dir(parent, ret->name);
 	if (fd < 0)
 		return errno == ENOENT ? 0
 				       : error_sys(err, errno, "cannot open staging/%s", ret->name);
@@ -133,7 +128,7 @@ int staging_open(struct store *store, struct staging *ret, struct error *err)
 
 	if (store_make_dir(store, store->dirfd, "staging", err) < 0)
 		return error_wrap(err, "%s", store->dir);
-	parent = open_dir(store->dirfd, "staging");
+	parent = store_open_dir(store->dirfd, "staging");
 	if (parent < 0)
 		return error_sys(err, errno, "cannot open %s/staging", store->dir);
 	kernel_tag(tag);

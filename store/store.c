@@ -45,7 +45,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	close(store->objects);
+	cleanup_fd(&store->objects);
 	close(store->dirfd);
 	free(store->dir);
 	free(store);

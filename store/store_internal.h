@@ -23,6 +23,9 @@ struct store {
 
 /* The store in an existing directory that has objects/. */
 int store_open_shared(const char *dir, struct store **ret, struct error *);
+/* Opens a directory that is not a symlink; -1 with errno. Whoever owns a shared store must not choose where
+ * others write, so below its top nothing is written by way of a symlink. */
+int store_open_dir(int dirfd, const char *name);
 /* A directory of this store's mode; one that is there already is no error. */
 int store_make_dir(const struct store *, int dirfd, const char *name, struct error *);
 /* The same for a place that others write to: shared, it appears with its mode, by way of `staging`. */

@@ -470,6 +470,132 @@ static void a_slow_writer_without_locks_is_known_by_what_it_writes(void **state)
 	poor_disk = false;
 }
 
+/* --- what stands in the way --- */
+
+static int put_and_commit(const struct digest *id, const char *ref)
+{
+	struct remote *remote = open_remote("remote", true);
+	int r = 0;
+
+	error_clear(&err);
+	if (id)
+		r = remote->ops->put(remote, store, id, false, &err);
+	if (r == 0 && ref)
+		r = remote->ops->ref_put(remote, ref, "x", 1, &err);
+	if (r == 0)
+		r = remote->ops->commit(remote, &err);
+	remote_close(remote);
+	return r;
+}
+
+static void what_is_no_file_is_not_taken_for_an_object(void **state)
+{
+	struct digest id = store_text("object");
+	char path[256], dir[256], text[512];
+
+	(void)state;
+	must(put_and_commit(&id, NULL));
+	object_in("remote", &id, path);
+	put("elsewhere", "precious");
+	for (int poor = 0; poor < 2; poor++) {
+		for (int kind = 0; kind < 3; kind++) {
+			assert_int_equal(unlinkat(rootfd, path, 0), 0);
+			if (kind == 0)
+				assert_int_equal(mkfifoat(rootfd, path, 0644), 0);
+			else if (kind == 1)
+				assert_int_equal(mknodat(rootfd, path, S_IFSOCK | 0644, 0), 0);
+			else
+				assert_int_equal(symlinkat(full("elsewhere", text), rootfd, path), 0);
+			poor_disk = poor;
+			must(put_and_commit(&id, NULL));
+			poor_disk = false;
+			assert_file(path, "object");
+		}
+		assert_int_equal(unlinkat(rootfd, path, 0), 0);
+		snprintf(dir, sizeof(dir), "%.250s/x", path);
+		put(dir, "precious");
+		poor_disk = poor;
+		assert_int_equal(put_and_commit(&id, NULL), -1);
+		poor_disk = false;
+		assert_int_equal(err.code, ERR_CONFLICT);
+		assert_non_null(strstr(err.msg, "is a directory"));
+		assert_non_null(strstr(err.msg, strstr(path, "objects/")));
+		assert_file(dir, "precious");
+		assert_int_equal(fs_remove_tree(rootfd, path, NULL), 0);
+		put(path, "object");
+	}
+	assert_file("elsewhere", "precious");
+}
+
+static void a_directory_where_a_ref_belongs_is_named(void **state)
+{
+	(void)state;
+	must(put_and_commit(NULL, NULL));
+	put("remote/refs/runs/a/x", "precious");
+	assert_int_equal(put_and_commit(NULL, "runs/a"), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_non_null(strstr(err.msg, "remote/refs/runs/a is a directory"));
+	assert_file("remote/refs/runs/a/x", "precious");
+}
+
+/* Else whoever owns the remote would choose where somebody else's files appear. */
+static void nothing_is_written_by_way_of_a_symlink(void **state)
+{
+	static const char *const links[] = { "", "refs/runs", "refs", "staging", "objects" };
+	struct digest id = store_text("object"), second = store_text("another");
+	char hex[DIGEST_HEX + 1], path[128], target[512];
+
+	(void)state;
+	digest_format(&id, hex);
+	assert_int_not_equal(id.b[0], second.b[0]);
+	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+		must(put_and_commit(&second, NULL));
+		assert_int_equal(mkdirat(rootfd, "else", 0700), 0);
+		if (i)
+			snprintf(path, sizeof(path), "remote/%s", links[i]);
+		else
+			snprintf(path, sizeof(path), "remote/objects/%.2s", hex);
+		fs_remove_tree(rootfd, path, NULL);
+		assert_int_equal(symlinkat(full("else", target), rootfd, path), 0);
+		error_clear(&err);
+		struct remote *remote = NULL;
+		int r = remote_open("team", "remote", root, true, &remote, &err);
+		remote_close(remote);
+		if (r == 0)
+			r = put_and_commit(&id, "runs/a");
+		assert_int_equal(r, -1);
+		assert_int_equal(count_names("else"), 0);
+		struct stat st;
+		assert_int_equal(fstatat(rootfd, "else", &st, 0), 0);
+		assert_int_equal(st.st_mode & 07777, 0700);
+		assert_int_equal(fs_remove_tree(rootfd, "remote", NULL), 0);
+		assert_int_equal(fs_remove_tree(rootfd, "else", NULL), 0);
+	}
+	/* The top may be one. */
+	must(put_and_commit(&id, "runs/a"));
+	assert_int_equal(renameat(rootfd, "remote", rootfd, "moved"), 0);
+	assert_int_equal(symlinkat("moved", rootfd, "remote"), 0);
+	must(put_and_commit(&second, "runs/b"));
+	assert_file("moved/refs/runs/b", "x");
+}
+
+static void refs_of_several_kinds_are_put_in_any_order(void **state)
+{
+	static const char *const names[] = { "runs/a", "cache/a", "runs/b", "cache/b", "other/c", "runs/c" };
+	struct remote *remote = open_remote("remote", true);
+	char path[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		must(remote->ops->ref_put(remote, names[i], names[i], strlen(names[i]), &err));
+	must(remote->ops->commit(remote, &err));
+	remote_close(remote);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof(path), "remote/refs/%s", names[i]);
+		assert_file(path, names[i]);
+	}
+}
+
 /* --- objects --- */
 
 static void has_is_the_same_for_few_and_for_many(void **state)
@@ -875,6 +1001,10 @@ int main(void)
 		CASE(locks_links_and_noreplace_are_not_needed),
 		CASE(only_writers_that_cannot_live_are_swept),
 		CASE(a_slow_writer_without_locks_is_known_by_what_it_writes),
+		CASE(what_is_no_file_is_not_taken_for_an_object),
+		CASE(a_directory_where_a_ref_belongs_is_named),
+		CASE(nothing_is_written_by_way_of_a_symlink),
+		CASE(refs_of_several_kinds_are_put_in_any_order),
 		CASE(has_is_the_same_for_few_and_for_many),
 		CASE(what_cannot_be_listed_is_not_absent),
 		CASE(damaged_bytes_never_become_an_object),
