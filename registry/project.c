@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "registry/project.h"
+#include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/strlist.h"
 #include "registry/home.h"
 #include "registry/lockfile.h"
 #include "registry/schema.h"
@@ -18,11 +20,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define HOME     ".mlops"
 #define DATABASE "registry.db"
+#define DRAFT	 HOME "-new." /* and 16 hex digits */
 
 static const char config_text[] =
     "# Settings of this project for this machine; `mlops config` lists them all.\n"
@@ -246,57 +250,163 @@ static int make_parts(const char *home, int dirfd, struct error *err)
 	return io_sync_dir(dirfd, home, err);
 }
 
-/* Makes DIR/.mlops itself. */
-static int make_home(const char *root, int *ret_fd, struct error *err)
+/* A home in the making, under a name of its own beside the place it is for; its flock says that it is. */
+struct draft {
+	int rootfd, fd;
+	char name[sizeof(DRAFT) + 16];
+};
+
+static void cleanup_draft(struct draft *d)
 {
-	CLEANUP(cleanup_fd) int rootfd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->fd >= 0)
+		fs_remove_tree(d->rootfd, d->name, NULL);
+	cleanup_fd(&d->fd);
+	cleanup_fd(&d->rootfd);
+}
+
+/* Those of makers that were killed. They are only litter, so errors are dropped. */
+static void sweep_drafts(int rootfd)
+{
+	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+
+	if (fs_list_dir(rootfd, ".", &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.len; i++) {
+		const char *name = names.items[i];
+		CLEANUP(cleanup_fd) int fd = -1;
+
+		if (strncmp(name, DRAFT, strlen(DRAFT)) != 0 || strlen(name) != strlen(DRAFT) + 16)
+			continue;
+		fd = openat(rootfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			fs_remove_tree(rootfd, name, NULL);
+	}
+}
+
+/* 1 held, 0 another process swept it before it was locked, -1. */
+static int draft_try(struct draft *d, const char *root, struct error *err)
+{
+	uint64_t salt;
+	struct stat st;
+
+	clock_random(&salt, sizeof(salt));
+	snprintf(d->name, sizeof(d->name), DRAFT "%016llx", (unsigned long long)salt);
+	if (io_mkdir(d->rootfd, d->name, 0700, err) < 0)
+		return error_wrap(err, "in %s", root);
+	d->fd = openat(d->rootfd, d->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (d->fd < 0)
+		return errno == ENOENT ? 0 : error_sys(err, errno, "cannot open %s/%s", root, d->name);
+	/* without locks nobody sweeps */
+	if ((flock(d->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) || fstat(d->fd, &st) < 0 || !st.st_nlink) {
+		cleanup_fd(&d->fd);
+		return 0;
+	}
+	return 1;
+}
+
+static int draft_open(struct draft *d, const char *root, struct error *err)
+{
 	int r;
 
-	if (rootfd < 0)
+	d->rootfd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->rootfd < 0)
 		return error_sys(err, errno, "cannot open %s", root);
-	if (io_mkdir(rootfd, HOME, 0700, err) < 0 || io_sync_dir(rootfd, root, err) < 0)
-		return error_wrap(err, "in %s", root);
-	r = open_home(root, ret_fd, err);
-	return r != 0 ? r : error_set(err, ERR_CONFLICT, "%s/" HOME " was removed meanwhile", root);
+	sweep_drafts(d->rootfd);
+	while ((r = draft_try(d, root, err)) == 0)
+		;
+	return r < 0 ? -1 : 0;
+}
+
+/* 1: the home is whole and in its place; 0: somebody else was first; -1. */
+static int draft_publish(struct draft *d, const char *root, struct error *err)
+{
+	CLEANUP(cleanup_fd) int other = -1;
+	struct error why;
+
+	error_clear(&why);
+	if (io_rename(d->rootfd, d->name, d->rootfd, HOME, &why) == 0) {
+		cleanup_fd(&d->fd);
+		return io_sync_dir(d->rootfd, root, err) < 0 ? -1 : 1;
+	}
+	if (open_home(root, &other, err) == 1)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
+}
+
+/* A whole .mlops appears in one step: whoever looks meanwhile, or after a kill, finds none. */
+static int make_home(const char *root, struct error *err)
+{
+	CLEANUP(cleanup_draft) struct draft d = { .rootfd = -1, .fd = -1 };
+	CLEANUP(cleanup_free) char *home = NULL;
+
+	if (draft_open(&d, root, err) < 0)
+		return -1;
+	home = path_join(root, d.name);
+	if (home_check_origin(root, d.fd, err) < 0 || make_parts(home, d.fd, err) < 0)
+		return -1;
+	return draft_publish(&d, root, err);
+}
+
+static int mend_home(const char *root, int dirfd, struct error *err)
+{
+	CLEANUP(cleanup_free) char *home = path_join(root, HOME);
+
+	return home_check_origin(root, dirfd, err) < 0 || check_parts(root, dirfd, err) < 0 ||
+			       make_parts(home, dirfd, err) < 0
+		   ? -1
+		   : 0;
 }
 
 int project_create(const char *dir, bool *ret_made, struct error *err)
 {
 	CLEANUP(cleanup_free) char *root = NULL;
-	CLEANUP(cleanup_free) char *home = NULL;
 	CLEANUP(cleanup_fd) int dirfd = -1;
-	int there;
+	int there, made = 0;
 
 	if (resolve_dir(dir, &root, err) < 0)
 		return -1;
-	home = path_join(root, HOME);
 	there = open_home(root, &dirfd, err);
-	if (there < 0 || (!there && make_home(root, &dirfd, err) < 0) ||
-	    home_check_origin(root, dirfd, err) < 0 || check_parts(root, dirfd, err) < 0 ||
-	    make_parts(home, dirfd, err) < 0)
+	if (there == 0)
+		made = make_home(root, err);
+	if (there < 0 || made < 0 || (there && mend_home(root, dirfd, err) < 0))
 		return -1;
-	*ret_made = !there;
+	*ret_made = made;
 	return 0;
 }
 
 /* Adopting. */
 
-/* A sticky directory such as /tmp is everybody's, also for root. */
-static bool is_ours(const struct stat *st)
+/*
+ * Only what this user put there speaks for it: somebody else's mlops.lock does not in an open directory, and a home
+ * that root makes unasked would lock the owner out. A sticky directory such as /tmp is everybody's.
+ */
+static int check_owner(const char *path, const struct stat *st, struct error *err)
 {
-	return S_ISDIR(st->st_mode) && !(st->st_mode & S_ISVTX) && (st->st_uid == geteuid() || geteuid() == 0);
+	char name[64];
+
+	if (st->st_uid == geteuid() && !(S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX))
+		return 0;
+	user_name(st->st_uid, name, sizeof(name));
+	if (st->st_uid != geteuid())
+		error_set(err, ERR_NOT_FOUND, "no project (" HOME ") is made by itself: %s belongs to %s, not to you", path,
+			  name);
+	else
+		error_set(err, ERR_NOT_FOUND, "no project (" HOME ") is made by itself: %s is a directory of everybody",
+			  path);
+	return error_help(err, "to make one of your own there nevertheless, run: mlops init");
 }
 
-/* Whether mlops.lock stands there as git leaves it. */
-static bool has_lock(const char *dir, bool *ret_ours)
+/* 1: mlops.lock stands there as git leaves it; 0; -1: it is not this user's. */
+static int find_lock(const char *dir, struct error *err)
 {
 	CLEANUP(cleanup_free) char *lock = path_join(dir, LOCKFILE_NAME);
-	struct stat st;
+	struct stat st, top;
 
-	if (lstat(lock, &st) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	*ret_ours = stat(dir, &st) == 0 && is_ours(&st);
-	return true;
+	if (lstat(lock, &st) < 0 || !S_ISREG(st.st_mode) || stat(dir, &top) < 0)
+		return 0;
+	return check_owner(dir, &top, err) < 0 || check_owner(lock, &st, err) < 0 ? -1 : 1;
 }
 
 static int read_lock(const char *dir, struct error *err)
@@ -310,20 +420,19 @@ static int read_lock(const char *dir, struct error *err)
 int project_adopt(const char *start, char **ret_root, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = NULL;
-	bool made, ours = false;
 	char *slash;
+	bool made;
+	int r;
 
 	if (resolve_dir(start, &dir, err) < 0)
 		return -1;
-	while (!has_lock(dir, &ours)) {
+	while ((r = find_lock(dir, err)) == 0) {
 		if (!strcmp(dir, "/"))
 			return 0;
 		slash = strrchr(dir, '/');
 		slash[slash == dir] = '\0';
 	}
-	if (!ours)
-		return 0;
-	if (read_lock(dir, err) < 0 || project_create(dir, &made, err) < 0)
+	if (r < 0 || read_lock(dir, err) < 0 || project_create(dir, &made, err) < 0)
 		return -1;
 	*ret_root = steal(&dir);
 	return 1;

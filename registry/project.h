@@ -33,11 +33,12 @@ struct project {
 /* Searches upwards from `start` (NULL: the working directory) for .mlops/. None: ERR_NOT_FOUND
  * with "mlops init" as help. */
 int project_open(const char *start, struct project **ret, struct error *);
-/* A fresh clone: makes .mlops beside the nearest mlops.lock, when that is a regular file in a directory of this
- * user's. 1 and the directory, which the caller frees; 0 when there is none, or -1. */
+/* A fresh clone: makes .mlops beside the nearest mlops.lock, a regular file. 1 and the directory, which the caller
+ * frees; 0 when there is none, or -1: ERR_NOT_FOUND when the file or its directory is not this user's, root or not. */
 int project_adopt(const char *start, char **ret_root, struct error *);
 void project_close(struct project *); /* saves the stat cache */
-/* Makes .mlops/ with its .gitignore, database and folders; existing parts are kept.
+/* Makes .mlops/ with its .gitignore, database and folders; existing parts are kept. A new one appears whole;
+ * of several makers one wins.
  * *ret_made tells whether it was new. */
 int project_create(const char *dir, bool *ret_made, struct error *);
 

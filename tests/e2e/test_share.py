@@ -274,6 +274,29 @@ def test_commands_work_in_a_fresh_clone_without_init(pushed):
     assert (below.parent / ".mlops").exists() and not (below / ".mlops").exists()
 
 
+def test_commands_that_start_together_in_a_fresh_clone_all_work(pushed):
+    for turn in range(4):
+        tree = pushed.clone(f"clone{turn}")
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(pushed.mlops("runs", cwd=tree))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [done.status for done in results] == [0] * 4, results
+        assert [p.name for p in tree.glob(".mlops*")] == [".mlops"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize("name", [".", "mlops.lock"])
+def test_root_makes_no_project_in_the_clone_of_somebody_else(pushed, name):
+    tree = pushed.clone()
+    os.chown(tree / name, 12345, 12345)
+    done = pushed.types("bob", "status", want=3)
+    assert "belongs to user 12345" in done.err and "mlops init" in done.err
+    assert not (tree / ".mlops").exists()
+
+
 @pytest.mark.parametrize("how", ["link", "directory", "damaged", "sticky"])
 def test_only_a_lock_file_as_git_leaves_it_makes_a_project(pushed, how):
     tree = pushed.clone()

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/strlist.h"
 #include "registry/project.h"
 #include "store/store.h"
 #include <errno.h>
@@ -342,6 +343,130 @@ static void init_on_a_full_disk_fails_and_succeeds_later(void **state)
 	create();
 }
 
+static size_t count_homes(void)
+{
+	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+	size_t n = 0;
+
+	ok(fs_list_dir(AT_FDCWD, dir, &names, &err));
+	for (size_t i = 0; i < names.len; i++)
+		n += !strncmp(names.items[i], ".mlops", 6);
+	return n;
+}
+
+static int steps_left;
+
+static int die_later(enum io_op op, const char *name)
+{
+	(void)op;
+	(void)name;
+	if (!steps_left--)
+		_exit(99);
+	return 0;
+}
+
+static void a_killed_maker_leaves_no_half_project(void **state)
+{
+	int status;
+
+	(void)state;
+	for (int kill_at = 0;; kill_at++) {
+		pid_t pid = fork();
+		struct project *p;
+		struct db *db;
+
+		if (pid == 0) {
+			bool made;
+
+			steps_left = kill_at;
+			io_fault = die_later;
+			_exit(project_create(dir, &made, &err) == 0 ? 0 : 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (access(at(".mlops"), F_OK) == 0) {
+			ok(project_open(dir, &p, &err));
+			ok(project_db(p, &db, &err));
+			project_close(p);
+		}
+		create();
+		assert_int_equal(count_homes(), 1);
+		if (WEXITSTATUS(status) != 99)
+			break;
+		ok(fs_remove_tree(AT_FDCWD, at(".mlops"), &err));
+		/* a run that was killed before its first step proves nothing */
+		assert_true(kill_at < 1000);
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void make_other(void)
+{
+	assert_int_equal(mkdir(at(".mlops"), 0700), 0);
+	ok(io_replace_file(AT_FDCWD, at(".mlops/of-the-other"), "x", 1, 0600, false, &err));
+}
+
+static int other_comes_first(enum io_op op, const char *name)
+{
+	(void)name;
+	if (op != IO_MKDIR)
+		return 0;
+	io_fault = NULL;
+	make_other();
+	return 0;
+}
+
+static void the_home_of_who_was_first_stays(void **state)
+{
+	bool made = true;
+
+	(void)state;
+	io_fault = other_comes_first;
+	ok(project_create(dir, &made, &err));
+	io_fault = NULL;
+	assert_false(made);
+	assert_int_equal(access(at(".mlops/of-the-other"), F_OK), 0);
+	assert_int_equal(count_homes(), 1);
+}
+
+static void write_lock(uid_t owner)
+{
+	ok(io_replace_file(AT_FDCWD, at("mlops.lock"), "# mlops.lock 1\n", 15, 0644, false, &err));
+	if (geteuid() == 0)
+		assert_int_equal(chown(at("mlops.lock"), owner, (gid_t)-1), 0);
+}
+
+static void adoption_refuses(const char *what)
+{
+	char *root = NULL;
+
+	error_clear(&err);
+	assert_int_equal(project_adopt(dir, &root, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_non_null(strstr(err.msg, what));
+	assert_non_null(strstr(err.help, "mlops init"));
+	assert_int_equal(count_homes(), 0);
+}
+
+static void what_others_put_there_is_not_adopted_by_root_either(void **state)
+{
+	char *root = NULL;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	write_lock(12345);
+	adoption_refuses("mlops.lock belongs to");
+	write_lock(0);
+	assert_int_equal(chown(dir, 12345, (gid_t)-1), 0);
+	adoption_refuses("belongs to");
+	assert_int_equal(chown(dir, 0, (gid_t)-1), 0);
+	/* both are ours: now only the text of the file is looked at */
+	error_clear(&err);
+	if (project_adopt(dir, &root, &err) < 0)
+		assert_null(strstr(err.msg, "belongs to"));
+	free(root);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -360,6 +485,9 @@ int main(void)
 	    TEST(other_peoples_projects_are_not_used),
 	    TEST(init_where_nothing_may_be_written_fails),
 	    TEST(init_on_a_full_disk_fails_and_succeeds_later),
+	    TEST(a_killed_maker_leaves_no_half_project),
+	    TEST(the_home_of_who_was_first_stays),
+	    TEST(what_others_put_there_is_not_adopted_by_root_either),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
