@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from sweep import run, run_json, sweep
 
-SECONDS = 60
+SECONDS = 35
 
 PIPELINE = """\
 [pipeline]
