@@ -82,11 +82,28 @@ static void add_content(struct pull *p, const struct content *content)
 
 /* ---- records ---- */
 
+#define CANNOT_ASK 1 /* of functions that ask a remote: it could not be listed; the error says why */
+
+/* 1 and the text, 0, or -1 with ERR_DAMAGED: that a ref cannot be read is trouble of the remote, not of this machine. */
+static int get_ref(struct remote *remote, const char *name, struct strbuf *ret, struct error *err)
+{
+	struct error why;
+	int r;
+
+	error_clear(&why);
+	r = remote->ops->ref_get(remote, name, ret, &why);
+	if (r < 0 && err) {
+		*err = why;
+		err->code = ERR_DAMAGED;
+	}
+	return r;
+}
+
 /* What a ref "runs/ID" says: 64 digits and a newline. */
 static int read_run_ref(struct remote *remote, const char *name, struct digest *ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	int r = remote->ops->ref_get(remote, name, &text, err);
+	int r = get_ref(remote, name, &text, err);
 
 	if (r <= 0)
 		return r < 0 ? -1 : error_set(err, ERR_NOT_FOUND, "ref %s is gone", name);
@@ -224,8 +241,9 @@ static int list_unknown(struct pull *p, struct remote *remote, const char *prefi
 {
 	CLEANUP(strlist_release) struct strlist ids = STRLIST_INIT;
 
-	if (remote->ops->ref_list(remote, "runs", take_run_name, &ids, err) < 0 ||
-	    records_drop_known(p->db, &ids, err) < 0)
+	if (remote->ops->ref_list(remote, "runs", take_run_name, &ids, err) < 0)
+		return CANNOT_ASK;
+	if (records_drop_known(p->db, &ids, err) < 0)
 		return -1;
 	strlist_sort(&ids);
 	for (size_t i = 0; i < ids.len; i++)
@@ -237,9 +255,10 @@ static int list_unknown(struct pull *p, struct remote *remote, const char *prefi
 static int pull_runs(struct pull *p, struct remote *remote, const char *prefix, struct error *err)
 {
 	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+	int r = list_unknown(p, remote, prefix, &names, err);
 
-	if (list_unknown(p, remote, prefix, &names, err) < 0)
-		return -1;
+	if (r != 0)
+		return r;
 	if (!p->dry)
 		return take_records(p, remote, &names, err);
 	p->nruns += (int64_t)names.len;
@@ -273,7 +292,7 @@ static int read_result(struct remote *remote, const char *name, struct result *r
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	CLEANUP_JS struct js *json = NULL;
-	int r = remote->ops->ref_get(remote, name, &text, err);
+	int r = get_ref(remote, name, &text, err);
 
 	if (r <= 0)
 		return r < 0 ? -1 : error_set(err, ERR_NOT_FOUND, "ref %s is gone", name);
@@ -345,8 +364,8 @@ static int pull_results(struct pull *p, struct remote *remote, struct error *err
 	struct unknown u = { p, STRLIST_INIT };
 	int r = cache_each_key(p->db, take_known, p, err);
 
-	if (r == 0)
-		r = remote->ops->ref_list(remote, "cache", take_cache_name, &u, err);
+	if (r == 0 && remote->ops->ref_list(remote, "cache", take_cache_name, &u, err) < 0)
+		r = CANNOT_ASK;
 	strlist_sort(&u.names);
 	if (r == 0 && p->dry)
 		p->nresults += (int64_t)u.names.len;
@@ -358,43 +377,112 @@ static int pull_results(struct pull *p, struct remote *remote, struct error *err
 
 /* ---- each remote ---- */
 
-/* One that cannot be asked does not keep the others from answering, unless it is the last. */
-static int each_remote(struct pull *p, int (*each)(struct pull *, struct remote *, const char *, struct error *),
-		       const char *text, struct error *err)
+static void note_once(struct pull *p, const char *text)
 {
-	struct error why;
+	for (size_t i = 0; i < js_len(p->notes); i++)
+		if (!strcmp(js_text(js_at(p->notes, i)), text))
+			return;
+	js_push_str(p->notes, text);
+}
+
+/* Returns 0, CANNOT_ASK, -1. */
+typedef int ask(struct pull *, struct remote *, const char *text, struct error *);
+
+/* 0, CANNOT_ASK, -1. Bytes of one that cannot be listed are asked for nevertheless. */
+static int ask_one(struct pull *p, struct remote_place *place, ask *each, const char *text, struct error *err)
+{
+	struct remote *remote;
+	int r;
+
+	if (remotes_open(&p->remotes, place->name, false, &remote, err) < 0) {
+		place->failed = true;
+		return CANNOT_ASK;
+	}
+	r = each(p, remote, text, err);
+	if (r == CANNOT_ASK)
+		error_wrap(err, "remote %s", place->name);
+	return r;
+}
+
+/* One that cannot be asked does not keep the others from answering, unless it is the last. */
+static int each_remote(struct pull *p, ask *each, const char *text, struct error *err)
+{
+	struct error why, first;
 	size_t asked = 0;
 
-	error_clear(&why);
+	error_clear(&first);
 	for (size_t i = 0; i < p->remotes.len; i++) {
 		struct remote_place *place = &p->remotes.places[i];
-		struct remote *remote;
+		int r;
 
 		if (place->failed)
 			continue;
-		if (remotes_open(&p->remotes, place->name, false, &remote, &why) < 0) {
-			place->failed = true;
-			js_push_str(p->notes, why.msg);
-			continue;
-		}
-		if (each(p, remote, text, err) < 0)
+		error_clear(&why);
+		r = ask_one(p, place, each, text, &why);
+		if (r < 0) {
+			if (err)
+				*err = why;
 			return -1;
-		asked++;
+		}
+		asked += r == 0;
+		if (r == CANNOT_ASK) {
+			note_once(p, why.msg);
+			first = why;
+		}
 	}
-	if (asked || !why.code)
+	if (asked || !first.code)
 		return 0;
 	/* it is the error: not a note as well */
 	js_free(p->notes);
 	p->notes = js_array();
 	p->remotes.ctx = p->notes;
 	if (err)
-		*err = why;
+		*err = first;
 	return -1;
 }
 
 static int pull_facts(struct pull *p, struct remote *remote, const char *prefix, struct error *err)
 {
-	return pull_runs(p, remote, prefix, err) < 0 ? -1 : pull_results(p, remote, err);
+	int r = pull_runs(p, remote, prefix, err);
+
+	return r ? r : pull_results(p, remote, err);
+}
+
+/* 1 when the run or result of this ref is known here, 0, -1. */
+static int is_here(struct pull *p, const char *ref, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist ids = STRLIST_INIT;
+
+	if (strncmp(ref, "runs/", strlen("runs/")) != 0)
+		return strmap_has(&p->known, ref + strlen("cache/"));
+	strlist_push(&ids, ref + strlen("runs/"));
+	return records_drop_known(p->db, &ids, err) < 0 ? -1 : !ids.len;
+}
+
+/* What one remote has damaged and another brought is told, and is no failure. */
+static int forgive(struct pull *p, struct error *err)
+{
+	CLEANUP_JS struct js *all = steal(&p->failed);
+
+	p->failed = js_array();
+	if (js_len(all) && cache_each_key(p->db, take_known, p, err) < 0)
+		return -1;
+	for (size_t i = 0; i < js_len(all); i++) {
+		const char *name = js_get_str(js_at(all, i), "name");
+		CLEANUP(cleanup_free) char *note = NULL;
+		int r = is_here(p, name, err);
+
+		if (r < 0)
+			return -1;
+		if (!r) {
+			js_push(p->failed, js_ref(js_at(all, i)));
+			continue;
+		}
+		note = xasprintf("%s came from another remote; one has it damaged: %s", name,
+				 js_get_str(js_at(all, i), "message"));
+		js_push_str(p->notes, note);
+	}
+	return 0;
 }
 
 /* ---- names ---- */
@@ -626,7 +714,7 @@ int op_pull(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	if (pull_open(&p, args, err) < 0)
 		return -1;
 	r = js_len(names) ? pull_names(&p, names, err) : pull_lock(&p, err);
-	if (r < 0)
+	if (r < 0 || forgive(&p, err) < 0)
 		return -1;
 	places = !p.dry && (!js_len(names) || js_len(p.paths));
 	if (pull_bytes(&p, places, err) < 0 || (places && place(&p, err) < 0))

@@ -583,6 +583,44 @@ def test_bytes_come_from_the_other_remote_when_one_is_damaged(pushed):
     assert "gone" in done.out and "team" in done.out
 
 
+def spoil(team, how):
+    """What of one remote cannot be asked, or believed."""
+    if how == "refs is a file":
+        shutil.rmtree(team / "refs")
+        (team / "refs").write_text("")
+    elif how == "a kind is a file":
+        shutil.rmtree(team / "refs/cache")
+        (team / "refs/cache").write_text("")
+    elif how == "a ref is no file":
+        for kind in ("runs", "cache"):
+            ref = next((team / "refs" / kind).iterdir())
+            ref.unlink()
+            ref.symlink_to("elsewhere")
+    else:
+        ref = next((team / "refs/runs").iterdir())
+        digest = ref.read_text().strip()
+        damage(team / "objects" / digest[:2] / digest[2:], b"{}")
+
+
+@pytest.mark.parametrize("how", ["refs is a file", "a kind is a file", "a ref is no file", "a record is damaged"])
+def test_what_is_bad_in_one_remote_comes_from_the_other(pushed, how):
+    alice = pushed.top / "alice"
+    with (alice / "pipeline.ini").open("a") as ini:
+        ini.write("[remote.backup]\nurl = ../backup\n")
+    pushed.types("alice", "push", "--init", "--remote", "backup")
+    pushed.commit("alice", "two remotes")
+    spoil(pushed.team, how)
+    bob = pushed.clone()
+    done = pushed.types("bob", "pull")
+    assert "note: remote team: cannot read" in done.out or "came from another remote" in done.out
+    assert outputs(bob) == outputs(alice)
+    assert len(pushed.json("bob", "runs")["runs"]) == 1
+    assert "up to date" in pushed.types("bob", "run").out
+    shutil.rmtree(pushed.top / "backup")
+    pushed.clone("carol")
+    assert pushed.mlops("pull", cwd=pushed.top / "carol").status in (5, 9)
+
+
 def test_what_the_lock_names_must_be_somewhere(people):
     alice = people.alice()
     shutil.rmtree(alice / ".mlops/objects")
