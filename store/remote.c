@@ -49,6 +49,42 @@ static int path_of(const char *url, size_t scheme, const char *base, char **ret,
 	return 0;
 }
 
+/* Where `path` leads: symlinks of its existing part resolved, the rest appended. NULL when nothing exists. */
+static char *resolve(const char *path)
+{
+	CLEANUP(cleanup_free) char *head = xstrdup(path);
+	char *found;
+
+	while (!(found = realpath(head, NULL))) {
+		char *slash = strrchr(head, '/');
+
+		if (!slash || slash == head)
+			return NULL;
+		*slash = '\0';
+	}
+	CLEANUP(cleanup_free) char *top = found;
+	path += strlen(head);
+	return *path ? path_join(top, path + 1) : xstrdup(top);
+}
+
+/* What is in there belongs to others, who remove what they do not know. */
+static int check_place(const char *path, const char *url, const char *base, struct error *err)
+{
+	static const char *const taken[] = { ".mlops", ".git" };
+	CLEANUP(cleanup_free) char *place = resolve(path);
+
+	for (size_t i = 0; place && i < ARRAY_LEN(taken); i++) {
+		CLEANUP(cleanup_free) char *named = path_join(base, taken[i]);
+		CLEANUP(cleanup_free) char *dir = resolve(named);
+
+		if (!dir || !path_contains(dir, place))
+			continue;
+		error_set(err, ERR_USAGE, "%s is inside the %s of this project", url, taken[i]);
+		return error_help(err, "use a directory of its own, for example one on a mounted share");
+	}
+	return 0;
+}
+
 static int open_url(const char *url, const char *base, bool create, struct remote **ret,
 		    struct error *err)
 {
@@ -62,7 +98,7 @@ static int open_url(const char *url, const char *base, bool create, struct remot
 	}
 	if (ops != &remote_dir_ops)
 		return ops->open(url, create, ret, err);
-	if (path_of(url, len, base, &path, err) < 0)
+	if (path_of(url, len, base, &path, err) < 0 || check_place(path, url, base, err) < 0)
 		return -1;
 	return ops->open(path, create, ret, err);
 }

@@ -67,7 +67,8 @@ struct remote {
 extern const struct remote_ops remote_dir_ops;
 /* "KIND/NAME"; false when it is not. */
 bool remote_ref_valid(const char *name);
-/* By the scheme of the URL; without one it is a directory, relative to `base` (absolute). */
+/* By the scheme of the URL; without one it is a directory, relative to `base` (absolute). One that leads into
+ * .mlops or .git of `base` is ERR_USAGE. */
 int remote_open(const char *name, const char *url, const char *base, bool create, struct remote **ret, struct error *);
 void remote_close(struct remote *);
 

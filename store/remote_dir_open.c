@@ -95,7 +95,7 @@ static int is_unused(int top, const char *part, struct error *err)
 	if (fs_list_dir(top, part, &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.len; i++)
-		unused = unused && !strcmp(part, "staging") && staging_is_name(names.items[i]);
+		unused = unused && !strcmp(part, "staging") && staging_is_name(names.items[i], true);
 	strlist_release(&names);
 	return unused;
 }

@@ -33,7 +33,7 @@ static void kernel_tag(char ret[9])
 	ret[8] = '\0';
 }
 
-bool staging_is_name(const char *name)
+bool staging_is_name(const char *name, bool shared)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t len = strspn(name, digits);
@@ -41,6 +41,8 @@ bool staging_is_name(const char *name)
 	if (!len || name[len++] != '.' || strspn(name + len, digits) != 16)
 		return false;
 	len += 16;
+	if (!shared)
+		return !name[len];
 	return name[len] == '.' && strspn(name + len + 1, digits) == 8 && name[len + 9] == '\0';
 }
 
@@ -64,7 +66,7 @@ static bool is_idle(int fd)
 
 static bool is_dead(const struct store *store, const char *tag, const char *name, int fd)
 {
-	if (store->shared && !staging_is_name(name))
+	if (!staging_is_name(name, store->shared))
 		return false;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno != EWOULDBLOCK && is_idle(fd);

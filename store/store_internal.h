@@ -51,7 +51,7 @@ bool object_stat(const struct store *, const struct digest *, struct stat *ret);
 
 /*
  * staging/PID.RANDOM: a directory of one writer, flocked for its life. Opening one
- * removes those whose writer died. In a shared store the name ends in ".8 hex digits" of the running
+ * removes those whose writer died, and nothing of another name. In a shared store the name ends in ".8 hex digits" of the running
  * kernel: only there flock tells of each other, and those of other machines are swept when nothing
  * changed in them for a day. So are all where flock does not work.
  */
@@ -92,5 +92,5 @@ int batch_add_as(struct store_batch *, int fd, const char *name, const struct di
 		 const struct add_how *, uint64_t *ret_size, struct error *);
 /* store_read that finds what is staged, too. */
 int batch_read(struct store_batch *, const struct digest *, size_t max, struct strbuf *ret, struct error *);
-/* Whether `name` is that of a writer's directory in staging/ of a shared store. */
-bool staging_is_name(const char *name);
+/* Whether `name` is that of a writer's directory in staging/. */
+bool staging_is_name(const char *name, bool shared);

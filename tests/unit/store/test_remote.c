@@ -42,8 +42,6 @@ static void what_is_not_a_remote_is_refused_with_what_to_do(void **state)
 	put("full/notes.txt", "x");
 	assert_refused("full", false, ERR_CONFLICT, "is not a remote, and holds notes.txt", "empty directory");
 	assert_refused("full", true, ERR_CONFLICT, "is not a remote, and holds notes.txt", "empty directory");
-	store_text("x");
-	assert_refused(".mlops", true, ERR_CONFLICT, "is not a remote", "empty directory");
 	assert_int_equal(count_names("full"), 1);
 	assert_refused("s3://bucket/x", false, ERR_USAGE, "s3:// is not supported", "directory");
 	assert_refused("file://host/x", false, ERR_USAGE, "names a host", "file:///PATH");
@@ -51,6 +49,34 @@ static void what_is_not_a_remote_is_refused_with_what_to_do(void **state)
 	assert_refused("", true, ERR_USAGE, "empty", "");
 	assert_int_equal(symlinkat("nowhere", rootfd, "dangling"), 0);
 	assert_refused(full("dangling", path), false, ERR_NOT_FOUND, "is not there", "");
+}
+
+static void a_place_inside_the_project_s_own_is_refused(void **state)
+{
+	static const char *const urls[] = {
+		".mlops", ".mlops/staging", ".mlops/new/deep", "./x/../.mlops/staging", "link", "link/staging",
+		"link/new", ".git/remote", "file://ROOT/.mlops/staging", "ROOT/link/new",
+	};
+
+	(void)state;
+	put("x/file", "x");
+	assert_int_equal(mkdirat(rootfd, ".git", 0755), 0);
+	assert_int_equal(mkdirat(rootfd, ".mlops/staging", 0755), 0);
+	assert_int_equal(symlinkat(".mlops", rootfd, "link"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		const char *at = strstr(urls[i], "ROOT");
+		char url[512];
+
+		snprintf(url, sizeof(url), "%.*s%s%s", at ? (int)(at - urls[i]) : 0, urls[i], at ? root : "",
+			 at ? at + 4 : urls[i]);
+		assert_refused(url, true, ERR_USAGE, "of this project", "directory of its own");
+		assert_refused(url, false, ERR_USAGE, "of this project", "directory of its own");
+	}
+	assert_int_equal(count_names(".mlops"), 2);
+	assert_int_equal(count_names(".mlops/staging"), 0);
+	assert_int_equal(count_names(".git"), 0);
+	must(try_open(".mlops-remote", true));
+	must(try_open("x/../.gitremote", true));
 }
 
 static void directories_that_look_like_parts_are_not_taken(void **state)
@@ -989,6 +1015,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(what_is_not_a_remote_is_refused_with_what_to_do),
+		CASE(a_place_inside_the_project_s_own_is_refused),
 		CASE(directories_that_look_like_parts_are_not_taken),
 		CASE(markers_are_read_strictly),
 		CASE(what_cannot_be_read_is_of_the_environment),
