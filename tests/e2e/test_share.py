@@ -618,7 +618,8 @@ def test_what_is_bad_in_one_remote_comes_from_the_other(pushed, how):
     assert "up to date" in pushed.types("bob", "run").out
     shutil.rmtree(pushed.top / "backup")
     pushed.clone("carol")
-    assert pushed.mlops("pull", cwd=pushed.top / "carol").status in (5, 9)
+    done = pushed.mlops("pull", cwd=pushed.top / "carol")
+    assert done.status in (3, 5, 9), done
 
 
 def test_what_the_lock_names_must_be_somewhere(people):
