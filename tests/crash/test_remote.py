@@ -101,7 +101,6 @@ def test_a_killed_push_goes_on(alice, tmp_path):
 
 def test_a_killed_pull_goes_on(pushed, tmp_path):
     bob = clone(pushed, tmp_path / "bob")
-    run(bob, "init")
 
     def check(work):
         assert_sound(work / ".mlops")
