@@ -6,12 +6,13 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 
 import pytest
 from boxes import Box
 from steps import wait_for
 
-SECONDS = 80
+SECONDS = 95
 NOBODY = 65532
 SOAK = bool(os.environ.get("MLOPS_SOAK"))
 
@@ -336,6 +337,47 @@ def test_a_container_of_an_old_run_that_nobody_wants_is_removed(box, engine):
     box.run()
     assert box.read("out.txt") == "other\n" and not engine.containers()
     box.check_whole()
+
+
+def killed_while_it_runs(box, name="one"):
+    """Starts a run and kills it once the step has begun."""
+    running = box.start("run")
+    wait_for(lambda: b"begun" in (box.log(step=name) or b""))
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate()
+
+
+def test_a_step_whose_name_engines_do_not_take_goes_on_too(box, engine):
+    box.step("echo begun; sleep 3; echo o > out.txt", name="tr.v1_x")
+    killed_while_it_runs(box, "tr.v1_x")
+    _, err = box.ok("run")
+    assert "step tr.v1_x goes on" in err and not engine.containers()
+
+
+def test_an_input_that_changed_and_changed_back_meanwhile_is_not_trusted(box):
+    box.write("in.txt", "one\n")
+    box.step("echo begun; sleep 4; cat in.txt > out.txt", inputs=["in.txt"])
+    killed_while_it_runs(box)
+    box.write("in.txt", "two\n")
+    time.sleep(4)
+    box.write("in.txt", "one\n")
+    _, err = box.ok("run")
+    assert "was touched while mlops was not there" in err
+    box.ok("run")
+    assert box.read("out.txt") == "one\n", "the result was not reused"
+
+
+def test_a_copy_of_a_work_tree_leaves_the_containers_of_the_first_alone(box, engine, tmp_path_factory):
+    box.step("echo begun; sleep 6; echo o > out.txt")
+    killed_while_it_runs(box)
+    copy = tmp_path_factory.mktemp("copy") / "tree"
+    shutil.copytree(box.project, copy, symlinks=True)
+    other = Box(copy, box.env["DOCKER_HOST"])
+    other.step("echo something else > out.txt")
+    other.ok("run")
+    assert [c["State"] for c in engine.steps()] == ["running"]
+    _, err = box.ok("run")
+    assert "step one goes on" in err and box.read("out.txt") == "o\n" and not engine.containers()
 
 
 def test_containers_of_other_projects_are_not_ours(box, engine, tmp_path_factory):
