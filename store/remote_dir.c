@@ -98,8 +98,12 @@ static int dir_put(struct remote *remote, struct store *store, const struct dige
 	if (fd < 0)
 		return cannot_read(err);
 	batch = use_batch(dir, err);
-	if (!batch)
+	if (!batch) {
+		/* These codes tell of the object. */
+		if (err && (err->code == ERR_NOT_FOUND || err->code == ERR_DAMAGED))
+			err->code = ERR_ENV;
 		return -1;
+	}
 	return batch_add_as(batch, fd, digest_format(id, hex), id, &how, &size, err);
 }
 

@@ -14,6 +14,14 @@ struct push {
 	struct move move;
 };
 
+/* Trouble of the remote's side names it: nobody else says where there is no room. */
+static int of_remote(const struct remote *remote, struct error *err)
+{
+	if (err && err->code == ERR_INTERRUPTED)
+		return -1;
+	return error_wrap(err, "remote %s (%s)", remote->name, remote->url);
+}
+
 static int read_local(void *ctx, const struct digest *id, struct strbuf *ret, struct error *err)
 {
 	return store_read(ctx, id, TREE_MAX_OBJECT, ret, err);
@@ -44,7 +52,7 @@ static int ask(struct push *push, struct items *items, struct error *err)
 	for (size_t i = 0; i < items->len; i++)
 		ids[i] = items->v[i].id;
 	if (push->remote->ops->has(push->remote, ids, items->len, has, err) < 0)
-		return error_wrap(err, "remote %s", push->remote->name);
+		return of_remote(push->remote, err);
 	for (size_t i = 0; i < items->len; i++)
 		items->v[i].state = has[i] ? ITEM_PRESENT : ITEM_WANTED;
 	return 0;
@@ -88,7 +96,7 @@ static int verify(struct push *push, struct items *items, struct error *err)
 	push->move.one = verify_one;
 	push->move.ctx = push->remote;
 	if (move_run(&push->move, items, todo, n, err) < 0)
-		return error_wrap(err, "remote %s", push->remote->name);
+		return of_remote(push->remote, err);
 	return 0;
 }
 
@@ -116,16 +124,21 @@ static int measure(struct push *push, struct items *items, struct error *err)
 	return 0;
 }
 
+/* What is absent or damaged is so here. */
+static int put_failed(const struct remote *remote, struct error *err)
+{
+	if (err && err->code == ERR_DAMAGED)
+		return error_help(err, "run: mlops fsck");
+	return err && err->code == ERR_NOT_FOUND ? -1 : of_remote(remote, err);
+}
+
 static int put_one(struct move *move, struct item *item, struct error *err)
 {
 	struct remote *remote = move->ctx;
 	bool replace = item->state == ITEM_DAMAGED;
 
-	if (remote->ops->put(remote, move->transfer->store, &item->id, replace, err) < 0) {
-		if (err && err->code == ERR_DAMAGED)
-			error_help(err, "run: mlops fsck");
-		return -1;
-	}
+	if (remote->ops->put(remote, move->transfer->store, &item->id, replace, err) < 0)
+		return put_failed(remote, err);
 	/* The state stays: it says what to count. */
 	move_count(move, item);
 	return 0;
@@ -150,7 +163,7 @@ static int send_group(struct push *push, struct items *items, const size_t *todo
 		if (move_run(&push->move, items, todo, n, err) < 0)
 			return -1;
 		if (push->remote->ops->commit(push->remote, err) < 0)
-			return error_wrap(err, "remote %s", push->remote->name);
+			return of_remote(push->remote, err);
 	}
 	count(push, items, todo, n);
 	return 0;
@@ -195,7 +208,7 @@ static int run(struct push *push, struct closure *closure, struct error *err)
 		return 0;
 	/* Also when nothing was sent: what another writer sent must be durable. */
 	if (push->remote->ops->commit(push->remote, err) < 0)
-		return error_wrap(err, "remote %s", push->remote->name);
+		return of_remote(push->remote, err);
 	return 0;
 }
 

@@ -684,6 +684,36 @@ static void threads_push_the_same(void **state)
 	assert_true(is_sound("a"));
 }
 
+static void trouble_of_the_remote_names_it_and_of_this_store_does_not(void **state)
+{
+	static const enum io_op ops[] = { IO_MKDIR, IO_CREATE, IO_WRITE, IO_RENAME };
+	char path[256];
+
+	(void)state;
+	must(push_to("b"));
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+		reopen_remotes();
+		struct remote *remote = NULL;
+		must(remotes_open(&remotes, "a", true, &remote, &err));
+		arm(ops[i], 1, ENOSPC);
+		int r = push_to("a");
+		io_fault = NULL;
+		assert_int_equal(r, -1);
+		assert_int_equal(err.code, ERR_ENV);
+		assert_int_equal(strncmp(err.msg, "remote a (a): ", 14), 0);
+		assert_null(strstr(err.msg + 14, "remote a"));
+		assert_non_null(strstr(err.msg, "No space left on device"));
+		assert_int_equal(fs_remove_tree(rootfd, "a", NULL), 0);
+	}
+	reopen_remotes();
+	damage_in(".mlops", id_of("d5/5"), true);
+	assert_int_equal(push_to("a"), -1);
+	assert_null(strstr(err.msg, "remote a"));
+	assert_int_equal(unlinkat(rootfd, object_in(".mlops", id_of("d6/6"), path), 0), 0);
+	assert_int_equal(push_to("a"), -1);
+	assert_null(strstr(err.msg, "(a)"));
+}
+
 static void a_remote_that_vanishes_is_an_error(void **state)
 {
 	struct remote *remote;
@@ -731,6 +761,7 @@ int main(void)
 		TRANSFER(a_killed_transfer_goes_on_with_the_group_it_was_in),
 		TRANSFER(processes_push_the_same),
 		TRANSFER(threads_push_the_same),
+		TRANSFER(trouble_of_the_remote_names_it_and_of_this_store_does_not),
 		TRANSFER(a_remote_that_vanishes_is_an_error),
 		TRANSFER(a_vanished_staging_of_ours_is_not_the_remotes_fault),
 	};
