@@ -177,7 +177,8 @@ static int fetch_records(struct pull *p, struct remote *remote, const struct str
 		error_clear(&why);
 		ret[n] = (struct fetched){ .name = names->items[i] };
 		if (read_run_ref(remote, names->items[i], &ret[n].id, &why) < 0 ||
-		    (!batch_has(batch, &ret[n].id) && remote->ops->get(remote, &ret[n].id, batch, &size, &why) < 0)) {
+		    (!batch_has(batch, &ret[n].id) &&
+		     remote->ops->get(remote, &ret[n].id, RECORD_MAX, batch, &size, &why) < 0)) {
 			if (leave_out(p, names->items[i], &why, err) < 0)
 				return -1;
 			continue;

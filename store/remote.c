@@ -148,6 +148,7 @@ void remotes_release(struct remotes *remotes)
 	}
 	free(remotes->places);
 	free(remotes->base);
+	strmap_release(&remotes->told);
 	*remotes = (struct remotes){ 0 };
 }
 

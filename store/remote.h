@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/strmap.h"
 #include "store/content.h"
 /*
  * Remotes: other places that hold objects and refs. A ref is a small named text that
@@ -37,9 +38,10 @@ struct remote_ops {
 	void (*close)(struct remote *);
 	/* ret[i]: it has ids[i]. Does not verify. */
 	int (*has)(struct remote *, const struct digest *ids, size_t n, bool *ret, struct error *);
-	/* Adds the object to the batch. ERR_NOT_FOUND; ERR_DAMAGED when its bytes are not what its name says, or
-	 * cannot be read: then nothing was added under that name. Any other error is the batch's. */
-	int (*get)(struct remote *, const struct digest *, struct store_batch *, uint64_t *ret_size, struct error *);
+	/* Adds the object to the batch. ERR_NOT_FOUND; ERR_DAMAGED when its bytes are not what its name says, are more
+	 * than `max`, or cannot be read: then nothing was added under that name. Any other error is the batch's. */
+	int (*get)(struct remote *, const struct digest *, uint64_t max, struct store_batch *, uint64_t *ret_size,
+		   struct error *);
 	/* Stages a copy of a local object; ERR_NOT_FOUND when there is none, ERR_DAMAGED when the local bytes are not
 	 * what the name says. With `replace` it takes the place of a damaged one. */
 	int (*put)(struct remote *, struct store *, const struct digest *, bool replace, struct error *);
@@ -81,9 +83,11 @@ struct remotes {
 	} *places;
 	size_t len;
 	char *base;
-	/* Told once for each remote that cannot be opened and each object that one had damaged; may be NULL. */
+	/* Told once for each remote that cannot be opened, and once by each transfer for what one had damaged that
+	 * was not told of before; may be NULL. */
 	void (*note)(void *ctx, const char *text);
 	void *ctx;
+	struct strmap told; /* "NAME HEX" of what was damaged where */
 };
 void remotes_release(struct remotes *);
 /* NULL name: the first. ERR_NOT_FOUND with the names there are. */

@@ -3,6 +3,7 @@
  * A directory as a remote: a shared store. What is put gathers in one batch; commit
  * publishes it and then the refs. Opening, reading and listing write nothing.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,17 +59,22 @@ static int cannot_read(struct error *err)
 	return -1;
 }
 
-static int dir_get(struct remote *remote, const struct digest *id, struct store_batch *batch,
+static int dir_get(struct remote *remote, const struct digest *id, uint64_t max, struct store_batch *batch,
 		   uint64_t *ret_size, struct error *err)
 {
 	struct remote_dir *dir = (struct remote_dir *)remote;
 	const struct add_how how = { .watch = remote->watch };
-	CLEANUP(cleanup_fd) int fd = store_open_object(dir->store, id, NULL, err);
-	char hex[DIGEST_HEX + 1];
+	char hex[DIGEST_HEX + 1], name[DIGEST_HEX + 8];
+	uint64_t size;
+	CLEANUP(cleanup_fd) int fd = store_open_object(dir->store, id, &size, err);
 
 	if (fd < 0)
 		return cannot_read(err);
-	return batch_add_as(batch, fd, digest_format(id, hex), id, &how, ret_size, err);
+	snprintf(name, sizeof(name), "object %s", digest_format(id, hex));
+	if (size > max)
+		return error_set(err, ERR_DAMAGED, "%s has %llu bytes, at most %llu are expected", name,
+				 (unsigned long long)size, (unsigned long long)max);
+	return batch_add_as(batch, fd, name, id, &how, ret_size, err);
 }
 
 static struct store_batch *use_batch(struct remote_dir *dir, struct error *err)

@@ -38,7 +38,8 @@ void items_sort(struct items *items)
 	for (size_t i = 1; i < items->len; i++) {
 		if (!digest_equal(&items->v[kept].id, &items->v[i].id))
 			items->v[++kept] = items->v[i];
-		else if (items->v[kept].size == SIZE_UNKNOWN)
+		else if (items->v[i].size != SIZE_UNKNOWN &&
+			 (items->v[kept].size == SIZE_UNKNOWN || items->v[kept].size < items->v[i].size))
 			items->v[kept].size = items->v[i].size;
 	}
 	items->len = kept + 1;
@@ -59,7 +60,8 @@ void closure_contents(struct closure *closure, const struct content *contents, s
 		if (contents[i].kind == CONTENT_TREE)
 			items_add(&closure->roots, &contents[i].id, SIZE_UNKNOWN);
 		else if (contents[i].kind != CONTENT_ABSENT)
-			items_add(&closure->files, &contents[i].id, SIZE_UNKNOWN);
+			items_add(&closure->files, &contents[i].id,
+				  contents[i].size ? contents[i].size : SIZE_UNKNOWN);
 	items_sort(&closure->roots);
 	items_sort(&closure->files);
 }

@@ -26,7 +26,7 @@ struct items {
 };
 void items_release(struct items *);
 void items_add(struct items *, const struct digest *, uint64_t size);
-/* By digest, each once. The order is that of fan-out directories, so groups fill them one by one. */
+/* By digest, each once, of the sizes that are known the largest. The order is that of fan-out directories, so groups fill them one by one. */
 void items_sort(struct items *);
 
 /* The objects that contents are made of, read from wherever trees are. */

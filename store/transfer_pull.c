@@ -20,6 +20,13 @@ struct pull {
 	struct store_batch *roots, *rest; /* NULL: nothing to write so far */
 	struct store_batch *batch;	  /* the one being filled */
 	struct remote *remote;		  /* the one being asked */
+	size_t place;			  /* its index */
+	uint64_t max;			  /* bytes of an object, also where its size is not known */
+	struct damage {
+		size_t n;
+		char *first;
+	} *damage; /* of each remote, what was not told of before; guarded by the mutex */
+	pthread_mutex_t mutex;
 	bool relied[256];
 	size_t lost;		  /* objects that no remote has whole */
 	struct item first_lost;
@@ -140,14 +147,47 @@ static bool is_open(const struct item *item)
 	return is_lost(item) && item->state != ITEM_NO_TREE;
 }
 
+static void note_damage(struct pull *pull, const struct item *item, const struct error *why)
+{
+	struct damage *damage = &pull->damage[pull->place];
+	char hex[DIGEST_HEX + 1];
+	CLEANUP(cleanup_free)
+	char *key = xasprintf("%s %s", pull->remote->name, digest_format(&item->id, hex));
+
+	pthread_mutex_lock(&pull->mutex);
+	if (!strmap_set(&pull->remotes->told, key, pull->remotes) && !damage->n++)
+		damage->first = xstrdup(why->msg);
+	pthread_mutex_unlock(&pull->mutex);
+}
+
+/* A remote may have thousands, and whoever reads this wants one line. */
+static void tell_damage(struct pull *pull)
+{
+	for (size_t i = 0; i < pull->remotes->len; i++) {
+		const struct damage *damage = &pull->damage[i];
+		const char *name = pull->remotes->places[i].name;
+		CLEANUP(cleanup_free) char *text = NULL;
+
+		if (!damage->n || !pull->remotes->note)
+			continue;
+		if (damage->n == 1)
+			text = xasprintf("remote %s: %s", name, damage->first);
+		else
+			text = xasprintf("remote %s: %zu objects are damaged or cannot be read, the first: %s",
+					 name, damage->n, damage->first);
+		pull->remotes->note(pull->remotes->ctx, text);
+	}
+}
+
 static int get_one(struct move *move, struct item *item, struct error *err)
 {
 	struct pull *pull = move->ctx;
 	struct remote *remote = pull->remote;
+	uint64_t max = item->size < pull->max ? item->size : pull->max;
 	struct error why = { 0 };
 	uint64_t size;
 
-	if (remote->ops->get(remote, &item->id, pull->batch, &size, &why) == 0) {
+	if (remote->ops->get(remote, &item->id, max, pull->batch, &size, &why) == 0) {
 		item->state = ITEM_DONE;
 		item->size = size;
 		move_count(move, item);
@@ -155,6 +195,8 @@ static int get_one(struct move *move, struct item *item, struct error *err)
 	}
 	if (why.code == ERR_NOT_FOUND || why.code == ERR_DAMAGED) {
 		item->state = why.code == ERR_DAMAGED ? ITEM_DAMAGED : ITEM_MISSING;
+		if (why.code == ERR_DAMAGED)
+			note_damage(pull, item, &why);
 		return 0;
 	}
 	if (err)
@@ -162,24 +204,11 @@ static int get_one(struct move *move, struct item *item, struct error *err)
 	return -1;
 }
 
-static void tell_damaged(struct pull *pull, const struct item *item)
-{
-	char text[256], hex[DIGEST_HEX + 1];
-
-	if (!pull->remotes->note)
-		return;
-	snprintf(text, sizeof(text), "remote %.100s: object %s is damaged", pull->remote->name,
-		 digest_format(&item->id, hex));
-	pull->remotes->note(pull->remotes->ctx, text);
-}
-
 static void count_group(struct pull *pull, const struct items *items, const size_t *todo, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct item *item = &items->v[todo[i]];
 
-		if (item->state == ITEM_DAMAGED)
-			tell_damaged(pull, item);
 		if (item->state != ITEM_DONE)
 			continue;
 		pull->transfer->objects++;
@@ -214,6 +243,7 @@ static size_t *ask(struct pull *pull, size_t place, const struct items *items, s
 		if (has[i])
 			todo[n++] = todo[i];
 	pull->remote = remote;
+	pull->place = place;
 	*ret_n = n;
 	return steal(&todo);
 }
@@ -276,6 +306,7 @@ static int bring(struct pull *pull, struct items *items, struct store_batch **ba
 {
 	bool dry = files && pull->transfer->dry;
 
+	pull->max = files ? SIZE_UNKNOWN : TREE_MAX_OBJECT;
 	for (size_t place = 0; place < pull->remotes->len && count_open(items); place++) {
 		CLEANUP(cleanup_free) size_t *todo = NULL;
 		size_t n = 0;
@@ -390,8 +421,15 @@ int transfer_pull(struct transfer *transfer, struct remotes *remotes, const stru
 	struct pull pull = { .transfer = transfer, .remotes = remotes };
 	int r;
 
+	pull.damage = xcalloc(remotes->len + 1, sizeof(*pull.damage));
+	pthread_mutex_init(&pull.mutex, NULL);
 	move_init(&pull.move, transfer, "pull");
 	r = run(&pull, contents, n, err);
+	tell_damage(&pull);
+	for (size_t i = 0; i < remotes->len; i++)
+		free(pull.damage[i].first);
+	free(pull.damage);
+	pthread_mutex_destroy(&pull.mutex);
 	batch_free(pull.roots);
 	batch_free(pull.rest);
 	move_release(&pull.move);

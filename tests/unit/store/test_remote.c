@@ -386,7 +386,7 @@ static void a_remote_that_cannot_be_written_is_read(void **state)
 	assert_int_equal(remote->ops->put(remote, store, &id, false, &err), -1);
 	assert_int_equal(err.code, ERR_ENV);
 	become_again();
-	must(remote->ops->get(remote, &id, batch, &size, &err));
+	must(remote->ops->get(remote, &id, UINT64_MAX, batch, &size, &err));
 	assert_int_equal(size, 7);
 	remote_close(remote);
 	assert_int_equal(count_names("remote/staging"), 0);
@@ -714,7 +714,7 @@ static void damaged_bytes_never_become_an_object(void **state)
 
 			must(store_open(full("other", path), true, &other, &err));
 			must(batch_open(other, &batch, &err));
-			assert_int_equal(remote->ops->get(remote, &ids[i], batch, &size, &err), -1);
+			assert_int_equal(remote->ops->get(remote, &ids[i], UINT64_MAX, batch, &size, &err), -1);
 			assert_int_equal(err.code, ERR_DAMAGED);
 			assert_false(batch_has(batch, &ids[i]));
 			must(batch_commit(batch, &err));
@@ -722,7 +722,7 @@ static void damaged_bytes_never_become_an_object(void **state)
 			/* Nor does it leave this store. */
 			must(remote->ops->put(remote, store, &ids[i], true, &err));
 			must(remote->ops->commit(remote, &err));
-			must(remote->ops->get(remote, &ids[i], batch, &size, &err));
+			must(remote->ops->get(remote, &ids[i], UINT64_MAX, batch, &size, &err));
 			must(batch_commit(batch, &err));
 			must(store_verify(other, &ids[i], &err));
 			remote_close(remote);
@@ -730,6 +730,37 @@ static void damaged_bytes_never_become_an_object(void **state)
 			store_close(other);
 			assert_int_equal(fs_remove_tree(rootfd, "other", NULL), 0);
 		}
+}
+
+static void more_than_the_maximum_is_not_read(void **state)
+{
+	struct digest id = store_text("seven..");
+	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
+	struct remote *remote;
+	char path[256];
+	uint64_t size;
+
+	(void)state;
+	must(put_and_commit(&id, NULL));
+	assert_int_equal(unlinkat(rootfd, object_in(".mlops", &id, path), 0), 0);
+	must(batch_open(store, &batch, &err));
+	remote = open_remote("remote", false);
+	assert_int_equal(remote->ops->get(remote, &id, 6, batch, &size, &err), -1);
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_non_null(strstr(err.msg, "has 7 bytes, at most 6"));
+	assert_false(batch_has(batch, &id));
+	must(remote->ops->get(remote, &id, 7, batch, &size, &err));
+	assert_int_equal(size, 7);
+	/* Copying this would take until the disk is full. */
+	object_in("remote", &id, path);
+	assert_int_equal(fchmodat(rootfd, path, 0600, 0), 0);
+	int fd = openat(rootfd, path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)1 << 42), 0);
+	close(fd);
+	assert_int_equal(remote->ops->get(remote, &id, 7, batch, &size, &err), -1);
+	assert_int_equal(err.code, ERR_DAMAGED);
+	remote_close(remote);
 }
 
 static void large_files_are_what_they_were(void **state)
@@ -1035,6 +1066,7 @@ int main(void)
 		CASE(has_is_the_same_for_few_and_for_many),
 		CASE(what_cannot_be_listed_is_not_absent),
 		CASE(damaged_bytes_never_become_an_object),
+		CASE(more_than_the_maximum_is_not_read),
 		CASE(large_files_are_what_they_were),
 		CASE(what_is_damaged_here_is_not_put),
 		CASE(a_truncated_object_is_replaced_by_the_next_put),

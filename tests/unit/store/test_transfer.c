@@ -378,8 +378,8 @@ static void what_one_remote_damaged_another_gives(void **state)
 	must(pull());
 	assert_int_equal(last.objects, 82);
 	assert_true(is_sound("other"));
-	assert_int_equal(notes, 3);
-	assert_non_null(strstr(last_note, "remote a: object "));
+	assert_int_equal(notes, 1);
+	assert_non_null(strstr(last_note, "remote a: 3 objects are damaged or cannot be read, the first: object "));
 	/* In neither: the error names both, what can be had is kept, and no root is seen. */
 	damage_in("b", id_of("d5/5"), false);
 	drop_other();
@@ -391,6 +391,64 @@ static void what_one_remote_damaged_another_gives(void **state)
 	assert_true(exists(object_in("other", id_of("d4/4"), path)));
 	assert_false(exists(object_in("other", id_of("d5/5"), path)));
 	assert_int_equal(count_names("other/staging"), 0);
+}
+
+static void what_is_damaged_is_told_once_and_why(void **state)
+{
+	struct transfer transfer = { .store = other };
+	struct content one = { .kind = CONTENT_FILE, .id = *id_of("d5/5") };
+	char path[256];
+
+	(void)state;
+	must(push_to("a"));
+	/* Not what the name says, absent, and no file that can be read. */
+	damage_in("a", id_of("d5/5"), true);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(transfer_pull(&transfer, &remotes, &one, 1, &err), -1);
+		assert_int_equal(err.code, ERR_DAMAGED);
+		assert_int_equal(notes, 1 + 1); /* and that b is not there */
+	}
+	one.id = *id_of("d4/4");
+	if (geteuid() != 0)
+		return;
+	object_in("a", &one.id, path);
+	assert_int_equal(fchmodat(rootfd, path, 0, 0), 0);
+	assert_int_equal(chmod(root, 0755), 0);
+	assert_int_equal(chown(root, 65534, 65534), 0);
+	assert_int_equal(fchmodat(rootfd, "other", 0777, 0), 0);
+	assert_int_equal(fchmodat(rootfd, "other/objects", 0777, 0), 0);
+	assert_int_equal(fchmodat(rootfd, "other/staging", 0777, 0), 0);
+	assert_int_equal(seteuid(65534), 0);
+	int r = transfer_pull(&transfer, &remotes, &one, 1, &err);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(r, -1);
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_int_equal(notes, 3);
+	assert_non_null(strstr(last_note, "Permission denied"));
+}
+
+/* Neither a leaf nor an entry may cost a disk. */
+static void what_is_larger_than_it_was_said_to_be_is_not_brought(void **state)
+{
+	struct transfer transfer = { .store = other };
+	struct content one = { .kind = CONTENT_FILE, .id = *id_of("d5/5"), .size = 6 };
+	char path[256];
+
+	(void)state;
+	must(push_to("a"));
+	for (int i = 0; i < 3; i++) {
+		object_in("a", i < 2 ? id_of("d5/5") : &tree.id, path);
+		assert_int_equal(fchmodat(rootfd, path, 0600, 0), 0);
+		int fd = openat(rootfd, path, O_WRONLY | O_CLOEXEC);
+		assert_true(fd >= 0);
+		/* Whoever reads this is not done before the test's time is up. */
+		assert_int_equal(ftruncate(fd, (off_t)1 << 42), 0);
+		close(fd);
+		assert_int_equal(i ? pull() : transfer_pull(&transfer, &remotes, &one, 1, &err), -1);
+		assert_int_equal(err.code, ERR_DAMAGED);
+		assert_false(is_sound("other"));
+	}
+	assert_non_null(strstr(last_note, "bytes, at most"));
 }
 
 static void what_no_remote_has_is_named(void **state)
@@ -750,6 +808,8 @@ int main(void)
 		TRANSFER(verify_finds_and_replaces_what_is_damaged),
 		TRANSFER(verify_of_a_pull_mends_this_store),
 		TRANSFER(what_one_remote_damaged_another_gives),
+		TRANSFER(what_is_damaged_is_told_once_and_why),
+		TRANSFER(what_is_larger_than_it_was_said_to_be_is_not_brought),
 		TRANSFER(what_no_remote_has_is_named),
 		TRANSFER(garbage_of_a_tree_is_an_error),
 		TRANSFER(a_large_file_that_is_called_a_tree_stays_where_it_is),
