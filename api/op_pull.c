@@ -119,21 +119,11 @@ static int read_record(struct pull *p, const char *id, const struct digest *obje
 		       struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	CLEANUP_JS struct js *record = NULL;
-	const char *named;
 
-	if (store_read(p->store, object, RECORD_MAX, &text, err) < 0)
+	if (store_read(p->store, object, RECORD_MAX, &text, err) < 0 ||
+	    record_read(text.buf, text.len, id, ret, err) < 0)
 		return -1;
-	if (js_parse(text.buf, text.len, "the record", &record, err) < 0) {
-		if (err)
-			err->code = ERR_DAMAGED;
-		return -1;
-	}
-	named = js_get_str(js_at(js_get(record, "runs"), 0), "run_id");
-	if (!named || strcmp(named, id) != 0)
-		return error_set(err, ERR_DAMAGED, "it is the record of another run");
 	*bytes += text.len;
-	*ret = steal(&record);
 	return 0;
 }
 
@@ -292,17 +282,11 @@ static int store_results(struct pull *p, struct result *results, size_t n, struc
 static int read_result(struct remote *remote, const char *name, struct result *ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	CLEANUP_JS struct js *json = NULL;
 	int r = get_ref(remote, name, &text, err);
 
 	if (r <= 0)
 		return r < 0 ? -1 : error_set(err, ERR_NOT_FOUND, "ref %s is gone", name);
-	if (js_parse(text.buf, text.len, name, &json, err) < 0) {
-		if (err)
-			err->code = ERR_DAMAGED;
-		return -1;
-	}
-	return cache_parse(json, &ret->key, &ret->entry, err);
+	return cache_read(text.buf, text.len, &ret->key, &ret->entry, err);
 }
 
 static int take_results(struct pull *p, struct remote *remote, const struct strlist *names, struct result *results,

@@ -87,6 +87,19 @@ bool record_path_travels(const char *path)
 	}
 }
 
+static bool is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == 0x7f;
+}
+
+bool record_text_plain(const char *text)
+{
+	for (; *text; text++)
+		if (is_control(*text))
+			return false;
+	return true;
+}
+
 bool record_step_valid(const char *step)
 {
 	size_t len = strlen(step);
@@ -169,6 +182,17 @@ static void set_text(struct js *object, const char *key, const char *text, size_
 
 	if (text)
 		js_set(object, key, js_strn(js_text(valid), text_prefix(js_text(valid), max_chars)));
+}
+
+/* A name of one line: what would end it, or steer a terminal, becomes a blank. */
+static void set_line(struct js *object, const char *key, const char *text, size_t max_chars)
+{
+	CLEANUP(cleanup_free) char *line = text ? xstrdup(text) : NULL;
+
+	for (char *s = line; s && *s; s++)
+		if (is_control(*s))
+			*s = ' ';
+	set_text(object, key, line, max_chars);
 }
 
 static int each_row(struct db *db, const char *sql, int64_t run, void (*add)(struct js *, struct db_stmt *),
@@ -266,9 +290,9 @@ static struct js *run_member(struct db_stmt *q)
 	struct js *run = js_object();
 
 	js_set_str(run, "run_id", db_text(q, 1));
-	set_text(run, "name", db_text(q, 2), TAG_CHARS);
+	set_line(run, "name", db_text(q, 2), TAG_CHARS);
 	js_set_str(run, "experiment", db_text(q, 3));
-	set_text(run, "user", db_text(q, 4), TAG_CHARS);
+	set_line(run, "user", db_text(q, 4), TAG_CHARS);
 	js_set_str(run, "status", db_text(q, 5));
 	js_set_int(run, "start_time", db_int(q, 6));
 	js_set_int(run, "end_time", db_int(q, 7));

@@ -85,6 +85,12 @@ static bool fits(const char *text, size_t max_chars)
 	return !text[text_prefix(text, max_chars)];
 }
 
+/* A name that is printed stays on its line. */
+static bool is_line(const char *text, size_t max_chars)
+{
+	return fits(text, max_chars) && record_text_plain(text);
+}
+
 static int check_content(struct checked *c, const struct js *item, struct error *err)
 {
 	const char *text = js_get_str(item, "content");
@@ -229,7 +235,7 @@ static int check_run(struct checked *c, const struct js *run, struct error *err)
 	if (!is_time(js_get_int(run, "start_time", -1)) || !is_time(js_get_int(run, "end_time", -1)))
 		return BAD("run %.8s has an impossible time", js_get_str(run, "run_id"));
 	if (text_check("experiment", js_get_str(run, "experiment"), EXPERIMENT_CHARS, NULL) < 0 ||
-	    !fits(js_get_str(run, "name"), TAG_CHARS) || !fits(js_get_str(run, "user"), TAG_CHARS) ||
+	    !is_line(js_get_str(run, "name"), TAG_CHARS) || !is_line(js_get_str(run, "user"), TAG_CHARS) ||
 	    (step && !record_step_valid(step)))
 		return BAD("run %.8s has an impossible name", js_get_str(run, "run_id"));
 	if (check_texts(js_get(run, "params"), "param", PARAM_CHARS, err) < 0 ||
@@ -585,6 +591,13 @@ static int take_record(struct db *db, const struct js *record, struct error *err
 		}
 	}
 	return put_record(db, record, err) < 0 ? -1 : 1;
+}
+
+int record_check(const struct js *record, struct error *err)
+{
+	struct checked c CLEANUP(checked_release) = { .runs = STRMAP_INIT };
+
+	return check_record(&c, record, err);
 }
 
 int record_import(struct db *db, const struct js *record, bool *ret_new, struct error *err)

@@ -19,5 +19,7 @@ void record_path_write(const char *path, struct strbuf *ret);
 char *record_path_read(const char *text);
 /* Clean, in the project, outside of .git and .mlops: a checkout of it does no harm. */
 bool record_path_travels(const char *path);
+/* Without control characters. */
+bool record_text_plain(const char *text);
 /* The name of a step instance, which is a file's name, too. */
 bool record_step_valid(const char *step);

@@ -290,6 +290,9 @@ static void what_no_export_writes_is_refused(void **state)
 		{ "\"number\":1", "\"number\":0" },
 		{ "\"exit_code\":0", "\"exit_code\":-7" },
 		{ "\"experiment\":\"Default\"", "\"experiment\":\"\"" },
+		{ "\"name\":\"", "\"name\":\"x\\nerror: " },
+		{ "\"name\":\"", "\"name\":\"\\u001b[2J" },
+		{ "\"user\":\"", "\"user\":\"\\r\\n" },
 		{ "\"run_id\":\"00000000000000000000000000000002\"", "\"run_id\":\"2\"" },
 		{ "\"run_id\":\"00000000000000000000000000000002\"", "\"run_id\":\"00000000000000000000000000000001\"" },
 		{ "\"parent\":\"00000000000000000000000000000001\"", "\"parent\":\"00000000000000000000000000000002\"" },
@@ -466,6 +469,100 @@ static void a_result_that_no_export_writes_is_refused(void **state)
 	}
 }
 
+static void a_record_is_read_in_its_canonical_form_only(void **state)
+{
+	const char *text;
+	CLEANUP(cleanup_free) char *good = NULL, *blank = NULL, *line = NULL, *order = NULL;
+	struct js *json = NULL;
+
+	(void)state;
+	fill();
+	text = exported(db, 1);
+	good = xstrdup(text);
+	blank = xasprintf("{ %s", text + 1);
+	line = xasprintf("%s\n", text);
+	/* "version" goes from the end to the start */
+	order = xasprintf("{\"version\":1,%.*s}", (int)(strlen(text) - strlen("{,\"version\":1}")), text + 1);
+	ok(record_read(good, strlen(good), run_id(1), &json, &err));
+	js_free(json);
+	json = parsed(order);
+	ok(record_check(json, &err));
+	js_free(json);
+	json = NULL;
+	refused(record_read(blank, strlen(blank), run_id(1), &json, &err), ERR_DAMAGED);
+	refused(record_read(line, strlen(line), run_id(1), &json, &err), ERR_DAMAGED);
+	refused(record_read(order, strlen(order), run_id(1), &json, &err), ERR_DAMAGED);
+	refused(record_read(good, strlen(good), run_id(2), &json, &err), ERR_DAMAGED);
+	refused(record_read(good, strlen(good) - 1, run_id(1), &json, &err), ERR_DAMAGED);
+	assert_null(json);
+}
+
+static void a_flood_of_small_values_is_refused_unread(void **state)
+{
+	static const char *const units[] = { "{},", "[]," };
+	CLEANUP_STRBUF struct strbuf quoted = STRBUF_INIT;
+	struct js *json = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+		strbuf_puts(&text, "[");
+		for (int k = 0; k < 100000; k++)
+			strbuf_puts(&text, units[i]);
+		strbuf_puts(&text, "1]");
+		assert_int_equal(record_read(text.buf, text.len, run_id(1), &json, &err), -1);
+		assert_int_equal(err.code, ERR_DAMAGED);
+		assert_string_equal(err.msg, "the record is nothing that a writer writes");
+		error_clear(&err);
+	}
+	/* inside of a string it is only text */
+	for (int k = 0; k < 1000; k++)
+		strbuf_puts(&quoted, "{[\"");
+	make_run(1, NULL);
+	ok(run_set_tag(db, run_id(1), "text", quoted.buf, &err));
+	finish(1);
+	ok(record_read(exported(db, 1), strlen(exported(db, 1)), run_id(1), &json, &err));
+	js_free(json);
+}
+
+static void names_of_more_lines_travel_as_one(void **state)
+{
+	struct db_stmt *q = db_query(db, "UPDATE runs SET name = ?1, user_id = ?2");
+	struct js *json;
+
+	(void)state;
+	make_run(1, NULL);
+	db_bind(q, 1, "fine\nerror: \x1b[2J");
+	db_bind(q, 2, "eve\r\n");
+	ok(db_begin(db, &err));
+	ok(db_run(q, &err));
+	ok(db_commit(db, &err));
+	finish(1);
+	ok(record_read(exported(db, 1), strlen(exported(db, 1)), run_id(1), &json, &err));
+	assert_string_equal(js_get_str(js_at(js_get(json, "runs"), 0), "name"), "fine error:  [2J");
+	assert_string_equal(js_get_str(js_at(js_get(json, "runs"), 0), "user"), "eve  ");
+	js_free(json);
+}
+
+static void a_result_is_read_in_its_canonical_form_only(void **state)
+{
+	static const char form[] =
+	    "{\"created\":1,%s\"key\":\"%s\",\"outputs\":[],\"run\":\"00000000000000000000000000000002\",\"step\":\"s\"}%s";
+	CLEANUP(cleanup_free) char *good = xasprintf(form, "", key_hex, "");
+	CLEANUP(cleanup_free) char *blank = xasprintf(form, " ", key_hex, "");
+	CLEANUP(cleanup_free) char *line = xasprintf(form, "", key_hex, "\n");
+	struct cache_entry entry;
+	struct digest key;
+
+	(void)state;
+	digest_parse(key_hex, &key);
+	ok(cache_read(good, strlen(good), &key, &entry, &err));
+	cache_entry_release(&entry);
+	refused(cache_read(blank, strlen(blank), &key, &entry, &err), ERR_DAMAGED);
+	refused(cache_read(line, strlen(line), &key, &entry, &err), ERR_DAMAGED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +578,10 @@ int main(void)
 		TEST(each_content_is_named_once),
 		TEST(a_result_comes_back_as_it_was),
 		TEST(a_result_that_no_export_writes_is_refused),
+		TEST(a_record_is_read_in_its_canonical_form_only),
+		TEST(a_flood_of_small_values_is_refused_unread),
+		TEST(names_of_more_lines_travel_as_one),
+		TEST(a_result_is_read_in_its_canonical_form_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
