@@ -318,26 +318,57 @@ struct record_group {
 	uint64_t bytes;
 };
 
-/* An equal ref, or one that names a good record of its own, stays. */
-static int put_run_ref(struct push *p, const char *name, const struct digest *id, bool is_new, struct error *err)
+/* 1 when the remote's object is a good record of this run, 0, -1: trouble of this machine. */
+static int is_record(struct push *p, struct store_batch *batch, const char *run_id, const struct digest *id,
+		     struct error *err)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP_JS struct js *record = NULL;
+	uint64_t size;
+
+	if (p->remote->ops->verify(p->remote, id, NULL) < 0)
+		return 0;
+	if (!store_has(p->store, id)) {
+		/* a dry one writes nothing, not even here */
+		if (p->dry)
+			return 1;
+		if (p->remote->ops->get(p->remote, id, RECORD_MAX, batch, &size, NULL) < 0)
+			return 0;
+		if (batch_commit(batch, err) < 0)
+			return -1;
+	}
+	return store_read(p->store, id, RECORD_MAX, &text, NULL) == 0 &&
+	       record_read(text.buf, text.len, run_id, &record, NULL) == 0;
+}
+
+/* 1 when the ref that stands there is as good as ours: equal, or it names a good record of its own; 0, -1. */
+static int is_run_ref(struct push *p, struct store_batch *batch, const char *name, const char *ours, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf old = STRBUF_INIT;
-	char text[DIGEST_HEX + 2];
 	struct digest other;
+
+	if (p->remote->ops->ref_get(p->remote, name, &old, NULL) != 1)
+		return 0;
+	if (!strcmp(old.buf, ours))
+		return 1;
+	if (old.len != DIGEST_HEX + 1 || old.buf[DIGEST_HEX] != '\n')
+		return 0;
+	old.buf[DIGEST_HEX] = '\0';
+	return digest_parse(old.buf, &other) ? is_record(p, batch, name + strlen("runs/"), &other, err) : 0;
+}
+
+static int put_run_ref(struct push *p, struct store_batch *batch, const char *name, const struct digest *id, bool is_new,
+		       struct error *err)
+{
+	char text[DIGEST_HEX + 2];
+	int r;
 
 	digest_format(id, text);
 	memcpy(text + DIGEST_HEX, "\n", 2);
-	if (is_new) {
-		p->nruns++;
-	} else if (p->remote->ops->ref_get(p->remote, name, &old, NULL) == 1) {
-		if (!strcmp(old.buf, text))
-			return 0;
-		if (old.len == DIGEST_HEX + 1 && old.buf[DIGEST_HEX] == '\n') {
-			old.buf[DIGEST_HEX] = '\0';
-			if (digest_parse(old.buf, &other) && p->remote->ops->verify(p->remote, &other, NULL) == 0)
-				return 0;
-		}
-	}
+	r = is_new ? 0 : is_run_ref(p, batch, name, text, err);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	p->nruns += is_new;
 	p->records.replaced += !is_new;
 	return p->dry ? 0 : p->remote->ops->ref_put(p->remote, name, text, DIGEST_HEX + 1, err);
 }
@@ -350,7 +381,7 @@ static int flush_records(struct push *p, struct store_batch *batch, struct recor
 			transfer_push(&p->records, p->remote, g->contents, g->len, err) < 0))
 		return -1;
 	for (size_t i = 0; i < g->len; i++)
-		if (put_run_ref(p, g->names[i], &g->contents[i].id, g->is_new[i], err) < 0)
+		if (put_run_ref(p, batch, g->names[i], &g->contents[i].id, g->is_new[i], err) < 0)
 			return -1;
 	g->len = 0;
 	g->bytes = 0;
@@ -414,7 +445,7 @@ static int take_key(void *ctx, const struct digest *key)
 	return 0;
 }
 
-/* A result without its bytes helps nobody. */
+/* 1, 0, -1. A result without its bytes helps nobody. */
 static int is_usable(struct push *p, const struct cache_entry *entry, struct error *err)
 {
 	for (size_t i = 0; i < entry->noutputs; i++) {
@@ -432,15 +463,16 @@ static int is_usable(struct push *p, const struct cache_entry *entry, struct err
 	return 1;
 }
 
-/* The result that stands there is one, of this key. */
-static bool is_result(struct push *p, const char *name, const struct digest *key)
+/* 1 when the result that stands there is one, of this key, with its bytes; 0, -1. */
+static int is_result(struct push *p, const char *name, const struct digest *key, struct error *err)
 {
 	struct cache_entry entry CLEANUP(cache_entry_release) = { .created_ms = 0 };
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	CLEANUP_JS struct js *json = NULL;
 
-	return p->remote->ops->ref_get(p->remote, name, &text, NULL) == 1 &&
-	       js_parse(text.buf, text.len, name, &json, NULL) == 0 && cache_parse(json, key, &entry, NULL) == 0;
+	if (p->remote->ops->ref_get(p->remote, name, &text, NULL) != 1 ||
+	    cache_read(text.buf, text.len, key, &entry, NULL) < 0)
+		return 0;
+	return is_usable(p, &entry, err);
 }
 
 static int push_result(struct push *p, const char *hex, struct error *err)
@@ -453,8 +485,11 @@ static int push_result(struct push *p, const char *hex, struct error *err)
 	struct digest key;
 	int r;
 
-	if (!digest_parse(hex, &key) || (!is_new && (!p->verify || is_result(p, name, &key))))
+	if (!digest_parse(hex, &key) || (!is_new && !p->verify))
 		return 0;
+	r = is_new ? 0 : is_result(p, name, &key, err);
+	if (r != 0)
+		return r < 0 ? -1 : 0;
 	r = cache_find(p->db, &key, &entry, err);
 	if (r > 0)
 		r = is_usable(p, &entry, err);

@@ -559,7 +559,7 @@ def test_a_record_of_somebody_hostile_is_left_out(pushed):
     digest = ref.read_text().strip()
     record = json.loads((pushed.team / "objects" / digest[:2] / digest[2:]).read_text())
     record["runs"][0]["inputs"][0]["path"] = "../../outside"
-    data = json.dumps(record).encode()
+    data = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
     path = pushed.object_of(data)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
@@ -581,6 +581,50 @@ def test_bytes_come_from_the_other_remote_when_one_is_damaged(pushed):
     done = pushed.types("bob", "pull")
     assert outputs(bob) == outputs(alice)
     assert "gone" in done.out and "team" in done.out
+
+
+def put_object(people, data):
+    path = people.object_of(data)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return path.parent.name + path.name
+
+
+def test_push_verify_replaces_a_result_without_its_bytes(pushed):
+    """One that names an object which nobody has makes everybody run the step again."""
+    for ref in (pushed.team / "refs/cache").iterdir():
+        entry = json.loads(ref.read_text())
+        for output in entry["outputs"]:
+            kind, _, digest = output["content"].partition(":")
+            output["content"] = kind + ":" + digest[::-1]
+        ref.write_text(json.dumps(entry, sort_keys=True, separators=(",", ":")))
+    result = pushed.json("alice", "push", "--verify")
+    assert result["replaced"] == 2
+    assert pushed.json("alice", "push", "--verify")["replaced"] == 0
+    bob = pushed.clone()
+    pushed.types("bob", "checkout", "data/raw")
+    pushed.types("bob", "run")
+    assert not (bob / "ran").exists() and outputs(bob) == outputs(pushed.top / "alice")
+
+
+@pytest.mark.parametrize("what", ["bytes of data", "another run", "other blanks"])
+def test_push_verify_replaces_a_ref_to_what_is_not_the_record(pushed, what):
+    ref = next((pushed.team / "refs/runs").iterdir())
+    good = ref.read_text()
+    digest = good.strip()
+    record = (pushed.team / "objects" / digest[:2] / digest[2:]).read_bytes()
+    data = {
+        "bytes of data": b"x" * 100 + b"y" * 100 + b"z" * 100,
+        "another run": record.replace(ref.name.encode(), ref.name[::-1].encode()),
+        "other blanks": record + b"\n",
+    }[what]
+    ref.write_text(put_object(pushed, data) + "\n")
+    pushed.clone()
+    assert f"runs/{ref.name}" in pushed.types("bob", "pull", want=9).err
+    result = pushed.json("alice", "push", "--verify")
+    assert result["replaced"] == 1 and ref.read_text() == good
+    pushed.types("bob", "pull")
+    assert len(pushed.json("bob", "runs")["runs"]) == 1
 
 
 def spoil(team, how):
