@@ -26,6 +26,7 @@
 
 #define GROUP	     500 /* records or results a transaction */
 #define GROUP_BYTES  (32u << 20)
+#define DAMAGED_MAX  10 /* runs and results listed that were left out; all are counted */
 #define NAMED_PREFIX 4 /* digits of a run's id that name it */
 
 struct pull {
@@ -444,29 +445,39 @@ static int is_here(struct pull *p, const char *ref, struct error *err)
 	return records_drop_known(p->db, &ids, err) < 0 ? -1 : !ids.len;
 }
 
+static void note_forgiven(struct pull *p, size_t n, const struct js *first)
+{
+	CLEANUP(cleanup_free) char *note = NULL;
+
+	if (!n)
+		return;
+	note = xasprintf("%zu of one remote's runs and results %s damaged there and came from another; the first is %s: %s",
+			 n, n == 1 ? "is" : "are", js_get_str(first, "name"), js_get_str(first, "message"));
+	js_push_str(p->notes, note);
+}
+
 /* What one remote has damaged and another brought is told, and is no failure. */
 static int forgive(struct pull *p, struct error *err)
 {
 	CLEANUP_JS struct js *all = steal(&p->failed);
+	const struct js *first = NULL;
+	size_t n = 0;
 
 	p->failed = js_array();
 	if (js_len(all) && cache_each_key(p->db, take_known, p, err) < 0)
 		return -1;
 	for (size_t i = 0; i < js_len(all); i++) {
-		const char *name = js_get_str(js_at(all, i), "name");
-		CLEANUP(cleanup_free) char *note = NULL;
-		int r = is_here(p, name, err);
+		struct js *item = js_at(all, i);
+		int r = is_here(p, js_get_str(item, "name"), err);
 
 		if (r < 0)
 			return -1;
-		if (!r) {
-			js_push(p->failed, js_ref(js_at(all, i)));
-			continue;
-		}
-		note = xasprintf("%s came from another remote; one has it damaged: %s", name,
-				 js_get_str(js_at(all, i), "message"));
-		js_push_str(p->notes, note);
+		if (!r)
+			js_push(p->failed, js_ref(item));
+		else if (!n++)
+			first = item;
 	}
+	note_forgiven(p, n, first);
 	return 0;
 }
 
@@ -632,6 +643,16 @@ static void take_member(struct js *result, const struct js *placed, const char *
 		js_set(result, key, js_ref(value));
 }
 
+static void set_damaged(struct pull *p, struct js *result)
+{
+	struct js *some = js_array();
+
+	for (size_t i = 0; i < js_len(p->failed) && i < DAMAGED_MAX; i++)
+		js_push(some, js_ref(js_at(p->failed, i)));
+	js_set(result, "damaged", some);
+	js_set_int(result, "damaged_total", (int64_t)js_len(p->failed));
+}
+
 static struct js *pull_result(struct pull *p)
 {
 	static const char *const members[] = { "paths", "files_written", "files_removed", "files_kept" };
@@ -649,8 +670,8 @@ static struct js *pull_result(struct pull *p)
 		take_member(result, p->placed, members[i]);
 	js_set(result, "failed", unplaced ? js_ref(js_get(p->placed, "failed")) : js_array());
 	for (size_t i = 0; i < js_len(more); i++)
-		js_push_str(p->notes, js_text(js_at(more, i)));
-	js_set(result, "damaged", steal(&p->failed));
+		note_once(p, js_text(js_at(more, i)));
+	set_damaged(p, result);
 	js_set(result, "notes", steal(&p->notes));
 	return result;
 }
@@ -678,8 +699,8 @@ static int verdict(struct pull *p, struct error *err)
 
 /*
  * data.pull {names[], remote, dry} -> {remote, url, objects, bytes, present, runs, results, dry, damaged: [{name,
- *     message}], notes[]}, and of checkout {paths[], failed[], files_written, files_removed, files_kept}; with an
- *     error when `damaged` or `failed` is not empty.
+ *     message}] (at most 10), damaged_total, notes[]}, and of checkout {paths[], failed[], files_written,
+ *     files_removed, files_kept}; with an error when `damaged` or `failed` is not empty.
  * Without names: all runs and results, and what mlops.lock names, to its place.
  */
 int op_pull(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)

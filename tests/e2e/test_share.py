@@ -583,6 +583,35 @@ def test_bytes_come_from_the_other_remote_when_one_is_damaged(pushed):
     assert "gone" in done.out and "team" in done.out
 
 
+def test_many_damaged_objects_are_a_few_lines(pushed):
+    alice = pushed.top / "alice"
+    for name in ("one", "two"):
+        (alice / name).mkdir()
+        for i in range(40):
+            (alice / name / str(i)).write_text(f"{name} {i}\n")
+        pushed.types("alice", "add", name)
+    pushed.types("alice", "push")
+    pushed.commit("alice", "much")
+    for path in pushed.objects():
+        if path.read_bytes().startswith((b"one ", b"two ")):
+            damage(path, b"")
+    pushed.clone()
+    done = pushed.types("bob", "pull", want=9)
+    assert "40 objects" in done.out + done.err or "80 objects" in done.out + done.err
+    lines = (done.out + done.err).splitlines()
+    assert len(lines) < 15, lines
+    assert len([line for line in lines if line.startswith("note: ") and "damaged" in line]) <= 2, lines
+
+
+def test_many_bad_refs_are_a_few_lines(pushed):
+    for i in range(200):
+        (pushed.team / "refs/runs" / f"{i:032x}").write_text("rubbish")
+    bob = pushed.clone()
+    done = pushed.types("bob", "pull", want=9)
+    assert "200 of the remote's runs" in done.err and len((done.out + done.err).splitlines()) < 20
+    assert outputs(bob) == outputs(pushed.top / "alice")
+
+
 def put_object(people, data):
     path = people.object_of(data)
     path.parent.mkdir(exist_ok=True)
@@ -656,7 +685,7 @@ def test_what_is_bad_in_one_remote_comes_from_the_other(pushed, how):
     spoil(pushed.team, how)
     bob = pushed.clone()
     done = pushed.types("bob", "pull")
-    assert "note: remote team: cannot read" in done.out or "came from another remote" in done.out
+    assert "note: remote team: cannot read" in done.out or "and came from another" in done.out
     assert outputs(bob) == outputs(alice)
     assert len(pushed.json("bob", "runs")["runs"]) == 1
     assert "up to date" in pushed.types("bob", "run").out
