@@ -106,6 +106,27 @@ static void try_result(const struct js *json)
 	db_rollback(db);
 }
 
+/* What is taken from somebody else is what a writer here writes, byte by byte. */
+static void try_text(const char *text, size_t len, const struct js *json)
+{
+	const char *id = js_get_str(js_at(js_get(json, "runs"), 0), "run_id");
+	CLEANUP_STRBUF struct strbuf again = STRBUF_INIT;
+	CLEANUP_JS struct js *record = NULL;
+	struct error err;
+
+	if (!id)
+		return;
+	if (record_read(text, len, id, &record, &err) < 0) {
+		if (err.code != ERR_DAMAGED)
+			must(-1, &err);
+		return;
+	}
+	js_dump(record, JS_CANONICAL, &again);
+	if (again.len != len || memcmp(again.buf, text, len) != 0)
+		abort();
+	must(record_check(json, &err), &err);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP_JS struct js *json = NULL;
@@ -114,6 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		enter();
 	if (js_parse((const char *)data, size, "record", &json, NULL) < 0)
 		return 0;
+	try_text((const char *)data, size, json);
 	try_record(json);
 	try_result(json);
 	return 0;
