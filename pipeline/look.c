@@ -197,14 +197,12 @@ static int can_have_all(struct looker *l, const struct content *outputs, size_t 
 static int remote_entry(struct looker *l, const struct digest *key, struct cache_entry *ret)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	CLEANUP_JS struct js *json = NULL;
 	char hex[DIGEST_HEX + 1], name[DIGEST_HEX + 8];
 
 	if (!l->remotes)
 		return 0;
 	snprintf(name, sizeof(name), "cache/%s", digest_format(key, hex));
-	return remotes_ref(l->remotes, name, &text) > 0 && js_parse(text.buf, text.len, name, &json, NULL) == 0 &&
-	       cache_parse(json, key, ret, NULL) == 0;
+	return remotes_ref(l->remotes, name, &text) > 0 && cache_read(text.buf, text.len, key, ret, NULL) == 0;
 }
 
 /* What the cache knows for this key, by index of the node's outputs: 1 hit, 0 miss. */
@@ -228,7 +226,8 @@ static int cached_outputs(struct looker *l, const struct plan_node *node, struct
 		for (size_t k = 0; k < entry.noutputs && !r; k++) {
 			if (!strcmp(entry.outputs[k].path, node->outputs[i].path)) {
 				outputs[i] = entry.outputs[k].content;
-				r = 1;
+				/* Somebody else's entry may say anything. */
+				r = node->outputs[i].use != OUT_METRICS || outputs[i].kind != CONTENT_TREE;
 			}
 		}
 	}

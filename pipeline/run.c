@@ -51,6 +51,11 @@ void engine_note(struct engine *e, const char *fmt, ...)
 	emit_note(e->opt, text.buf);
 }
 
+static void note_remote(void *ctx, const char *text)
+{
+	engine_note(ctx, "%s", text);
+}
+
 /* ---- the result ---- */
 
 static void count_ends(const struct engine *e, size_t counts[END_BLOCKED + 1])
@@ -409,6 +414,8 @@ int pipeline_run(struct project *p, struct plan *plan, const struct run_options 
 			engine_note(&e, "step %s ignores %s: it was made by a step that is no more", plan->nodes[i].name,
 				    plan->nodes[i].leftovers.items[k]);
 	fetcher_init(&e.fetcher, opt->remotes);
+	e.fetcher.look.note = note_remote;
+	e.fetcher.look.ctx = &e;
 	e.umask = umask(022);
 	umask(e.umask);
 	r = run_locked(&e, ret_result, err);

@@ -18,6 +18,7 @@
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
 #include "store/content.h"
+#include "store/ignore.h"
 
 #define NOBODY 65532 /* no account of Debian's; what distroless images call nonroot */
 
@@ -429,7 +430,8 @@ static void collect_undeclared(struct undeclared *u, int dirfd, const char *name
 	for (size_t i = 0; i < names.len; i++) {
 		CLEANUP(cleanup_free) char *inner = *path ? path_join(path, names.items[i]) : xstrdup(names.items[i]);
 		struct stat st;
-		if (is_declared(u->node, inner) || fstatat(fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (is_declared(u->node, inner) || fstatat(fd, names.items[i], &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    ignore_match_here(NULL, inner, S_ISDIR(st.st_mode)))
 			continue;
 		if (S_ISDIR(st.st_mode))
 			collect_undeclared(u, fd, names.items[i], inner);

@@ -59,7 +59,7 @@ int scratch_check_inputs(const struct project *, const struct plan_node *, const
 int scratch_check_places(const struct project *, const struct plan_node *, struct error *);
 /* Whether an input was touched after that time, in ms: also when it is as it was again. */
 bool scratch_inputs_touched(const struct project *, const struct plan_node *, int64_t since_ms);
-/* The number of files in the work directory that were not declared; the first ones are appended, `max` at most. What lies
+/* The number of files in the work directory that were not declared, less what no tree ever holds (__pycache__); the first ones are appended, `max` at most. What lies
  * deeper than a path can be counts as one. */
 size_t scratch_undeclared(int workfd, const struct plan_node *, size_t max, struct strlist *ret);
 /* ERR_FAILED for an output that cannot be moved out of the work directory: one that is, or is reached by, a symlink. */

@@ -93,6 +93,7 @@ static void undeclared_files_are_dropped_and_named(void **state)
 	static const struct fake_action acts[] = {
 		{ .act = FAKE_FILE, .text = "x", .data = "X" },
 		{ .act = FAKE_FILE, .text = "cache.bin", .data = "?" },
+		{ .act = FAKE_FILE, .text = "a.pyc", .data = "of no interest" },
 		{ .act = FAKE_END },
 	};
 	static const struct fake_step step[] = { { "a", 0, acts } };
