@@ -30,7 +30,7 @@ char *docker_container_name(const char *task);
 
 struct docker_config {
 	struct docker_engine *engine; /* lent; stays open while the runner is */
-	const char *project;          /* absolute: the label of all containers */
+	const char *project;          /* the label mlops.project of all containers */
 	const char *run;              /* names the pause containers */
 	const char *probe;            /* absolute path of a file that exists while the runner is open */
 };

@@ -78,7 +78,7 @@ int docker_image_ensure(struct docker_engine *, const char *name, const char *pi
 /* {id, digests[], platform, size, created}. ERR_NOT_FOUND. Pulls nothing. */
 int docker_image_inspect(struct docker_engine *, const char *name, struct js **ret, struct error *);
 
-/* Containers of the work tree `project` (an absolute path: the label mlops.project). `state` is the engine's word:
+/* Containers whose label mlops.project is `project`: those of one work tree. `state` is the engine's word:
  * created, running, exited, ... */
 struct docker_container {
 	const char *id, *name, *run, *step, *state;

@@ -38,14 +38,16 @@ def killed_at(cwd, n, args):
     return done.returncode != 0
 
 
-def sweep(template, scratch, args, check, stride):
-    """check(directory) after each kill. Returns how many kills there were."""
+def sweep(template, scratch, args, check, stride, prepare=None):
+    """prepare(directory) before and check(directory) after each kill. Returns how many kills there were."""
     kills, survived, n = 0, 0, 1
     while survived < 3:
         work = scratch / "work"
         if work.exists():
             shutil.rmtree(work)
         shutil.copytree(template, work, symlinks=True)
+        if prepare:
+            prepare(work)
         if killed_at(work, n, args):
             kills, survived = kills + 1, 0
         else:

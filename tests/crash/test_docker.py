@@ -4,6 +4,7 @@
 Kills at system calls are against the fake engine, which counts how often each container
 was started; those at named points, and all that happens to the engine itself, against a real one.
 """
+import json
 import os
 import pathlib
 import signal
@@ -100,21 +101,22 @@ def test_kills_at_system_calls_of_a_take_over(fake, tmp_path, monkeypatch):
     left = next(c for c in fake.steps())
     wait_for(lambda: left.status == "exited")
 
-    def put_back():
+    def put_back(work):
         fake.forget()
-        body = {**left.body, "Labels": {**left.labels, "mlops.project": str(tmp_path / "work")}}
+        body = {**left.body, "Labels": {**left.labels, "mlops.project": Box(work, fake.host).label()}}
         made = fake.create(name, body)
         made.status, made.code, made.log = "exited", 0, list(left.log)
         made.started, made.finished = left.started, left.finished
+        # Inputs of a copy are younger than the container, as if somebody had touched them.
+        note = next(pathlib.Path(work).glob(".mlops/work/*/one/container"))
+        note.write_text(json.dumps({**json.loads(note.read_text()), "start": int(time.time() * 1000) + 1000}))
 
     def check(work):
         check_after(Box(work, fake.host))
         assert not any("-one-" in started for started in fake.starts), "what had ended ran again"
         wait_for(lambda: not fake.containers, 10)
-        put_back()
 
-    put_back()
-    assert sweep.sweep(template.project, tmp_path, ["run", "-j", "1"], check, 11) > 10
+    assert sweep.sweep(template.project, tmp_path, ["run", "-j", "1"], check, 11, put_back) > 10
 
 
 # -- named points, on a real engine --

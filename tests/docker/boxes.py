@@ -19,6 +19,11 @@ class Box:
                     "GIT_CONFIG_GLOBAL": "/dev/null", "DOCKER_HOST": host,
                     **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
+    def label(self):
+        """What mlops.project says of this tree's containers: device and inode of .mlops."""
+        home = (self.project / ".mlops").stat()
+        return f"{home.st_dev:x}.{home.st_ino:x}"
+
     # -- files --
 
     def write(self, name, text):

@@ -209,7 +209,7 @@ def test_what_is_asked_of_the_engine(box, fake):
     assert host["Memory"] == host["MemorySwap"] == 1 << 30 and host["NanoCpus"] == 1_500_000_000
     assert host["DeviceRequests"][0]["Count"] == 2 and host["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
     assert "/tmp" in host["Tmpfs"] and not asked["Tty"] and asked["StopSignal"] == "SIGTERM"
-    assert asked["Labels"]["mlops.project"] == str(box.project) and asked["Labels"]["mlops.step"] == "one"
+    assert asked["Labels"]["mlops.project"] == box.label() and asked["Labels"]["mlops.step"] == "one"
     assert asked["Image"].startswith("sha256:") and "A=1" in asked["Env"]
     mounts = {m["Target"]: m["ReadOnly"] for m in host["Mounts"]}
     assert mounts == {"/w": False, "/w/step.sh": True, "/w/in.txt": True, "/mlops": False}
