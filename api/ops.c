@@ -170,6 +170,40 @@ const struct op ops[] = {
 		"\n"
 		"Lists each fact that differs from the last time, old -> new: command,\n"
 		"parameters, inputs, program, environment.\n" },
+	{ .name = "step.accept", .command = "accept", .method = "POST", .path = "/accept",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_accept,
+	  .params = PARAMS(
+		ARG("steps", OPP_REQUIRED | OPP_MANY, "STEP", COMPLETE_STEP, "steps whose outputs are to stay"),
+		TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
+	  .summary = "keep outputs after an edit that changes nothing",
+	  .details =
+		"Examples:\n"
+		"  mlops accept train\n"
+		"\n"
+		"Declares the outputs in place to be the result of the step as it is now: after\n"
+		"a comment or a rename in its code. Nothing runs; who did it is recorded.\n" },
+	{ .name = "cache.list", .command = "cache list", .method = "GET", .path = "/cache",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_cache_list,
+	  .params = PARAMS(
+		ARG("step", 0, "STEP", COMPLETE_STEP, "only results of this step; may be a pattern"),
+		INT("limit", 'n', "N", "at most N; default: 20")),
+	  .summary = "results that a later run may reuse",
+	  .details =
+		"Examples:\n"
+		"  mlops cache list\n"
+		"  mlops cache list train\n" },
+	{ .name = "cache.rm", .command = "cache rm", .method = "DELETE", .path = "/cache",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_cache_rm,
+	  .params = PARAMS(
+		ARG("names", OPP_MANY, "STEP|KEY", COMPLETE_STEP, "steps, patterns of steps, or starts of keys"),
+		FLAG("all", 'a', "every result")),
+	  .summary = "forget results, so that their steps run again",
+	  .details =
+		"Examples:\n"
+		"  mlops cache rm train\n"
+		"  mlops cache rm 3f2a91bc\n"
+		"\n"
+		"Runs and their bytes stay; only their reuse ends.\n" },
 	{ .name = "pipeline.dag", .command = "dag", .method = "GET", .path = "/dag",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_dag,
 	  .params = PARAMS(
@@ -181,6 +215,26 @@ const struct op ops[] = {
 		"Examples:\n"
 		"  mlops dag\n"
 		"  mlops dag --dot | dot -Tsvg > dag.svg\n" },
+	{ .name = "pipeline.check", .command = "pipeline check", .method = "GET", .path = "/pipeline/check",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL, .handler = op_pipeline_check,
+	  .params = PARAMS(
+		ARG("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
+	  .summary = "find every mistake of a pipeline file",
+	  .details =
+		"Examples:\n"
+		"  mlops pipeline check\n"
+		"  mlops pipeline check nightly.ini --json\n"
+		"\n"
+		"Names all mistakes at once, each with line, column and fix, where run stops at\n"
+		"the first. Nothing is hashed or run. Exit status 2: there are some.\n" },
+	{ .name = "pipeline.keys", .command = "pipeline keys", .method = "GET", .path = "/pipeline/keys",
+	  .role = ROLE_VIEWER, .flags = OP_NO_PROJECT | OP_PAGED, .handler = op_pipeline_keys,
+	  .params = PARAMS(ARG("section", 0, "SECTION", COMPLETE_NONE, "pipeline, step, image, ...; default: all")),
+	  .summary = "every key that a pipeline file may have",
+	  .details =
+		"Examples:\n"
+		"  mlops pipeline keys\n"
+		"  mlops pipeline keys step\n" },
 	{ .name = "run.list", .command = "runs", .method = "GET", .path = "/runs",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_runs,
 	  .params = PARAMS(
@@ -221,6 +275,19 @@ const struct op ops[] = {
 		"  mlops logs                  all steps of the last run\n"
 		"  mlops logs last train\n"
 		"  mlops logs -f               follow the run that is going on\n" },
+	{ .name = "run.stop", .command = "stop", .method = "POST", .path = "/runs/{run}/stop",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_stop,
+	  .params = PARAMS(
+		ARG("run", OPP_REQUIRED, "RUN", COMPLETE_RUN, "a run that is going on"),
+		ARG("step", 0, "STEP", COMPLETE_STEP, "only this step of it"),
+		FLAG("kill", 'k', "at once, without the time to end well")),
+	  .summary = "stop a run, or one step of it",
+	  .details =
+		"Examples:\n"
+		"  mlops stop last\n"
+		"  mlops stop 3f2a 'train@mlp-*'\n"
+		"\n"
+		"Steps have 10 s to end after SIGTERM, as after Ctrl-C.\n" },
 	{ .name = "lock.take", .command = "lock take", .method = "POST", .path = "/lock/take",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_lock_take,
 	  .params = PARAMS(ARG("side", OPP_REQUIRED, "ours|theirs", COMPLETE_CHOICE,
@@ -284,6 +351,30 @@ const struct op ops[] = {
 		"\n"
 		"Settings stand in .mlops/config.ini. MLOPS_RUN_JOBS in the environment goes\n"
 		"before run.jobs in the file, and so on for each key.\n" },
+	{ .name = "secret.add", .command = "secret add", .method = "PUT", .path = "/secrets/{name}",
+	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_AUDIT, .handler = op_secret_add,
+	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_NONE, "its name, also that of its variable")),
+	  .summary = "keep a secret that steps may read",
+	  .details =
+		"Examples:\n"
+		"  mlops secret add WANDB_KEY            asks for it, unseen\n"
+		"  mlops secret add WANDB_KEY < key.txt\n"
+		"\n"
+		"Kept in .mlops/secrets, readable by you alone; never in records, keys or logs.\n"
+		"A step that names it in secrets= finds it in the file $WANDB_KEY_FILE.\n" },
+	{ .name = "secret.list", .command = "secret list", .method = "GET", .path = "/secrets",
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_secret_list,
+	  .summary = "names of the secrets, and who uses them",
+	  .details =
+		"Examples:\n"
+		"  mlops secret list\n" },
+	{ .name = "secret.rm", .command = "secret rm", .method = "DELETE", .path = "/secrets/{name}",
+	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_AUDIT, .handler = op_secret_rm,
+	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a secret")),
+	  .summary = "delete a secret",
+	  .details =
+		"Examples:\n"
+		"  mlops secret rm WANDB_KEY\n" },
 	{ .name = "project.doctor", .command = "doctor", .method = "GET", .path = "/doctor",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_doctor,
 	  .summary = "check that this machine and project are fit",

@@ -109,7 +109,12 @@ op_handler op_doctor;                                               /* op_doctor
 op_handler op_add, op_status, op_checkout, op_diff, op_cat, op_lock_take, op_fsck; /* op_data.c */
 op_handler op_push, op_pull;                                        /* op_push.c, op_pull.c */
 op_handler op_image_list, op_image_update;                          /* op_image.c */
-op_handler op_run, op_why, op_dag, op_runs, op_show, op_logs;       /* op_run.c, op_history.c, op_logs.c */
+op_handler op_run, op_dag, op_runs, op_show, op_logs;               /* op_run.c, op_history.c, op_logs.c */
+op_handler op_why, op_accept;                                       /* op_why.c, op_accept.c */
+op_handler op_cache_list, op_cache_rm;                              /* op_cache.c */
+op_handler op_pipeline_check, op_pipeline_keys;                     /* op_pipeline.c */
+op_handler op_stop;                                                 /* op_stop.c */
+op_handler op_secret_add, op_secret_list, op_secret_rm;             /* op_secret.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what
  * it is, or NULL. `before` is the argument before it, or NULL: a setting, or the pipeline file whose steps and

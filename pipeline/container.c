@@ -288,7 +288,8 @@ static int start_runner(struct task *t, struct scratch *scratch, const struct sc
 		.network = t->node->step->network,
 		.uid = inside->uid,
 		.gid = inside->gid,
-		.gpu = (int)t->node->step->gpu,
+		.gpus = t->gpus,
+		.shm = t->node->step->shm,
 		.run = run,
 		.step = t->node->name,
 	};

@@ -58,6 +58,7 @@ struct task {
 	char run[33];             /* its nested run */
 	struct js *record;
 	int attempt;              /* 1.. */
+	char *gpus;               /* ids of those it holds, "0,2"; NULL none */
 	/* In a container: */
 	char *container;          /* the runner's name for it; NULL on this machine */
 	bool adopted;             /* an earlier mlops started it */

@@ -112,6 +112,9 @@ static void add_step(struct parser *p, const struct ini_entry *entry)
 		.name = xstrdup(name),
 		.at = { entry->line, entry->column },
 		.cache = true,
+		.backoff_ms = 1000,
+		.backoff_max_ms = 300000,
+		.retry_on = { .causes = RETRY_DEFAULT },
 	};
 }
 
@@ -129,6 +132,26 @@ static void add_remote(struct parser *p, const struct ini_entry *entry)
 	GROW(pipeline->remotes, pipeline->nremotes, pipeline->remotes_cap);
 	pipeline->remotes[pipeline->nremotes++] =
 		(struct remote_section){ .name = xstrdup(name), .at = { entry->line, entry->column } };
+}
+
+static void add_image(struct parser *p, const struct ini_entry *entry)
+{
+	struct pipeline *pipeline = p->pipeline;
+	const char *name = strchr(entry->section, '.') + 1;
+	const char *fault = name_fault(name);
+
+	if (fault) {
+		problem(p, entry->line, entry->column, "image name '%s' %s", SHOW(name), fault);
+		p->nrows = 0;
+		return;
+	}
+	GROW(pipeline->images, pipeline->nimages, pipeline->images_cap);
+	pipeline->images[pipeline->nimages++] = (struct image_section){
+		.name = xstrdup(name),
+		.at = { entry->line, entry->column },
+		.network = true,
+		.timeout_ms = 3600000,
+	};
 }
 
 static void open_section(struct parser *p, const struct ini_entry *entry)
@@ -159,6 +182,8 @@ static void open_section(struct parser *p, const struct ini_entry *entry)
 		add_step(p, entry);
 	else if (!strcmp(grammar_keys[p->rows].section, "remote."))
 		add_remote(p, entry);
+	else if (!strcmp(grammar_keys[p->rows].section, "image."))
+		add_image(p, entry);
 }
 
 /* "cmd" itself, "*", or "matrix.*" and more behind the dot. */
@@ -280,6 +305,38 @@ static void finish_remotes(struct parser *p)
 	}
 }
 
+static void finish_images(struct parser *p)
+{
+	for (size_t i = 0; i < p->pipeline->nimages; i++) {
+		const struct image_section *image = &p->pipeline->images[i];
+		if (!image->context.text)
+			error_help(problem(p, image->at.line, image->at.column, "[image.%s] has no 'context'", image->name),
+				   "name the directory with its Dockerfile: context = docker");
+	}
+}
+
+/* Pools are known only when all of the file was read. */
+static void check_pool(struct parser *p, const struct step *step)
+{
+	const char **words;
+	const char *near;
+	struct error *err;
+
+	for (size_t i = 0; i < p->pipeline->npools; i++)
+		if (!strcmp(p->pipeline->pools[i].name, step->pool.text))
+			return;
+	words = xcalloc(p->pipeline->npools + 1, sizeof(*words));
+	for (size_t i = 0; i < p->pipeline->npools; i++)
+		words[i] = p->pipeline->pools[i].name;
+	near = nearest_word(words, p->pipeline->npools, step->pool.text);
+	err = problem(p, step->pool.at.line, step->pool.at.column, "there is no pool '%s'", SHOW(step->pool.text));
+	if (near)
+		error_help(err, "did you mean '%s'?", near);
+	else
+		error_help(err, "say in [pipeline] how many of its steps run at a time: pool.%s = 2", SHOW(step->pool.text));
+	free(words);
+}
+
 static void finish_steps(struct parser *p)
 {
 	struct pipeline *pipeline = p->pipeline;
@@ -287,6 +344,8 @@ static void finish_steps(struct parser *p)
 	for (size_t i = 0; i < pipeline->nsteps; i++) {
 		struct step *step = &pipeline->steps[i];
 		strmap_set(&pipeline->by_name, step->name, step);
+		if (step->pool.text)
+			check_pool(p, step);
 		if (!step->cmd.text) {
 			struct error *err = problem(p, step->at.line, step->at.column, "[step.%s] has no 'cmd'",
 						    step->name);
@@ -312,8 +371,10 @@ static void read_text(struct parser *p, const char *text, size_t len, const char
 			p->first = syntax;
 		return;
 	}
-	if (steps)
+	if (steps) {
 		finish_steps(p);
+		finish_images(p);
+	}
 	finish_remotes(p);
 }
 
@@ -513,16 +574,34 @@ int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, s
 
 static void step_release(struct step *step)
 {
-	struct textlist *const lists[] = { &step->in,     &step->out,   &step->metrics, &step->plots,
-					   &step->params, &step->after, &step->env };
+	struct textlist *const lists[] = { &step->in,	  &step->out,	  &step->metrics, &step->plots,	      &step->params,
+					   &step->after,  &step->env,	  &step->exclude, &step->include, &step->checkpoints };
+	struct text_at *const texts[] = { &step->cmd, &step->image, &step->pool, &step->env_file, &step->when };
 
 	free(step->name);
-	free(step->cmd.text);
 	free(step->cmd_lines);
-	free(step->image.text);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]->text);
+	for (size_t i = 0; i < step->naxes; i++) {
+		free(step->axes[i].name);
+		textlist_release(&step->axes[i].values);
+	}
+	for (size_t i = 0; i < step->nsecrets; i++)
+		free(step->secrets[i].name);
+	free(step->axes);
+	free(step->secrets);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		textlist_release(lists[i]);
 	strlist_release(&step->plot_options);
+}
+
+static void image_release(struct image_section *image)
+{
+	free(image->name);
+	free(image->context.text);
+	free(image->file.text);
+	free(image->push.text);
+	textlist_release(&image->args);
 }
 
 void pipeline_free(struct pipeline *pipeline)
@@ -542,6 +621,12 @@ void pipeline_free(struct pipeline *pipeline)
 		free(pipeline->remotes[i].url.text);
 	}
 	free(pipeline->remotes);
+	for (size_t i = 0; i < pipeline->nimages; i++)
+		image_release(&pipeline->images[i]);
+	free(pipeline->images);
+	for (size_t i = 0; i < pipeline->npools; i++)
+		free(pipeline->pools[i].name);
+	free(pipeline->pools);
 	js_free(pipeline->params);
 	strlist_release(&pipeline->params_files);
 	strmap_release(&pipeline->by_name);

@@ -19,6 +19,7 @@ struct js;
 enum grammar_type {
 	G_TEXT, G_NAME, G_PATH, G_PATHS /* list */, G_LIST, G_COMMAND, G_ENV /* NAME=VALUE list */,
 	G_BOOL, G_NUMBER, G_COUNT, G_USER, G_SIZE /* 4G */, G_DURATION /* 2h, ms */, G_PLOTS, G_ANY,
+	G_AXIS /* one of a matrix */, G_POOL, G_BACKOFF /* 10s..5m */, G_CAUSES, G_SECRETS,
 };
 struct grammar_key {
 	const char *section; /* "pipeline", "params", "step.", ... ; a trailing dot takes a NAME */
@@ -52,6 +53,31 @@ struct command_line {
 	struct place at;
 };
 
+/* One axis of a matrix: its values as written, each an item, a range "1..3" or "0.1..0.5:0.1", or "${params.KEY}". */
+struct matrix_axis {
+	char *name;
+	struct place at;
+	struct textlist values;
+};
+/* Why another attempt may help. An exit status that is named alone stands in `codes`. */
+enum retry_cause {
+	RETRY_EXIT = 1, /* any exit status but 0 */
+	RETRY_SIGNAL = 2,
+	RETRY_OOM = 4,
+	RETRY_TIMEOUT = 8,
+	RETRY_ENGINE = 16, /* the container engine failed, or the runner was lost */
+};
+#define RETRY_DEFAULT (RETRY_EXIT | RETRY_SIGNAL | RETRY_OOM | RETRY_TIMEOUT | RETRY_ENGINE)
+struct retry_on {
+	unsigned causes;    /* of enum retry_cause */
+	uint8_t codes[32];  /* a bit for each exit status */
+};
+struct secret_use {
+	char *name;
+	bool env;           /* as a variable, too */
+	struct place at;
+};
+
 struct step {
 	char *name;
 	struct place at;
@@ -75,7 +101,39 @@ struct step {
 	/* In a container: */
 	struct text_at image;    /* may hold ${...}; text is NULL when not said, "none" for none */
 	bool network, root;
+	int64_t shm;             /* bytes of /dev/shm, 0: not said */
+
 	int64_t gpu;
+	struct text_at pool;     /* text is NULL when not said */
+	struct matrix_axis *axes; /* in file order */
+	size_t naxes, axes_cap;
+	struct textlist exclude; /* items "model=mlp seed=3" */
+	struct textlist include;
+	int64_t retries;         /* after the first attempt */
+	int64_t backoff_ms, backoff_max_ms;
+	struct retry_on retry_on;
+	int64_t deadline_ms;     /* of all attempts together; 0: none */
+	struct textlist checkpoints; /* project paths of directories, as written, may hold ${...} */
+	struct text_at env_file; /* text is NULL when not said */
+	struct secret_use *secrets;
+	size_t nsecrets, secrets_cap;
+	struct text_at when;     /* text is NULL when not said */
+};
+/* [image.NAME]: an image that is built here. */
+struct image_section {
+	char *name;
+	struct place at;
+	struct text_at context;  /* project path of a directory */
+	struct text_at file;     /* project path of its Dockerfile; text is NULL: Dockerfile in the context */
+	struct textlist args;    /* NAME=VALUE, may hold ${params.KEY} */
+	struct text_at push;     /* REGISTRY/NAME; text is NULL: it stays here */
+	bool network;            /* of its RUN instructions */
+	int64_t timeout_ms;
+};
+struct pool {
+	char *name;
+	struct place at;
+	int64_t size;            /* steps at a time, 1 or more */
 };
 struct remote_section {
 	char *name;
@@ -88,6 +146,11 @@ struct pipeline {
 	struct textlist env;
 	struct text_at params_file; /* [pipeline] params; text is NULL when absent */
 	struct text_at image;    /* of steps that say none of their own */
+	int64_t parallel;        /* steps at a time; 0: not said */
+	struct pool *pools;      /* in file order */
+	size_t npools, pools_cap;
+	struct image_section *images; /* in file order */
+	size_t nimages, images_cap;
 	struct js *params;       /* nested object: params file, overridden by [params], overridden by -p */
 	struct strlist params_files; /* project paths read for it */
 	struct step *steps;      /* in file order */

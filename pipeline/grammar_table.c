@@ -5,6 +5,7 @@
 #define PIPELINE(field) offsetof(struct pipeline, field)
 #define STEP(field)     offsetof(struct step, field)
 #define REMOTE(field)   offsetof(struct remote_section, field)
+#define IMAGE(field)    offsetof(struct image_section, field)
 
 /* Rows of one section stand together. A section whose keys are all unsupported is refused as a whole. */
 const struct grammar_key grammar_keys[] = {
@@ -14,8 +15,8 @@ const struct grammar_key grammar_keys[] = {
 	  PIPELINE(params_file) },
 	{ "pipeline", "env", G_ENV, "0.1", NULL, "environment of every step", PIPELINE(env) },
 	{ "pipeline", "image", G_TEXT, "0.1", NULL, "container image of every step that names none", PIPELINE(image) },
-	{ "pipeline", "parallel", G_NUMBER, NULL, NULL, "steps at a time", 0 },
-	{ "pipeline", "pool.*", G_NUMBER, NULL, NULL, "how many steps of a pool run at a time", 0 },
+	{ "pipeline", "parallel", G_COUNT, "0.1", "run.jobs of the settings", "steps at a time", PIPELINE(parallel) },
+	{ "pipeline", "pool.*", G_POOL, "0.1", NULL, "how many steps of the pool run at a time", 0 },
 
 	{ "params", "*", G_ANY, "0.1", NULL, "a param: JSON when it parses as JSON, else text; dots nest", 0 },
 
@@ -41,24 +42,31 @@ const struct grammar_key grammar_keys[] = {
 	{ "step.", "user", G_USER, "0.1", "user", "who runs it inside the container: user, or root without capabilities",
 	  STEP(root) },
 	{ "step.", "gpu", G_COUNT, "0.1", "0", "GPUs its container gets", STEP(gpu) },
+	{ "step.", "shm", G_SIZE, "0.1", "1G", "size of /dev/shm in its container", STEP(shm) },
+	{ "step.", "pool", G_TEXT, "0.1", NULL, "pool of [pipeline] whose limit it counts against", STEP(pool) },
+	{ "step.", "matrix.*", G_AXIS, "0.1", NULL, "values of one axis; the step runs once a combination", 0 },
+	{ "step.", "exclude", G_LIST, "0.1", NULL, "combinations of the matrix to leave out: model=mlp seed=3",
+	  STEP(exclude) },
+	{ "step.", "include", G_LIST, "0.1", NULL, "combinations to add to the matrix", STEP(include) },
+	{ "step.", "retries", G_COUNT, "0.1", "0", "further attempts after a failure", STEP(retries) },
+	{ "step.", "backoff", G_BACKOFF, "0.1", "1s..5m", "wait between attempts: at random up to FIRST, doubled up to LAST",
+	  STEP(backoff_ms) },
+	{ "step.", "retry_on", G_CAUSES, "0.1", "exit, signal, oom, timeout, engine",
+	  "causes worth another attempt; a number is one exit status", STEP(retry_on) },
+	{ "step.", "deadline", G_DURATION, "0.1", "none", "time for all attempts together", STEP(deadline_ms) },
+	{ "step.", "checkpoints", G_PATHS, "0.1", NULL, "directories that outlive attempts and runs; never part of the key",
+	  STEP(checkpoints) },
+	{ "step.", "secrets", G_SECRETS, "0.1", NULL, "secrets it may read: NAME as a file, NAME env as a variable, too", 0 },
+	{ "step.", "env_file", G_PATH, "0.1", NULL, "file of NAME=VALUE lines, below env", STEP(env_file) },
+	{ "step.", "when", G_TEXT, "0.1", NULL, "condition; the step is skipped when it does not hold", STEP(when) },
 	{ "step.", "workdir", G_PATH, NULL, NULL, "directory to start in", 0 },
-	{ "step.", "shm", G_SIZE, NULL, NULL, "size of /dev/shm in the container", 0 },
-	{ "step.", "pool", G_NAME, NULL, NULL, "pool whose limit it counts against", 0 },
-	{ "step.", "matrix.*", G_LIST, NULL, NULL, "values of one axis; the step runs once a combination", 0 },
-	{ "step.", "exclude", G_LIST, NULL, NULL, "combinations of the matrix to leave out", 0 },
-	{ "step.", "include", G_LIST, NULL, NULL, "combinations to add to the matrix", 0 },
-	{ "step.", "retries", G_NUMBER, NULL, NULL, "further attempts after a failure", 0 },
-	{ "step.", "backoff", G_TEXT, NULL, NULL, "wait between attempts, from..to", 0 },
-	{ "step.", "retry_on", G_LIST, NULL, NULL, "causes worth another attempt: oom, signal, an exit code", 0 },
-	{ "step.", "deadline", G_DURATION, NULL, NULL, "time for all attempts together", 0 },
-	{ "step.", "checkpoints", G_PATHS, NULL, NULL, "directories kept for the next attempt", 0 },
-	{ "step.", "secrets", G_LIST, NULL, NULL, "secrets it may read, as files", 0 },
-	{ "step.", "env_file", G_PATH, NULL, NULL, "file of NAME=VALUE lines", 0 },
-	{ "step.", "when", G_TEXT, NULL, NULL, "condition; the step is skipped when it does not hold", 0 },
 
-	{ "image.", "context", G_PATH, NULL, NULL, "directory to build the image from", 0 },
-	{ "image.", "file", G_PATH, NULL, NULL, "its Dockerfile", 0 },
-	{ "image.", "*", G_ANY, NULL, NULL, "further settings of the build", 0 },
+	{ "image.", "context", G_PATH, "0.1", NULL, "directory that the image is built from", IMAGE(context) },
+	{ "image.", "file", G_PATH, "0.1", "Dockerfile in the context", "its Dockerfile", IMAGE(file) },
+	{ "image.", "args", G_ENV, "0.1", NULL, "arguments of the build", IMAGE(args) },
+	{ "image.", "push", G_TEXT, "0.1", NULL, "REGISTRY/NAME that it is pushed to, so that others pull it", IMAGE(push) },
+	{ "image.", "network", G_BOOL, "0.1", "yes", "whether its RUN instructions reach the network", IMAGE(network) },
+	{ "image.", "timeout", G_DURATION, "0.1", "1h", "time after which the build is stopped", IMAGE(timeout_ms) },
 
 	{ "model.", "from", G_PATH, NULL, NULL, "output that becomes a version of the model", 0 },
 	{ "model.", "gate", G_LIST, NULL, NULL, "conditions before the alias moves to it", 0 },
@@ -113,6 +121,11 @@ const char *grammar_type_name(enum grammar_type type)
 		[G_DURATION] = "duration",
 		[G_PLOTS] = "list of plots",
 		[G_ANY] = "any value",
+		[G_AXIS] = "list of values",
+		[G_POOL] = "whole number",
+		[G_BACKOFF] = "FIRST..LAST",
+		[G_CAUSES] = "list of causes",
+		[G_SECRETS] = "list of secrets",
 	};
 
 	return names[type];

@@ -33,4 +33,6 @@ struct error *problem(struct parser *, int line, int column, const char *fmt, ..
 void value_store(struct parser *, const struct grammar_key *, const struct ini_entry *);
 /* NULL when the text can name a step, else what is wrong with it. */
 const char *name_fault(const char *name);
+/* The same for a secret. */
+const char *secret_name_fault(const char *name);
 void textlist_release(struct textlist *);

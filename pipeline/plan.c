@@ -44,7 +44,7 @@ static int fill_nodes(struct plan_builder *b, struct error *err)
 {
 	for (size_t i = 0; i < b->len; i++) {
 		b->nodes[i].step = &b->pipeline->steps[i];
-		b->nodes[i].name = b->pipeline->steps[i].name;
+		b->nodes[i].name = xstrdup(b->pipeline->steps[i].name);
 	}
 	for (size_t i = 0; i < b->len; i++)
 		if (plan_fill_node(b, i, err) < 0)

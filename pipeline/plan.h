@@ -12,6 +12,8 @@
  * project, missing params. Nothing on the disk is hashed.
  */
 struct error;
+struct expr;
+struct image_section;
 struct js;
 struct pipeline;
 struct step;
@@ -23,12 +25,17 @@ struct plan_output {
 };
 struct plan_node {
 	const struct step *step;
-	const char *name;         /* of the instance */
-	char *image;              /* that its container is made of, as written; NULL: it runs on this machine */
+	char *name;               /* of the instance: "train", or "train@xgb-1" of a matrix */
+	struct js *matrix;        /* axis -> value as text, in the order of the axes; NULL without a matrix */
+	char *image;              /* that its container is made of, as written, "image.NAME" of one that is built here; NULL: it
+				   * runs on this machine */
+	const struct image_section *build; /* of an image that is built here, else NULL */
 	struct strlist argv;      /* ${run.id} still literal */
 	struct strlist env;       /* NAME=VALUE: pipeline's and step's, expanded, sorted by NAME */
 	struct strlist inputs;    /* project paths, globs resolved, sorted, unique */
 	struct strlist leftovers; /* matched a glob, but were made by an instance that is no more: ignored */
+	struct strlist checkpoints; /* project paths of directories, sorted */
+	struct expr *when;        /* NULL: always */
 	struct plan_output *outputs; /* out, metrics, plots, sorted by path */
 	size_t noutputs;
 	/* Nodes may share these two objects, so nobody changes them. */

@@ -19,7 +19,10 @@
 
 void plan_node_release(struct plan_node *node)
 {
+	free(node->name);
+	js_free(node->matrix);
 	free(node->image);
+	strlist_release(&node->checkpoints);
 	strlist_release(&node->argv);
 	strlist_release(&node->env);
 	strlist_release(&node->inputs);

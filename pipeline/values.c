@@ -17,6 +17,20 @@
 
 #define NAME_MAX_BYTES 100
 
+/* A secret's name is that of its variable, too. */
+const char *secret_name_fault(const char *name)
+{
+	if (!*name)
+		return "is empty";
+	if (strlen(name) > NAME_MAX_BYTES)
+		return "is longer than 100 bytes";
+	if (isdigit((unsigned char)*name) || name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")])
+		return "is not made of letters, digits and '_', or begins with a digit";
+	if (!strncmp(name, "MLOPS_", 6))
+		return "begins with MLOPS_, as what mlops sets itself";
+	return NULL;
+}
+
 void textlist_release(struct textlist *list)
 {
 	for (size_t i = 0; i < list->len; i++)
@@ -415,6 +429,147 @@ static void read_duration(struct parser *p, const struct ini_entry *entry, void 
 	read_amount(p, entry, field, parse_duration);
 }
 
+static void read_axis(struct parser *p, const struct ini_entry *entry, void *field)
+{
+	struct step *step = &p->pipeline->steps[p->pipeline->nsteps - 1];
+	const char *name = strchr(entry->key, '.') + 1;
+	const char *fault = name_fault(name);
+	struct matrix_axis *axis;
+
+	(void)field;
+	if (fault) {
+		problem(p, entry->line, entry->column, "axis name '%s' %s", SHOW(name), fault);
+		return;
+	}
+	GROW(step->axes, step->naxes, step->axes_cap);
+	axis = &step->axes[step->naxes++];
+	*axis = (struct matrix_axis){ .name = xstrdup(name), .at = { entry->line, entry->column } };
+	read_list(p, entry, &axis->values);
+	if (!axis->values.len)
+		error_help(problem(p, entry->line, entry->column, "'%s' has no values", SHOW(entry->key)),
+			   "list them: %s = 1..3, or a, b, c", SHOW(entry->key));
+}
+
+static void read_pool(struct parser *p, const struct ini_entry *entry, void *field)
+{
+	struct pipeline *pipeline = p->pipeline;
+	const char *name = strchr(entry->key, '.') + 1;
+	const char *fault = name_fault(name);
+	int64_t size = -1;
+
+	(void)field;
+	if (fault) {
+		problem(p, entry->line, entry->column, "pool name '%s' %s", SHOW(name), fault);
+		return;
+	}
+	read_count(p, entry, &size);
+	if (!size)
+		error_help(problem(p, entry->lines[0].line, entry->lines[0].column, "a pool of 0 would let no step run"),
+			   "write 1 or more, or take pool= out of the steps");
+	GROW(pipeline->pools, pipeline->npools, pipeline->pools_cap);
+	pipeline->pools[pipeline->npools++] =
+		(struct pool){ .name = xstrdup(name), .at = { entry->line, entry->column }, .size = size };
+}
+
+/* "10s..5m", or "10s" for always up to 10 s. */
+static void read_backoff(struct parser *p, const struct ini_entry *entry, void *field)
+{
+	struct step *step = (struct step *)((char *)field - offsetof(struct step, backoff_ms));
+	const struct ini_line *line = one_line(p, entry);
+	const char *dots = line ? strstr(line->text, "..") : NULL;
+	CLEANUP(cleanup_free) char *first = NULL;
+	struct error why = { 0 };
+	int64_t from, to;
+
+	if (!line)
+		return;
+	first = xstrndup(line->text, dots ? (size_t)(dots - line->text) : strlen(line->text));
+	if (parse_duration(first, &from, &why) < 0 || parse_duration(dots ? dots + 2 : first, &to, &why) < 0) {
+		error_help(problem(p, line->line, line->column, "'backoff': %s", why.msg),
+			   "write the first wait and the longest one: backoff = 10s..5m");
+	} else if (!from || to < from) {
+		error_help(problem(p, line->line, line->column, "'backoff' goes from %s to %s",
+				   from ? "more" : "nothing", from ? "less" : "more"),
+			   "write the first wait and the longest one: backoff = 10s..5m");
+	} else {
+		step->backoff_ms = from;
+		step->backoff_max_ms = to;
+	}
+}
+
+static const struct {
+	const char *word;
+	enum retry_cause cause;
+} cause_words[] = {
+	{ "exit", RETRY_EXIT },	      { "signal", RETRY_SIGNAL }, { "oom", RETRY_OOM },
+	{ "timeout", RETRY_TIMEOUT }, { "engine", RETRY_ENGINE },
+};
+
+static bool add_cause(struct parser *p, const struct text_at *item, struct retry_on *ret)
+{
+	size_t len = strlen(item->text);
+	long code = len <= 3 && strspn(item->text, "0123456789") == len ? strtol(item->text, NULL, 10) : -1;
+
+	for (size_t i = 0; i < ARRAY_LEN(cause_words); i++) {
+		if (!strcmp(item->text, cause_words[i].word)) {
+			ret->causes |= cause_words[i].cause;
+			return true;
+		}
+	}
+	if (code >= 1 && code <= 255) {
+		ret->codes[code / 8] |= (uint8_t)(1u << code % 8);
+		return true;
+	}
+	error_help(problem(p, item->at.line, item->at.column, "'retry_on' does not know '%s'", SHOW(item->text)),
+		   "causes are exit, signal, oom, timeout, engine, and exit statuses from 1 to 255");
+	return false;
+}
+
+static void read_causes(struct parser *p, const struct ini_entry *entry, void *field)
+{
+	struct textlist items = { 0 };
+	struct retry_on causes = { 0 };
+	bool good = true;
+
+	read_list(p, entry, &items);
+	if (!items.len)
+		problem(p, entry->line, entry->column, "'retry_on' has no value");
+	for (size_t i = 0; i < items.len; i++)
+		good = add_cause(p, &items.items[i], &causes) && good;
+	if (good && items.len)
+		*(struct retry_on *)field = causes;
+	textlist_release(&items);
+}
+
+/* "NAME" or "NAME env" */
+static void read_secrets(struct parser *p, const struct ini_entry *entry, void *field)
+{
+	struct step *step = &p->pipeline->steps[p->pipeline->nsteps - 1];
+	struct textlist items = { 0 };
+
+	(void)field;
+	read_list(p, entry, &items);
+	for (size_t i = 0; i < items.len; i++) {
+		const struct text_at *item = &items.items[i];
+		size_t len = strcspn(item->text, " \t");
+		const char *rest = item->text + len + strspn(item->text + len, " \t");
+		CLEANUP(cleanup_free) char *name = xstrndup(item->text, len);
+		const char *fault = secret_name_fault(name);
+		if (fault) {
+			error_help(problem(p, item->at.line, item->at.column, "secret name '%s' %s", SHOW(name), fault),
+				   "name one of: mlops secret list");
+		} else if (*rest && strcmp(rest, "env") != 0) {
+			error_help(problem(p, item->at.line, item->at.column, "'%s' follows the secret's name", SHOW(rest)),
+				   "write %s for a file, or %s env for a variable, too", SHOW(name), SHOW(name));
+		} else {
+			GROW(step->secrets, step->nsecrets, step->secrets_cap);
+			step->secrets[step->nsecrets++] =
+				(struct secret_use){ .name = steal(&name), .env = *rest != '\0', .at = item->at };
+		}
+	}
+	textlist_release(&items);
+}
+
 /* Params are put together when their file has been read. */
 static void read_param(struct parser *p, const struct ini_entry *entry, void *field)
 {
@@ -451,6 +606,11 @@ void value_store(struct parser *p, const struct grammar_key *row, const struct i
 		[G_DURATION] = read_duration,
 		[G_PLOTS] = read_plots,
 		[G_ANY] = read_param,
+		[G_AXIS] = read_axis,
+		[G_POOL] = read_pool,
+		[G_BACKOFF] = read_backoff,
+		[G_CAUSES] = read_causes,
+		[G_SECRETS] = read_secrets,
 	};
 	struct pipeline *pipeline = p->pipeline;
 	char *base = (char *)pipeline;
@@ -459,6 +619,7 @@ void value_store(struct parser *p, const struct grammar_key *row, const struct i
 		base = (char *)&pipeline->steps[pipeline->nsteps - 1];
 	else if (!strcmp(row->section, "remote."))
 		base = (char *)&pipeline->remotes[pipeline->nremotes - 1];
-
+	else if (!strcmp(row->section, "image."))
+		base = (char *)&pipeline->images[pipeline->nimages - 1];
 	readers[row->type](p, entry, base + row->field);
 }

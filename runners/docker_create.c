@@ -116,9 +116,14 @@ static void set_limits(const struct docker *docker, const struct runner_spec *sp
 
 static void set_gpu(const struct runner_spec *spec, struct js *host)
 {
-	struct js *request = js_object(), *all = js_array(), *list = js_array();
+	struct js *request = js_object(), *all = js_array(), *list = js_array(), *ids = js_array();
 
-	js_set_int(request, "Count", spec->gpu);
+	for (const char *id = spec->gpus; *id; id += *id == ',') {
+		size_t len = strcspn(id, ",");
+		js_push(ids, js_strn(id, len));
+		id += len;
+	}
+	js_set(request, "DeviceIDs", ids);
 	js_push(all, strings((const char *const[]){ "gpu", NULL }));
 	js_set(request, "Capabilities", all);
 	js_push(list, request);
@@ -135,9 +140,9 @@ static struct js *step_host(const struct docker *docker, const struct runner_spe
 	js_set_bool(host, "Init", true);
 	js_set_str(tmpfs, "/tmp", TMP);
 	js_set(host, "Tmpfs", tmpfs);
-	js_set_int(host, "ShmSize", SHM_SIZE);
+	js_set_int(host, "ShmSize", spec->shm ? spec->shm : SHM_SIZE);
 	set_limits(docker, spec, host);
-	if (spec->gpu > 0)
+	if (spec->gpus)
 		set_gpu(spec, host);
 	return host;
 }

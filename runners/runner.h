@@ -39,7 +39,8 @@ struct runner_spec {
 	bool network;            /* the engine's default network; else none but loopback */
 	uid_t uid;               /* of the command */
 	gid_t gid;
-	int gpu;                 /* devices, 0 none */
+	const char *gpus;        /* devices, "0,2"; NULL none */
+	int64_t shm;             /* bytes of /dev/shm; 0: the runner's default */
 	const char *run, *step;  /* labels */
 };
 enum runner_stream { RUNNER_STDOUT, RUNNER_STDERR };

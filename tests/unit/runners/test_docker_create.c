@@ -132,7 +132,7 @@ static void limits_are_those_of_the_step_and_of_the_machine(void **state)
 
 	(void)state;
 	step.mem = 1 << 20;
-	step.gpu = 2;
+	step.gpus = "0,3";
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		CLEANUP_JS struct js *body = NULL;
 		const struct js *host;
@@ -143,7 +143,7 @@ static void limits_are_those_of_the_step_and_of_the_machine(void **state)
 		assert_json(host, "NanoCpus", rows[i].nano);
 		assert_json(host, "Memory", "1048576");
 		assert_json(host, "MemorySwap", "1048576");
-		assert_json(host, "DeviceRequests", "[{\"Count\":2,\"Capabilities\":[[\"gpu\"]]}]");
+		assert_json(host, "DeviceRequests", "[{\"DeviceIDs\":[\"0\",\"3\"],\"Capabilities\":[[\"gpu\"]]}]");
 	}
 }
 
