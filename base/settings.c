@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/amount.h"
 #include "base/error.h"
 #include "base/ini.h"
 #include "base/io.h"
@@ -92,6 +93,7 @@ static bool is_one_line(const char *value)
 int settings_check(enum setting id, const char *value, struct error *err)
 {
 	const struct setting_def *def = &setting_defs[id];
+	int64_t size;
 
 	if (!is_one_line(value))
 		return error_set(err, ERR_USAGE, "%s must be one line of UTF-8 text", def->key);
@@ -101,6 +103,10 @@ int settings_check(enum setting id, const char *value, struct error *err)
 			return 0;
 		error_set(err, ERR_USAGE, "%s cannot be '%s'", def->key, value);
 		return error_help(err, "give a whole number in the range %s", def->allowed);
+	case SETTING_SIZE:
+		if (parse_size(value, &size, err) < 0)
+			return error_wrap(err, "%s", def->key);
+		return 0;
 	case SETTING_WORD:
 		if (in_words(value, def->allowed))
 			return 0;
@@ -311,5 +317,10 @@ const char *settings_get(const struct settings *settings, enum setting id)
 
 int64_t settings_int(const struct settings *settings, enum setting id)
 {
-	return strtoll(settings_get(settings, id), NULL, 10);
+	int64_t size = 0;
+
+	if (setting_defs[id].type != SETTING_SIZE)
+		return strtoll(settings_get(settings, id), NULL, 10);
+	parse_size(settings_get(settings, id), &size, NULL); /* it was checked */
+	return size;
 }

@@ -12,6 +12,10 @@ struct error;
 /* id, key, type, default, what it may be, help */
 #define SETTINGS(X)                                                                                \
 	X(RUN_JOBS, "run.jobs", SETTING_INT, "0", "0..1024", "steps at a time; 0 is one a core")   \
+	X(RUN_CPU, "run.cpu", SETTING_INT, "0", "0..4096", "cores that steps may use together; 0 is all")   \
+	X(RUN_MEM, "run.mem", SETTING_SIZE, "0", NULL, "memory that steps may use together; 0 is all")       \
+	X(RUN_GPU, "run.gpu", SETTING_TEXT, "auto", NULL,                                          \
+	  "GPUs that steps may use: a number, or their ids as 0,2; auto is those seen here")       \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \
 	  "how checkout places files: a link saves the space, and is read-only")                   \
 	X(UI_COLOR, "ui.color", SETTING_WORD, "auto", "auto|always|never",                         \
@@ -25,7 +29,7 @@ enum setting {
 #undef X
 	SETTING_COUNT
 };
-enum setting_type { SETTING_INT, SETTING_WORD, SETTING_TEXT };
+enum setting_type { SETTING_INT, SETTING_SIZE /* 512M */, SETTING_WORD, SETTING_TEXT };
 struct setting_def {
 	const char *key;
 	enum setting_type type;
@@ -50,4 +54,5 @@ int settings_find(const char *key, enum setting *ret, struct error *);
 /* ERR_USAGE when the text does not fit the type. */
 int settings_check(enum setting, const char *value, struct error *);
 const char *settings_get(const struct settings *, enum setting); /* lent */
+/* Of an INT or a SIZE. */
 int64_t settings_int(const struct settings *, enum setting);

@@ -2,7 +2,6 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include "base/strlist.h"
 /*
  * Words and ${...}. A command is split once by POSIX quoting; ${} expands inside
@@ -27,9 +26,6 @@ int expand_text(const struct expand_scope *, const char *text, char **ret, struc
  * `sh -c` (sh, bash, dash and their kin, with or without a path) ${params.*} and ${env.*} are refused, and so is an ${out}
  * that the shell would read as more than a word. Words after that text are the shell's arguments and may hold anything. */
 int expand_command(const struct expand_scope *, const char *cmd, struct strlist *ret_argv, struct error *);
-/* 16G, 512M, 1.5g, 100k, bytes: powers of 1024. 90s, 15m, 2h, 1d, 500ms to ms. */
-int parse_size(const char *text, int64_t *ret_bytes, struct error *);
-int parse_duration(const char *text, int64_t *ret_ms, struct error *);
 /* MLOPS_PARAM_LR for "lr", MLOPS_PARAM_TRAIN_LR for "train.lr". Caller frees. */
 char *param_env_name(const char *key);
 /* A scalar param as text, as ${params.x} and params of a run show it: 0.01, true, text; else compact JSON. Caller frees. */

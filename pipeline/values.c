@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/amount.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/amount.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
