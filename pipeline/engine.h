@@ -3,6 +3,7 @@
 #include <sys/types.h>
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "pipeline/budget.h"
 #include "pipeline/fetch.h"
 #include "pipeline/orphans.h"
 #include "pipeline/results.h"
@@ -21,8 +22,9 @@
  * belongs to the one facts_commit in flight.
  *
  *     WAITING -> READY -> RUNNING -> FINISHING -> DONE
- *                      \-> RESTORING ----------/
- *                      \-----------------------/  fresh, or blocked by a failure
+ *                   ^  \               \-> BACKOFF -> READY   another attempt
+ *                   |   \-> RESTORING ----------/
+ *                   |   \-----------------------/  fresh, skipped, or blocked by a failure
  */
 struct docker_engine;
 struct loop;
@@ -31,7 +33,7 @@ struct steplog;
 struct store;
 struct task;
 
-enum task_phase { TASK_WAITING, TASK_READY, TASK_RESTORING, TASK_RUNNING, TASK_FINISHING, TASK_DONE };
+enum task_phase { TASK_WAITING, TASK_READY, TASK_RESTORING, TASK_RUNNING, TASK_FINISHING, TASK_BACKOFF, TASK_DONE };
 enum task_end {
 	END_NONE,
 	END_FRESH,    /* nothing to do */
@@ -57,7 +59,7 @@ struct task {
 	bool fetched;             /* its result came, or was to come, from a remote */
 	char run[33];             /* its nested run */
 	struct js *record;
-	int attempt;              /* 1.. */
+	int attempt;              /* 1..; 0 before the first */
 	char *gpus;               /* ids of those it holds, "0,2"; NULL none */
 	/* In a container: */
 	char *container;          /* the runner's name for it; NULL on this machine */
@@ -68,8 +70,10 @@ struct task {
 	struct steplog *log;
 	struct strlist tail;      /* last lines of the log */
 	struct strbuf unseen[2];  /* by stream: the start of a line that no event has told yet */
-	int64_t start_ms, end_ms, start_mono_ms, duration_ms;
-	struct loop_timer *timer; /* the timeout, then the grace before KILL */
+	int64_t start_ms, end_ms, start_mono_ms, duration_ms; /* of the attempt */
+	int64_t first_mono_ms;    /* start of the first attempt */
+	unsigned passed;          /* how often others started while it did not fit */
+	struct loop_timer *timer; /* the timeout, then the grace before KILL; in BACKOFF until the next attempt */
 	bool timed_out, interrupted;
 	struct runner_exit exit;
 	struct content *inputs;   /* by index of the node's inputs, as they were when it started */
@@ -130,9 +134,8 @@ struct engine {
 	struct task **ready;      /* in order of becoming ready */
 	size_t nready;
 	size_t total, done, todo; /* selected tasks; those not fresh at the first look */
-	int jobs, running, restoring, finishing;
-	double cpu_total, cpu_used;
-	int64_t mem_total, mem_used;
+	int jobs, running, restoring, finishing, backing_off;
+	struct budget budget;
 
 	struct fact_list queue;   /* not yet handed to the worker */
 	struct fact_list group;   /* in the worker's hands */

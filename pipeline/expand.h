@@ -28,5 +28,7 @@ int expand_text(const struct expand_scope *, const char *text, char **ret, struc
 int expand_command(const struct expand_scope *, const char *cmd, struct strlist *ret_argv, struct error *);
 /* MLOPS_PARAM_LR for "lr", MLOPS_PARAM_TRAIN_LR for "train.lr". Caller frees. */
 char *param_env_name(const char *key);
+/* MLOPS_MATRIX_SEED for the axis "seed". Caller frees. */
+char *axis_env_name(const char *axis);
 /* A scalar param as text, as ${params.x} and params of a run show it: 0.01, true, text; else compact JSON. Caller frees. */
 char *param_text(const struct js *value);

@@ -192,10 +192,9 @@ bool param_match(const char *pattern, const char *key)
 	return !*pattern;
 }
 
-char *param_env_name(const char *key)
+/* As the name of a variable: upper case, and '_' for what cannot stand in one. */
+static char *env_name(char *name)
 {
-	char *name = xasprintf("MLOPS_PARAM_%s", key);
-
 	for (char *p = name; *p; p++) {
 		bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z');
 		if (*p >= 'a' && *p <= 'z')
@@ -204,6 +203,16 @@ char *param_env_name(const char *key)
 			*p = '_';
 	}
 	return name;
+}
+
+char *param_env_name(const char *key)
+{
+	return env_name(xasprintf("MLOPS_PARAM_%s", key));
+}
+
+char *axis_env_name(const char *axis)
+{
+	return env_name(xasprintf("MLOPS_MATRIX_%s", axis));
 }
 
 char *param_text(const struct js *value)

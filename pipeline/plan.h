@@ -18,6 +18,9 @@ struct js;
 struct pipeline;
 struct step;
 
+/* What KEY of an instance "STEP@KEY" is made of. */
+#define MATRIX_KEY_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+=,-%"
+
 enum output_use { OUT_DATA, OUT_METRICS, OUT_PLOTS };
 struct plan_output {
 	char *path;

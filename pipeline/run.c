@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/failpoint.h"
 #include "base/json.h"
 #include "base/loop.h"
+#include "base/machine.h"
 #include "base/mem.h"
 #include "base/process.h"
 #include "base/strbuf.h"
@@ -170,6 +170,7 @@ static void task_release(struct task *t)
 	free(t->inputs);
 	free(t->outputs);
 	free(t->container);
+	free(t->gpus);
 	free(t->before);
 	free(t->precious);
 	metric_list_release(&t->metrics);
@@ -185,6 +186,7 @@ static void engine_release(struct engine *e)
 	loop_free(e->loop);
 	looker_free(e->looker);
 	fetcher_release(&e->fetcher);
+	budget_release(&e->budget);
 	code_version_release(&e->code);
 	js_free(e->tools);
 	fact_list_release(&e->queue);
@@ -218,6 +220,20 @@ static void make_tasks(struct engine *e)
 		for (size_t k = 0; k < node->nneeds; k++)
 			t->waits += node->needs[k]->selected;
 	}
+}
+
+/* What can never start is told before anything does. */
+static int check_budget(struct engine *e, struct error *err)
+{
+	if (budget_open(&e->budget, &e->project->settings, e->plan->pipeline, err) < 0)
+		return -1;
+	for (size_t i = 0; i < e->plan->len; i++) {
+		const struct task *t = &e->tasks[i];
+		if (t->node && (t->look->state == STEP_STALE || t->look->state == STEP_BLOCKED) &&
+		    budget_check(&e->budget, t->node, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Looks at every selected step, upstream first. */
@@ -261,8 +277,6 @@ static void check_param(void *ctx, const char *key, const struct js *value)
 
 static int open_engine(struct engine *e, struct error *err)
 {
-	struct sysinfo info;
-
 	if (project_store(e->project, &e->store, err) < 0 || project_db(e->project, &e->db, err) < 0)
 		return -1;
 	e->scanner = (struct scanner){
@@ -275,11 +289,13 @@ static int open_engine(struct engine *e, struct error *err)
 	e->loop = loop_new();
 	e->tools = js_object();
 	gethostname(e->host, sizeof(e->host) - 1);
-	e->cpu_total = (double)sysconf(_SC_NPROCESSORS_ONLN);
-	e->jobs = e->opt->jobs > 0 ? e->opt->jobs : (int)settings_int(&e->project->settings, SETTING_RUN_JOBS);
+	e->jobs = e->opt->jobs > 0 ? e->opt->jobs : (int)e->plan->pipeline->parallel;
 	if (e->jobs <= 0)
-		e->jobs = (int)e->cpu_total;
-	e->mem_total = sysinfo(&info) == 0 ? (int64_t)(info.totalram * info.mem_unit) : INT64_MAX;
+		e->jobs = (int)settings_int(&e->project->settings, SETTING_RUN_JOBS);
+	if (e->jobs <= 0)
+		e->jobs = (int)machine_cpus();
+	if (e->jobs <= 0)
+		e->jobs = 1;
 	return 0;
 }
 
@@ -355,7 +371,7 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 		return -1;
 	look_ask_remotes(e->looker, &e->fetcher.look);
 	make_tasks(e);
-	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 ||
+	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 || (e->todo && check_budget(e, err) < 0) ||
 	    (!e->opt->dry && (container_check(e, err) < 0 || container_find_orphans(e, err) < 0)))
 		return -1;
 	if (e->todo && !e->opt->dry) {

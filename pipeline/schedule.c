@@ -7,12 +7,14 @@
 #include "base/mem.h"
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
+#include "pipeline/retry.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
 
 #define COMMIT_MS 20    /* how long a fact may wait for company */
 #define TICK_MS   100
 #define POINTS_MS 1000
+#define PASSED_MAX 16   /* how often a step that does not fit is passed by smaller ones */
 
 static void make_ready(struct task *t)
 {
@@ -130,13 +132,17 @@ static int record_run(struct engine *e, struct error *err)
 
 /* ---- the queue ---- */
 
-/* A step that asks for more than there is runs alone. */
-static bool fits(const struct engine *e, const struct task *t)
+/* Whether the task may start now. One that lacks cores, memory or GPUs too often closes the gate for those behind it,
+ * or it might wait for ever. */
+static bool may_start(struct engine *e, struct task *t, bool *closed)
 {
-	if (e->running + e->finishing == 0)
-		return true;
-	return e->running < e->jobs && e->cpu_used + t->node->step->cpu <= e->cpu_total &&
-	       e->mem_used + t->node->step->mem <= e->mem_total;
+	enum budget_answer answer = budget_fits(&e->budget, t->node->step);
+
+	if (e->running >= e->jobs || *closed)
+		return false;
+	if (answer == BUDGET_SHORT)
+		*closed = t->passed++ >= PASSED_MAX;
+	return answer == BUDGET_FITS;
 }
 
 static char *reason_line(const struct step_look *look)
@@ -160,7 +166,7 @@ static void block(struct task *t)
 }
 
 /* What the disk, the lock and the cache say now decides; true when the task left the queue. */
-static bool try_task(struct engine *e, struct task *t)
+static bool try_task(struct engine *e, struct task *t, bool *closed)
 {
 	if (t->blocked_by) {
 		block(t);
@@ -188,7 +194,7 @@ static bool try_task(struct engine *e, struct task *t)
 			schedule_done(t, END_FAILED);
 			return true;
 		}
-		if (!e->written || !fits(e, t))
+		if (!e->written || !may_start(e, t, closed))
 			return false;
 		task_start(t);
 		return true;
@@ -202,14 +208,24 @@ static void drop_queue(struct engine *e)
 		block(e->ready[--e->nready]);
 }
 
+/* Those below them are made ready, and dropped. */
+static void drop_waiting(struct engine *e)
+{
+	for (size_t i = 0; i < e->plan->len; i++)
+		if (e->tasks[i].phase == TASK_BACKOFF)
+			retry_give_up(&e->tasks[i]);
+	drop_queue(e);
+}
+
 static void start_ready(struct engine *e)
 {
 	size_t kept = 0;
+	bool closed = false;
 
 	/* A task that ends at once makes others ready: they join the end of the queue. */
 	for (size_t i = 0; i < e->nready; i++) {
 		struct task *t = e->ready[i];
-		if (e->stopping || !try_task(e, t))
+		if (e->stopping || !try_task(e, t, &closed))
 			e->ready[kept++] = t;
 	}
 	e->nready = kept;
@@ -220,10 +236,12 @@ void schedule_pump(struct engine *e)
 	start_ready(e);
 	if (e->stopping)
 		drop_queue(e);
+	if (e->stopping && e->backing_off)
+		drop_waiting(e);
 	/* A fact waits for company only while something else goes on. */
 	if (!e->running)
 		commit_now(e);
-	if (!e->running && !e->restoring && !e->finishing && !e->committing && !e->queue.len && !e->nready)
+	if (!e->running && !e->restoring && !e->finishing && !e->backing_off && !e->committing && !e->queue.len && !e->nready)
 		loop_stop(e->loop);
 }
 

@@ -376,6 +376,15 @@ static bool is_run(const char *name)
 	return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
 }
 
+/* The name of an instance: a step's, or "STEP@KEY". */
+static bool is_step(const char *name)
+{
+	size_t len = strcspn(name, "@");
+	CLEANUP(cleanup_free) char *step = xstrndup(name, len);
+
+	return !name_fault(step) && (!name[len] || !name[len + 1 + strspn(name + len + 1, MATRIX_KEY_BYTES)]);
+}
+
 static bool is_scratch(struct project *p, const char *run, const char *step)
 {
 	struct journal j CLEANUP(journal_release);
@@ -399,7 +408,7 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 		struct error why;
 		int yes;
 
-		if (name_fault(step))
+		if (!is_step(step))
 			continue;
 		yes = accepted(ctx, run, step);
 		if (yes < 0)

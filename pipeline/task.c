@@ -15,6 +15,7 @@
 #include "pipeline/engine.h"
 #include "pipeline/expand.h"
 #include "pipeline/grammar.h"
+#include "pipeline/retry.h"
 #include "pipeline/stepdir.h"
 #include "pipeline/steplog.h"
 #include "registry/project.h"
@@ -128,6 +129,11 @@ void task_declared_env(const struct task *t, struct strlist *env)
 
 	strlist_push_owned(env, xasprintf("MLOPS_RUN_ID=%s", t->run));
 	strlist_push_owned(env, xasprintf("MLOPS_STEP=%s", node->name));
+	strlist_push_owned(env, xasprintf("MLOPS_ATTEMPT=%d", t->attempt));
+	for (void *it = js_iter(node->matrix); it; it = js_next(node->matrix, it)) {
+		CLEANUP(cleanup_free) char *name = axis_env_name(js_iter_key(it));
+		strlist_push_owned(env, xasprintf("%s=%s", name, js_text(js_iter_value(it))));
+	}
 	for (void *it = js_iter(node->params); it; it = js_next(node->params, it)) {
 		CLEANUP(cleanup_free) char *name = param_env_name(js_iter_key(it));
 		CLEANUP(cleanup_free) char *value = param_text(js_iter_value(it));
@@ -140,7 +146,8 @@ void task_declared_env(const struct task *t, struct strlist *env)
 static void local_env(const struct task *t, struct strlist *env)
 {
 	for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
-		const char *value = getenv(inherited[i]);
+		bool gpus = t->gpus && !strcmp(inherited[i], "CUDA_VISIBLE_DEVICES");
+		const char *value = gpus ? t->gpus : getenv(inherited[i]);
 		if (value && !declares(&t->node->env, inherited[i]))
 			strlist_push_owned(env, xasprintf("%s=%s", inherited[i], value));
 	}
@@ -258,17 +265,26 @@ static void finish_task(struct task *t)
 	t->duration_ms = clock_mono_ms() - t->start_mono_ms;
 	e->running--;
 	e->finishing++;
-	e->cpu_used -= t->node->step->cpu;
-	e->mem_used -= t->node->step->mem;
-	e->stopping |= t->err->code && !e->opt->keep_going;
+	budget_give(&e->budget, t->node->step, t->gpus);
+	free(t->gpus);
+	t->gpus = NULL;
+	e->stopping |= t->err->code && !e->opt->keep_going && !retry_wanted(t);
 	schedule_fact(e, FACT_END, t);
 }
 
-/* One that is taken over has used some of it. */
+/* Of the attempt's timeout and the step's deadline, whichever is sooner; one that is taken over has used some of it.
+ * -1: neither is said. */
 static int64_t time_left(const struct task *t)
 {
-	int64_t left = t->node->step->timeout_ms - (clock_mono_ms() - t->start_mono_ms);
+	const struct step *step = t->node->step;
+	int64_t now = clock_mono_ms(), left = -1;
 
+	if (step->timeout_ms)
+		left = step->timeout_ms - (now - t->start_mono_ms);
+	if (step->deadline_ms && (!step->timeout_ms || step->deadline_ms - (now - t->first_mono_ms) < left))
+		left = step->deadline_ms - (now - t->first_mono_ms);
+	if (!step->timeout_ms && !step->deadline_ms)
+		return -1;
 	return left > 0 ? left : 0;
 }
 
@@ -276,6 +292,7 @@ void task_start(struct task *t)
 {
 	struct engine *e = t->engine;
 	struct error err;
+	int64_t left;
 
 	t->start_ms = clock_wall_ms();
 	t->phase = TASK_RUNNING;
@@ -283,14 +300,15 @@ void task_start(struct task *t)
 	t->inputs = xcalloc(t->node->inputs.len, sizeof(*t->inputs));
 	for (size_t i = 0; i < t->node->inputs.len; i++)
 		t->inputs[i] = *look_input(e->looker, t->node->inputs.items[i]);
-	t->attempt = 1;
+	t->attempt++;
 	clock_uuid(t->run);
-	if (t->node->image)
+	if (t->node->image && t->attempt == 1)
 		container_adopt(t, &err);
 	t->start_mono_ms = clock_mono_ms() - (clock_wall_ms() - t->start_ms);
+	if (!t->first_mono_ms)
+		t->first_mono_ms = t->start_mono_ms;
 	e->running++;
-	e->cpu_used += t->node->step->cpu;
-	e->mem_used += t->node->step->mem;
+	budget_take(&e->budget, t->node->step, &t->gpus);
 	error_clear(&err);
 	schedule_fact(e, FACT_START, t);
 	if (steplog_open(e->project->dirfd, e->run, t->node->name, &t->log, &err) < 0 ||
@@ -300,8 +318,9 @@ void task_start(struct task *t)
 		finish_task(t);
 		return;
 	}
-	if (t->node->step->timeout_ms)
-		t->timer = loop_after(e->loop, time_left(t), timeout_fired, t);
+	left = time_left(t);
+	if (left >= 0)
+		t->timer = loop_after(e->loop, left, timeout_fired, t);
 }
 
 static void on_started(void *task, const char *handle)
@@ -360,6 +379,13 @@ static const struct {
 	{ CAUSE_OOM, ERR_ENV }, { CAUSE_START, ERR_ENV }, { CAUSE_LOST, ERR_ENV },
 };
 
+static bool deadline_over(const struct task *t)
+{
+	int64_t deadline = t->node->step->deadline_ms;
+
+	return deadline && clock_mono_ms() - t->first_mono_ms >= deadline;
+}
+
 static void explain_exit(struct task *t, const struct runner_exit *exit)
 {
 	const char *name = t->node->name;
@@ -369,7 +395,7 @@ static void explain_exit(struct task *t, const struct runner_exit *exit)
 		if (cause_codes[i].cause == exit->cause)
 			code = cause_codes[i].code;
 	if (t->timed_out)
-		error_set(t->err, ERR_FAILED, "step %s ran longer than its timeout", name);
+		error_set(t->err, ERR_FAILED, "step %s ran longer than its %s", name, deadline_over(t) ? "deadline" : "timeout");
 	else if (t->interrupted)
 		error_set(t->err, ERR_INTERRUPTED, "step %s was interrupted", name);
 	else if (exit->cause == CAUSE_EXIT && exit->code)
@@ -414,6 +440,8 @@ void task_finished(struct task *t)
 	e->finishing--;
 	tell_notes(t);
 	container_forget(t);
+	if (retry_begin(t))
+		return;
 	if (!t->err->code)
 		look_accept(e->looker, t->node, t->outputs, !t->inputs_changed);
 	schedule_done(t, end_of(t));

@@ -18,24 +18,25 @@ static const struct {
 	const char *words;
 	const char *message; /* with the engine's words after it when it ends in a colon */
 	const char *help;
+	bool passing; /* another attempt may find it mended */
 } refusals[] = {
 	{ "could not select device driver", "this engine offers no GPU",
-	  "install the NVIDIA container toolkit, or leave gpu= out" },
+	  "install the NVIDIA container toolkit, or leave gpu= out", false },
 	{ "unresolvable CDI device", "this engine offers no GPU",
-	  "install the NVIDIA container toolkit, or leave gpu= out" },
-	{ "docker-init", "the engine lacks its init program:", "install docker-init (in Debian: tini)" },
-	{ "container-init binary", "the engine lacks its init program:", "install catatonit" },
+	  "install the NVIDIA container toolkit, or leave gpu= out", false },
+	{ "docker-init", "the engine lacks its init program:", "install docker-init (in Debian: tini)", false },
+	{ "container-init binary", "the engine lacks its init program:", "install catatonit", false },
 	{ "no space left on device", "the engine's disk is full:",
-	  "free some space of the engine: docker system df, docker system prune" },
+	  "free some space of the engine: docker system df, docker system prune", true },
 	{ "bind source path does not exist", "the container engine does not see what the step needs:",
-	  "DOCKER_HOST must name an engine of this machine, one that sees the project's directory" },
+	  "DOCKER_HOST must name an engine of this machine, one that sees the project's directory", false },
 	{ "read-only file system", "the image leaves no place to mount what the step needs:",
-	  "leave paths of in= and out= out of directories that the image has as volumes" },
-	{ "chdir to cwd", "cannot enter the working directory:", "" },
-	{ "No such image", "the engine lost the image:", "run it again, then it is pulled" },
-	{ "image not known", "the engine lost the image:", "run it again, then it is pulled" },
-	{ "Minimum memory limit", "mem= is too small for a container:", "raise mem=" },
-	{ "", "the container engine refused it:", "" },
+	  "leave paths of in= and out= out of directories that the image has as volumes", false },
+	{ "chdir to cwd", "cannot enter the working directory:", "", false },
+	{ "No such image", "the engine lost the image:", "run it again, then it is pulled", true },
+	{ "image not known", "the engine lost the image:", "run it again, then it is pulled", true },
+	{ "Minimum memory limit", "mem= is too small for a container:", "raise mem=", false },
+	{ "", "the container engine refused it:", "", true },
 };
 
 bool docker_why_refused(const struct docker_task *task, const char *words, struct runner_exit *ret)
@@ -47,7 +48,7 @@ bool docker_why_refused(const struct docker_task *task, const char *words, struc
 	while (!strstr(words, refusals[i].words))
 		i++;
 	message = refusals[i].message;
-	*ret = (struct runner_exit){ .cause = CAUSE_START };
+	*ret = (struct runner_exit){ .cause = CAUSE_START, .lasting = !refusals[i].passing };
 	if (message[strlen(message) - 1] == ':')
 		snprintf(ret->message, sizeof(ret->message), "%s %.400s", message, words);
 	else
@@ -153,7 +154,7 @@ bool docker_why_no_program(const struct docker_task *task, const char *err_end, 
 
 	if (!words)
 		return false;
-	*ret = (struct runner_exit){ .cause = CAUSE_START };
+	*ret = (struct runner_exit){ .cause = CAUSE_START, .lasting = true };
 	*ret_foreign = !strncmp(words, "Exec format error", 17);
 	if (!strncmp(words, "No such file", 12)) {
 		snprintf(ret->message, sizeof(ret->message), "cannot run %.100s: no such program in the image %.200s",

@@ -166,7 +166,7 @@ static void task_started(struct local_task *task, const struct spawn_event *even
 
 static void task_failed(struct local_task *task, const struct spawn_event *event)
 {
-	struct runner_exit end = { .cause = CAUSE_START };
+	struct runner_exit end = { .cause = CAUSE_START, .lasting = true };
 
 	if (access(task->workdir, X_OK) < 0)
 		snprintf(end.message, sizeof(end.message), "cannot enter %s: %s", task->workdir,

@@ -57,6 +57,7 @@ struct runner_exit {
 	int64_t user_us, system_us, max_rss; /* 0 unknown */
 	bool sampled;        /* max_rss is the largest of samples, not a measured peak */
 	char message[512];
+	bool lasting;        /* a CAUSE_START that another attempt would meet again */
 	char help[256];      /* what to do, or "" */
 };
 /* The scheduler's side. Called from the loop, never from inside start. */
