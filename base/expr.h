@@ -12,6 +12,9 @@
  *     sum, product   + - * /   unary -
  *     value  1.5  1e-3  "text"  'text'  true  false  name.of.something  ${any name}  ( expr )
  *
+ * A bare name is made of letters, digits, '_' and '.' and does not begin with a digit or '.'; text has no escapes: the
+ * other quote holds the one.
+ *
  * Three types: number, text, truth; none becomes another by itself. Text has == != < <= > >= by bytes, truth has
  * == and !=. Evaluation always ends: in a value, or in an error that says where and why (division by zero, a result
  * that is no finite number, two types that do not compare, a name without a value). `and` and `or` look at their
@@ -32,12 +35,19 @@ struct expr_value {
 };
 const char *expr_type_name(enum expr_type);
 
-/* ERR_USAGE; *ret_offset (may be NULL) receives the byte of the text that is wrong, here and below. */
+/* ERR_USAGE for all that can be wrong but what a lookup says; *ret_offset (may be NULL) receives the byte of the text that is wrong, here and below. */
 int expr_parse(const char *text, struct expr **ret, size_t *ret_offset, struct error *);
 void expr_free(struct expr *);
 void cleanup_expr(struct expr **);
 /* Every name in it, in order, once for each time it stands there. Stops at the first -1, and returns it. */
 int expr_each_name(const struct expr *, int (*each)(void *ctx, const char *name, size_t offset), void *ctx);
+
+/* The number that all of `text` is, written as in an expression, with at most one '-' before it; else false. No locale
+ * plays a part. */
+bool expr_number(const char *text, double *ret);
+/* Appends the value as an expression writes it: 0.87, "text", true. */
+struct strbuf;
+void expr_value_show(const struct expr_value *, struct strbuf *);
 
 /* The value of a name, or -1 with the reason. */
 typedef int expr_lookup(void *ctx, const char *name, struct expr_value *ret, struct error *);
