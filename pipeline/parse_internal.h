@@ -6,7 +6,7 @@
 #include "base/ini.h"
 #include "base/strmap.h"
 #include "pipeline/grammar.h"
-/* What the reading of one pipeline file shares between its sections and keys (grammar.c) and its values (values.c). */
+/* What the reading of one pipeline file shares between its sections and keys (grammar.c) and its values (values*.c). */
 struct js;
 
 struct inline_param {
@@ -31,6 +31,18 @@ struct error *problem(struct parser *, int line, int column, const char *fmt, ..
 	__attribute__((format(printf, 4, 5)));
 /* Puts the entry's value where its row says; what does not fit is a problem. */
 void value_store(struct parser *, const struct grammar_key *, const struct ini_entry *);
+/* What readers of values.c and values_engine.c share. The first gives the value when it is one line; otherwise a
+ * problem and NULL. */
+const struct ini_line *value_line(struct parser *, const struct ini_entry *);
+void value_list(struct parser *, const struct ini_entry *, void *field);
+void value_count(struct parser *, const struct ini_entry *, void *field);
+void value_axis(struct parser *, const struct ini_entry *, void *field);
+void value_pool(struct parser *, const struct ini_entry *, void *field);
+void value_backoff(struct parser *, const struct ini_entry *, void *field);
+void value_causes(struct parser *, const struct ini_entry *, void *field);
+void value_secrets(struct parser *, const struct ini_entry *, void *field);
+
+#define NAME_MAX_BYTES 100
 /* NULL when the text can name a step, else what is wrong with it. */
 const char *name_fault(const char *name);
 /* The same for a secret. */

@@ -16,22 +16,6 @@
 #include "pipeline/parse_internal.h"
 #include "pipeline/show.h"
 
-#define NAME_MAX_BYTES 100
-
-/* A secret's name is that of its variable, too. */
-const char *secret_name_fault(const char *name)
-{
-	if (!*name)
-		return "is empty";
-	if (strlen(name) > NAME_MAX_BYTES)
-		return "is longer than 100 bytes";
-	if (isdigit((unsigned char)*name) || name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")])
-		return "is not made of letters, digits and '_', or begins with a digit";
-	if (!strncmp(name, "MLOPS_", 6))
-		return "begins with MLOPS_, as what mlops sets itself";
-	return NULL;
-}
-
 void textlist_release(struct textlist *list)
 {
 	for (size_t i = 0; i < list->len; i++)
@@ -65,8 +49,7 @@ const char *name_fault(const char *name)
 	return NULL;
 }
 
-/* The value when it is one line; otherwise a problem and NULL. */
-static const struct ini_line *one_line(struct parser *p, const struct ini_entry *entry)
+const struct ini_line *value_line(struct parser *p, const struct ini_entry *entry)
 {
 	if (entry->nlines == 1)
 		return entry->lines;
@@ -79,7 +62,7 @@ static const struct ini_line *one_line(struct parser *p, const struct ini_entry 
 
 static void read_name(struct parser *p, const struct ini_entry *entry, void *field)
 {
-	const struct ini_line *line = one_line(p, entry);
+	const struct ini_line *line = value_line(p, entry);
 	char **ret = field;
 	const char *fault;
 
@@ -95,7 +78,7 @@ static void read_name(struct parser *p, const struct ini_entry *entry, void *fie
 
 static void read_line(struct parser *p, const struct ini_entry *entry, void *field)
 {
-	const struct ini_line *line = one_line(p, entry);
+	const struct ini_line *line = value_line(p, entry);
 	struct text_at *ret = field;
 
 	if (line)
@@ -208,7 +191,7 @@ static void read_items(struct parser *p, const struct ini_entry *entry, struct t
 	}
 }
 
-static void read_list(struct parser *p, const struct ini_entry *entry, void *field)
+void value_list(struct parser *p, const struct ini_entry *entry, void *field)
 {
 	read_items(p, entry, field, NULL);
 }
@@ -342,7 +325,7 @@ static void read_bool(struct parser *p, const struct ini_entry *entry, void *fie
 		const char *word;
 		bool value;
 	} words[] = { { "yes", true }, { "no", false }, { "true", true }, { "false", false } };
-	const struct ini_line *line = one_line(p, entry);
+	const struct ini_line *line = value_line(p, entry);
 	bool *ret = field;
 
 	if (!line)
@@ -358,7 +341,7 @@ static void read_bool(struct parser *p, const struct ini_entry *entry, void *fie
 
 static void read_number(struct parser *p, const struct ini_entry *entry, void *field)
 {
-	const struct ini_line *line = one_line(p, entry);
+	const struct ini_line *line = value_line(p, entry);
 	double *ret = field, value;
 	char *end;
 
@@ -373,9 +356,9 @@ static void read_number(struct parser *p, const struct ini_entry *entry, void *f
 	*ret = value;
 }
 
-static void read_count(struct parser *p, const struct ini_entry *entry, void *field)
+void value_count(struct parser *p, const struct ini_entry *entry, void *field)
 {
-	const struct ini_line *line = one_line(p, entry);
+	const struct ini_line *line = value_line(p, entry);
 	size_t len;
 
 	if (!line)
@@ -389,7 +372,7 @@ static void read_count(struct parser *p, const struct ini_entry *entry, void *fi
 
 static void read_user(struct parser *p, const struct ini_entry *entry, void *field)
 {
-	const struct ini_line *line = one_line(p, entry);
+	const struct ini_line *line = value_line(p, entry);
 	bool *root = field;
 
 	if (!line)
@@ -404,7 +387,7 @@ static void read_user(struct parser *p, const struct ini_entry *entry, void *fie
 static void read_amount(struct parser *p, const struct ini_entry *entry, void *field,
 			int (*parse)(const char *, int64_t *, struct error *))
 {
-	const struct ini_line *line = one_line(p, entry);
+	const struct ini_line *line = value_line(p, entry);
 	struct error why = { 0 };
 	int64_t value;
 
@@ -428,147 +411,6 @@ static void read_size(struct parser *p, const struct ini_entry *entry, void *fie
 static void read_duration(struct parser *p, const struct ini_entry *entry, void *field)
 {
 	read_amount(p, entry, field, parse_duration);
-}
-
-static void read_axis(struct parser *p, const struct ini_entry *entry, void *field)
-{
-	struct step *step = &p->pipeline->steps[p->pipeline->nsteps - 1];
-	const char *name = strchr(entry->key, '.') + 1;
-	const char *fault = name_fault(name);
-	struct matrix_axis *axis;
-
-	(void)field;
-	if (fault) {
-		problem(p, entry->line, entry->column, "axis name '%s' %s", SHOW(name), fault);
-		return;
-	}
-	GROW(step->axes, step->naxes, step->axes_cap);
-	axis = &step->axes[step->naxes++];
-	*axis = (struct matrix_axis){ .name = xstrdup(name), .at = { entry->line, entry->column } };
-	read_list(p, entry, &axis->values);
-	if (!axis->values.len)
-		error_help(problem(p, entry->line, entry->column, "'%s' has no values", SHOW(entry->key)),
-			   "list them: %s = 1..3, or a, b, c", SHOW(entry->key));
-}
-
-static void read_pool(struct parser *p, const struct ini_entry *entry, void *field)
-{
-	struct pipeline *pipeline = p->pipeline;
-	const char *name = strchr(entry->key, '.') + 1;
-	const char *fault = name_fault(name);
-	int64_t size = -1;
-
-	(void)field;
-	if (fault) {
-		problem(p, entry->line, entry->column, "pool name '%s' %s", SHOW(name), fault);
-		return;
-	}
-	read_count(p, entry, &size);
-	if (!size)
-		error_help(problem(p, entry->lines[0].line, entry->lines[0].column, "a pool of 0 would let no step run"),
-			   "write 1 or more, or take pool= out of the steps");
-	GROW(pipeline->pools, pipeline->npools, pipeline->pools_cap);
-	pipeline->pools[pipeline->npools++] =
-		(struct pool){ .name = xstrdup(name), .at = { entry->line, entry->column }, .size = size };
-}
-
-/* "10s..5m", or "10s" for always up to 10 s. */
-static void read_backoff(struct parser *p, const struct ini_entry *entry, void *field)
-{
-	struct step *step = (struct step *)((char *)field - offsetof(struct step, backoff_ms));
-	const struct ini_line *line = one_line(p, entry);
-	const char *dots = line ? strstr(line->text, "..") : NULL;
-	CLEANUP(cleanup_free) char *first = NULL;
-	struct error why = { 0 };
-	int64_t from, to;
-
-	if (!line)
-		return;
-	first = xstrndup(line->text, dots ? (size_t)(dots - line->text) : strlen(line->text));
-	if (parse_duration(first, &from, &why) < 0 || parse_duration(dots ? dots + 2 : first, &to, &why) < 0) {
-		error_help(problem(p, line->line, line->column, "'backoff': %s", why.msg),
-			   "write the first wait and the longest one: backoff = 10s..5m");
-	} else if (!from || to < from) {
-		error_help(problem(p, line->line, line->column, "'backoff' goes from %s to %s",
-				   from ? "more" : "nothing", from ? "less" : "more"),
-			   "write the first wait and the longest one: backoff = 10s..5m");
-	} else {
-		step->backoff_ms = from;
-		step->backoff_max_ms = to;
-	}
-}
-
-static const struct {
-	const char *word;
-	enum retry_cause cause;
-} cause_words[] = {
-	{ "exit", RETRY_EXIT },	      { "signal", RETRY_SIGNAL }, { "oom", RETRY_OOM },
-	{ "timeout", RETRY_TIMEOUT }, { "engine", RETRY_ENGINE },
-};
-
-static bool add_cause(struct parser *p, const struct text_at *item, struct retry_on *ret)
-{
-	size_t len = strlen(item->text);
-	long code = len <= 3 && strspn(item->text, "0123456789") == len ? strtol(item->text, NULL, 10) : -1;
-
-	for (size_t i = 0; i < ARRAY_LEN(cause_words); i++) {
-		if (!strcmp(item->text, cause_words[i].word)) {
-			ret->causes |= cause_words[i].cause;
-			return true;
-		}
-	}
-	if (code >= 1 && code <= 255) {
-		ret->codes[code / 8] |= (uint8_t)(1u << code % 8);
-		return true;
-	}
-	error_help(problem(p, item->at.line, item->at.column, "'retry_on' does not know '%s'", SHOW(item->text)),
-		   "causes are exit, signal, oom, timeout, engine, and exit statuses from 1 to 255");
-	return false;
-}
-
-static void read_causes(struct parser *p, const struct ini_entry *entry, void *field)
-{
-	struct textlist items = { 0 };
-	struct retry_on causes = { 0 };
-	bool good = true;
-
-	read_list(p, entry, &items);
-	if (!items.len)
-		problem(p, entry->line, entry->column, "'retry_on' has no value");
-	for (size_t i = 0; i < items.len; i++)
-		good = add_cause(p, &items.items[i], &causes) && good;
-	if (good && items.len)
-		*(struct retry_on *)field = causes;
-	textlist_release(&items);
-}
-
-/* "NAME" or "NAME env" */
-static void read_secrets(struct parser *p, const struct ini_entry *entry, void *field)
-{
-	struct step *step = &p->pipeline->steps[p->pipeline->nsteps - 1];
-	struct textlist items = { 0 };
-
-	(void)field;
-	read_list(p, entry, &items);
-	for (size_t i = 0; i < items.len; i++) {
-		const struct text_at *item = &items.items[i];
-		size_t len = strcspn(item->text, " \t");
-		const char *rest = item->text + len + strspn(item->text + len, " \t");
-		CLEANUP(cleanup_free) char *name = xstrndup(item->text, len);
-		const char *fault = secret_name_fault(name);
-		if (fault) {
-			error_help(problem(p, item->at.line, item->at.column, "secret name '%s' %s", SHOW(name), fault),
-				   "name one of: mlops secret list");
-		} else if (*rest && strcmp(rest, "env") != 0) {
-			error_help(problem(p, item->at.line, item->at.column, "'%s' follows the secret's name", SHOW(rest)),
-				   "write %s for a file, or %s env for a variable, too", SHOW(name), SHOW(name));
-		} else {
-			GROW(step->secrets, step->nsecrets, step->secrets_cap);
-			step->secrets[step->nsecrets++] =
-				(struct secret_use){ .name = steal(&name), .env = *rest != '\0', .at = item->at };
-		}
-	}
-	textlist_release(&items);
 }
 
 /* Params are put together when their file has been read. */
@@ -595,23 +437,23 @@ void value_store(struct parser *p, const struct grammar_key *row, const struct i
 		[G_TEXT] = read_line,
 		[G_NAME] = read_name,
 		[G_PATH] = read_line,
-		[G_PATHS] = read_list,
-		[G_LIST] = read_list,
+		[G_PATHS] = value_list,
+		[G_LIST] = value_list,
 		[G_COMMAND] = read_command,
 		[G_ENV] = read_env,
 		[G_BOOL] = read_bool,
 		[G_NUMBER] = read_number,
-		[G_COUNT] = read_count,
+		[G_COUNT] = value_count,
 		[G_USER] = read_user,
 		[G_SIZE] = read_size,
 		[G_DURATION] = read_duration,
 		[G_PLOTS] = read_plots,
 		[G_ANY] = read_param,
-		[G_AXIS] = read_axis,
-		[G_POOL] = read_pool,
-		[G_BACKOFF] = read_backoff,
-		[G_CAUSES] = read_causes,
-		[G_SECRETS] = read_secrets,
+		[G_AXIS] = value_axis,
+		[G_POOL] = value_pool,
+		[G_BACKOFF] = value_backoff,
+		[G_CAUSES] = value_causes,
+		[G_SECRETS] = value_secrets,
 	};
 	struct pipeline *pipeline = p->pipeline;
 	char *base = (char *)pipeline;
