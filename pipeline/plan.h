@@ -73,6 +73,19 @@ enum select_mode {
 int plan_select(struct plan *, const struct strlist *names, enum select_mode, struct error *);
 /* The step that makes the path or holds it inside an output directory; NULL. */
 struct plan_node *plan_maker(const struct plan *, const char *path);
+/* What a name in the condition of a step (`when`) stands for. */
+enum when_kind { WHEN_PARAM, WHEN_MATRIX, WHEN_BRANCH, WHEN_METRIC };
+struct when_name {
+	enum when_kind kind;
+	const struct js *param;    /* of a param: a number, text or truth; lent by the pipeline */
+	const char *text;          /* of an axis of the matrix: its value; lent by the node */
+	struct plan_node *maker;   /* of a metric: the node that reports it */
+	const char *metric;        /* of a metric: its key, the end of `name` */
+};
+/* `name` as in the condition of `node`: params.KEY, matrix.AXIS, matrix.key, git.branch or STEP.METRIC, where STEP is a
+ * step or, of a matrix, one of its instances. Anything else is ERR_USAGE, whose help lists what may stand there. */
+int plan_when_name(const struct plan *, const struct plan_node *node, const char *name, struct when_name *ret,
+		   struct error *);
 /* Appends the graph as text. */
 struct strbuf;
 enum plan_format { PLAN_TEXT, PLAN_DOT, PLAN_MERMAID };
