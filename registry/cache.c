@@ -38,20 +38,27 @@ static int read_outputs(struct db *db, const struct digest *key, struct cache_en
 	return r;
 }
 
+static struct cache_entry read_entry(struct db_stmt *q)
+{
+	struct cache_entry entry = {.created_ms = db_int(q, 2), .accepted = db_int(q, 3)};
+
+	snprintf(entry.run, sizeof(entry.run), "%s", db_text(q, 0));
+	snprintf(entry.step, sizeof(entry.step), "%s", db_text(q, 1));
+	return entry;
+}
+
 int cache_find(struct db *db, const struct digest *key, struct cache_entry *ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
-	    db_query(db, "SELECT run, step, created FROM cache WHERE key = ?1");
-	struct cache_entry entry = {.created_ms = 0};
+	    db_query(db, "SELECT run, step, created, accepted FROM cache WHERE key = ?1");
+	struct cache_entry entry;
 	int r;
 
 	db_bind(q, 1, key);
 	r = db_step(q, err);
 	if (r <= 0)
 		return r;
-	snprintf(entry.run, sizeof(entry.run), "%s", db_text(q, 0));
-	snprintf(entry.step, sizeof(entry.step), "%s", db_text(q, 1));
-	entry.created_ms = db_int(q, 2);
+	entry = read_entry(q);
 	if (read_outputs(db, key, &entry, err) < 0) {
 		cache_entry_release(&entry);
 		return -1;
@@ -90,11 +97,13 @@ static int store(struct db *db, const struct digest *key, const struct cache_ent
 
 	if (forget(db, key, err) < 0)
 		return -1;
-	q = db_query(db, "INSERT INTO cache (key, run, step, created) VALUES (?1, ?2, ?3, ?4)");
+	q = db_query(db, "INSERT INTO cache (key, run, step, created, accepted)"
+			 " VALUES (?1, ?2, ?3, ?4, ?5)");
 	db_bind(q, 1, key);
 	db_bind(q, 2, (const char *)entry->run);
 	db_bind(q, 3, (const char *)entry->step);
 	db_bind(q, 4, entry->created_ms);
+	db_bind(q, 5, entry->accepted);
 	if (db_run(q, err) < 0)
 		return -1;
 	for (size_t i = 0; i < entry->noutputs; i++)
@@ -116,4 +125,22 @@ int cache_forget(struct db *db, const struct digest *key, struct error *err)
 	if (db_begin(db, err) < 0)
 		return -1;
 	return write_end(db, forget(db, key, err), err);
+}
+
+int cache_each(struct db *db,
+	       int (*each)(void *ctx, const struct digest *key, const struct cache_entry *), void *ctx,
+	       struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT run, step, created, accepted, key FROM cache ORDER BY created DESC, key");
+	struct digest key;
+	int r;
+
+	while ((r = db_step(q, err)) > 0) {
+		struct cache_entry entry = read_entry(q);
+
+		if (db_digest(q, 4, &key) && each(ctx, &key, &entry) != 0)
+			return 0;
+	}
+	return r;
 }

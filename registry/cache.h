@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "store/content.h"
@@ -15,6 +16,7 @@ struct cache_entry {
 	char run[33]; /* the nested run that made it */
 	char step[256];
 	int64_t created_ms;
+	bool accepted; /* the run made it for another key, and a person said that it holds for this one, too */
 	struct cache_output *outputs;
 	size_t noutputs;
 };
@@ -24,3 +26,6 @@ int cache_find(struct db *, const struct digest *key, struct cache_entry *ret, s
 /* Replaces what stood there. */
 int cache_store(struct db *, const struct digest *key, const struct cache_entry *, struct error *);
 int cache_forget(struct db *, const struct digest *key, struct error *);
+/* Every row, newest first, lent and without its outputs. `each` returns 0, or anything else to stop. */
+int cache_each(struct db *, int (*each)(void *ctx, const struct digest *key, const struct cache_entry *), void *ctx,
+	       struct error *);

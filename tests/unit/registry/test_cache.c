@@ -99,6 +99,36 @@ static void an_output_that_is_absent_is_refused_whole(void **state)
 	assert_int_equal(cache_find(db, &key, &entry, &err), 0);
 }
 
+static int take_steps(void *ctx, const struct digest *key, const struct cache_entry *entry)
+{
+	(void)key;
+	assert_int_equal(entry->noutputs, 0);
+	strbuf_printf(ctx, "%s ", entry->step);
+	return !strcmp(entry->step, "stop");
+}
+
+static void store_at(const char *text, const char *step, int64_t created_ms)
+{
+	struct cache_entry entry = {.run = "0123456789abcdef0123456789abcdef", .created_ms = created_ms};
+	struct digest key = key_of_text(text);
+
+	snprintf(entry.step, sizeof(entry.step), "%s", step);
+	ok(cache_store(db, &key, &entry, &err));
+}
+
+static void each_row_comes_once_newest_first_until_stopped(void **state)
+{
+	CLEANUP_STRBUF struct strbuf steps = STRBUF_INIT;
+
+	(void)state;
+	store_at("1", "train@a", 10);
+	store_at("2", "stop", 5);
+	store_at("3", "train@b", 20);
+	store_at("4", "oldest", 1);
+	ok(cache_each(db, take_steps, &steps, &err));
+	assert_string_equal(steps.buf, "train@b train@a stop ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +137,7 @@ int main(void)
 	    TEST(storing_again_replaces_the_whole),
 	    TEST(a_step_without_outputs_is_remembered),
 	    TEST(an_output_that_is_absent_is_refused_whole),
+	    TEST(each_row_comes_once_newest_first_until_stopped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
