@@ -66,7 +66,7 @@ int data_lock_tree(struct op_context *ctx, struct data_locks *locks, struct js *
 {
 	CLEANUP(strlist_release) struct strlist repaired = STRLIST_INIT;
 
-	locks->tree = lock_take(ctx->project->locksfd, LOCK_TREE, LOCK_EXCLUSIVE, LOCK_WAIT,
+	locks->tree = lock_take(ctx->project->treelocksfd, LOCK_TREE, LOCK_EXCLUSIVE, LOCK_WAIT,
 				waiting, ctx, err);
 	if (locks->tree < 0 || run_recover(ctx->project, &repaired, err) < 0)
 		return -1;

@@ -127,17 +127,17 @@ static void exam_permissions(struct exam *x)
 		CLEANUP(cleanup_free) char *fix = NULL;
 		int sys;
 
-		if (!faccessat(x->project->dirfd, parts[i].path, W_OK, AT_EACCESS) || errno == ENOENT)
+		if (!faccessat(x->project->homefd, parts[i].path, W_OK, AT_EACCESS) || errno == ENOENT)
 			continue;
 		sys = errno;
-		fix = permission_fix(x->project->dirfd, parts[i].path, parts[i].shown, sys);
+		fix = permission_fix(x->project->homefd, parts[i].path, parts[i].shown, sys);
 		finding(x, "fail", fix, "%s cannot be written: %s",
 			i ? parts[i].shown : x->project->root, strerror(sys));
 		bad = true;
 	}
 	if (bad)
 		return;
-	if (!fstat(x->project->dirfd, &st) && st.st_mode & S_IWOTH)
+	if (!fstat(x->project->homefd, &st) && st.st_mode & S_IWOTH)
 		finding(x, "warn", "run: chmod o-w .mlops",
 			"everybody on this machine can write .mlops");
 	else if (st.st_uid != geteuid() && geteuid() != 0)
@@ -158,7 +158,7 @@ static void exam_database(struct exam *x)
 		finding_error(x, "fail", &err);
 		return;
 	}
-	quick = !fstatat(x->project->dirfd, "registry.db", &st, 0) &&
+	quick = !fstatat(x->project->homefd, "registry.db", &st, 0) &&
 		(uint64_t)st.st_size <= QUICK_DATABASE;
 	if (quick && db_check(db, &err))
 		finding_error(x, "fail", &err);
@@ -288,7 +288,7 @@ static void exam_clock(struct exam *x)
 	clock_format_utc(now, text);
 	if (now < FIRST_YEAR_MS)
 		finding(x, "fail", "set it: sudo timedatectl set-ntp true", "it says %s", text);
-	else if (x->project && !fstatat(x->project->dirfd, "registry.db", &st, 0) &&
+	else if (x->project && !fstatat(x->project->homefd, "registry.db", &st, 0) &&
 		 (int64_t)st.st_mtim.tv_sec > now / 1000 + 60)
 		finding(x, "warn", "set it: sudo timedatectl set-ntp true",
 			"it says %s, but the database was written later: it was set back", text);

@@ -100,11 +100,11 @@ static int find_logs(struct logs *l, struct error *err)
 	struct strlist files CLEANUP(strlist_release) = STRLIST_INIT;
 
 	if (l->dir < 0) {
-		CLEANUP(cleanup_free) char *path = xasprintf(".mlops/logs/%s", l->run);
+		CLEANUP(cleanup_free) char *path = xasprintf("logs/%s", l->run);
 		struct error why;
 
 		l->dir =
-		    fs_open_beneath(l->ctx->project->rootfd, path, O_RDONLY | O_DIRECTORY, 0, &why);
+		    fs_open_beneath(l->ctx->project->homefd, path, O_RDONLY | O_DIRECTORY, 0, &why);
 		if (l->dir < 0 && why.code == ERR_NOT_FOUND)
 			return 0;
 		if (l->dir < 0) {

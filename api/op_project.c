@@ -249,7 +249,7 @@ static int config_set(struct op_context *ctx, enum setting id, const char *value
 		return error_help(err, "set MLOPS_UI_PAGER or PAGER in the environment; in the "
 				       "project it can only be switched off: mlops config ui.pager ''");
 	}
-	path = path_join(ctx->project->root, ".mlops/config.ini");
+	path = project_home_path(ctx->project, "config.ini");
 	if (settings_store(path, id, value, err))
 		return -1;
 	return settings_load(&ctx->project->settings, path, err);

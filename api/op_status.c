@@ -292,7 +292,7 @@ static bool status_database(struct status *s)
 {
 	struct stat st;
 
-	if (fs_stat_beneath(s->ctx->project->dirfd, "registry.db", &st, NULL) > 0 && st.st_size > 0)
+	if (fs_stat_beneath(s->ctx->project->homefd, "registry.db", &st, NULL) > 0 && st.st_size > 0)
 		return true;
 	js_push_str(
 		s->notes,

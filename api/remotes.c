@@ -16,7 +16,7 @@
 
 void remotes_of(const struct project *project, const struct pipeline *pipeline, struct remotes *ret)
 {
-	*ret = (struct remotes){ .base = xstrdup(project->root) };
+	*ret = (struct remotes){ .base = xstrdup(project->top) };
 	ret->places = xcalloc(pipeline->nremotes, sizeof(*ret->places));
 	for (size_t i = 0; i < pipeline->nremotes; i++) {
 		const struct remote_section *section = &pipeline->remotes[i];
@@ -46,7 +46,7 @@ int remotes_load(struct op_context *ctx, struct js *notes, struct remotes *ret, 
 	if (pipeline)
 		remotes_of(ctx->project, pipeline, ret);
 	else
-		*ret = (struct remotes){ .base = xstrdup(ctx->project->root) };
+		*ret = (struct remotes){ .base = xstrdup(ctx->project->top) };
 	ret->note = notes ? take_note : NULL;
 	ret->ctx = notes;
 	return 0;

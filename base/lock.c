@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/error.h"
@@ -92,6 +93,7 @@ int lock_take(int dirfd, const char *name, enum lock_mode mode, enum lock_wait w
 {
 	int operation = mode == LOCK_SHARED ? LOCK_SH : LOCK_EX;
 	CLEANUP(cleanup_fd) int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+	struct stat st;
 
 	if (fd < 0)
 		return cannot_open(dirfd, name, err);
@@ -108,6 +110,9 @@ int lock_take(int dirfd, const char *name, enum lock_mode mode, enum lock_wait w
 		if (flock_retry(fd, operation) < 0)
 			return error_sys(err, errno, "cannot lock %s", name);
 	}
+	/* The lock of a run is deleted by who finds it free: this may be a file that nobody else can find. */
+	if (fstat(fd, &st) == 0 && !st.st_nlink)
+		return lock_take(dirfd, name, mode, wait, waiting, ctx, err);
 	if (mode == LOCK_EXCLUSIVE)
 		write_holder(fd);
 	return steal_fd(&fd);

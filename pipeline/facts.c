@@ -21,6 +21,7 @@
 #include "registry/events.h"
 #include "registry/keys.h"
 #include "registry/project.h"
+#include "registry/satellite.h"
 #include "store/store.h"
 
 #define SUMMARY_MAX (1u << 20)
@@ -80,7 +81,7 @@ static int record_code(struct engine *e, struct error *err)
 		{ "mlflow.source.name", e->plan->pipeline->file },
 		{ "mlflow.source.type", "PROJECT" },
 		{ "mlflow.user", e->project->actor },
-		{ "mlops.command", e->opt->command },
+		{ "mlops.command", e->project->scratch ? js_get_str(e->project->scratch, "command") : e->opt->command },
 		{ "mlops.host", e->host },
 		{ "mlops.code.dirty", code->commit[0] ? (code->dirty ? "true" : "false") : NULL },
 		{ "mlops.code.changes",
@@ -99,6 +100,17 @@ static int record_code(struct engine *e, struct error *err)
 	return run_log_content(e->db, e->run, RUN_INPUT, RUN_CODE_DELETED, "code", &e->deleted, err);
 }
 
+/* What the maker of a scratch tree says of its runs. */
+static int record_note(struct engine *e, struct error *err)
+{
+	const struct js *tags = js_get(e->project->scratch, "tags");
+
+	for (void *it = js_iter(tags); it; it = js_next(tags, it))
+		if (tag(e, e->run, js_iter_key(it), js_text(js_iter_value(it)), err) < 0)
+			return -1;
+	return 0;
+}
+
 static int record_run_row(struct engine *e, struct error *err)
 {
 	struct param_sink sink = { e->db, e->run, err, 0 };
@@ -109,7 +121,8 @@ static int record_run_row(struct engine *e, struct error *err)
 	};
 
 	if (experiment_ensure(e->db, e->plan->pipeline->name, &row.experiment, err) < 0 ||
-	    run_create(e->db, &row, err) < 0 || record_code(e, err) < 0)
+	    run_create(e->db, &row, err) < 0 || record_code(e, err) < 0 ||
+	    record_note(e, err) < 0)
 		return -1;
 	pipeline_each_param(e->plan->pipeline->params, record_param, &sink);
 	return sink.status;
@@ -276,6 +289,10 @@ static void add_code(struct engine *e, struct store_batch *batch)
 	struct error err;
 	size_t len;
 
+	if (e->project->scratch) {
+		satellite_code(e->project->scratch, &e->code, &e->deleted);
+		return;
+	}
 	scanner.batch = batch;
 	if (git_code_version(&scanner, e->project->root, batch, &e->code, &err) < 0) {
 		free(e->code.note);

@@ -107,8 +107,8 @@ static int looker_db(struct looker *l, struct error *err)
 
 	if (l->db)
 		return 0;
-	path = path_join(l->project->root, ".mlops/registry.db");
-	lock = path_join(l->project->root, ".mlops/locks/" LOCK_DB);
+	path = project_home_path(l->project, "registry.db");
+	lock = project_home_path(l->project, "locks/" LOCK_DB);
 	if (project_check_db(l->project, err) < 0)
 		return -1;
 	if (db_open(path, lock, registry_schema, DB_READ_ONLY, &l->db, &why) == 0)

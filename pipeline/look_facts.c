@@ -98,17 +98,22 @@ const char *look_path(const struct strlist *env)
 	return getenv("PATH");
 }
 
-/* A program of the project is named by its project path, so that two clones agree on the key. */
+/* A program of the project is named by its project path, so that two clones agree on the key, and a scratch tree
+ * with the project: what it links, such as an environment, is found there. */
 static void name_in_project(const struct looker *l, struct key_program *program)
 {
-	size_t n = strlen(l->project->root);
-	char *inside;
+	const char *roots[] = { l->project->root, l->project->top };
 
-	if (!program->path || strncmp(program->path, l->project->root, n) != 0 || program->path[n] != '/')
+	for (size_t i = 0; program->path && i < ARRAY_LEN(roots); i++) {
+		size_t n = strlen(roots[i]);
+		char *inside;
+		if (strncmp(program->path, roots[i], n) != 0 || program->path[n] != '/')
+			continue;
+		inside = xstrdup(program->path + n + 1);
+		free(program->path);
+		program->path = inside;
 		return;
-	inside = xstrdup(program->path + n + 1);
-	free(program->path);
-	program->path = inside;
+	}
 }
 
 static int program_of(struct looker *l, const struct plan_node *node, const struct key_program **ret,

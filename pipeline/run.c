@@ -310,7 +310,8 @@ static void ignore_outputs(struct engine *e)
 			if (node->outputs[k].use == OUT_DATA)
 				strlist_push(&paths, node->outputs[k].path);
 	}
-	if (paths.len && git_ignore_paths(e->project->root, (const char *const *)paths.items, paths.len, &err) < 0)
+	if (paths.len && !e->project->scratch &&
+	    git_ignore_paths(e->project->root, (const char *const *)paths.items, paths.len, &err) < 0)
 		engine_note(e, "outputs were not added to .gitignore: %s", err.msg);
 }
 
@@ -374,7 +375,7 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 || (e->todo && check_budget(e, err) < 0) ||
 	    (!e->opt->dry && (container_check(e, err) < 0 || container_find_orphans(e, err) < 0)))
 		return -1;
-	if (e->todo && !e->opt->dry) {
+	if ((e->todo || e->opt->record) && !e->opt->dry) {
 		if (open_engine(e, err) < 0)
 			return -1;
 		for (size_t i = 0; i < e->plan->len; i++)
@@ -383,7 +384,7 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 		pipeline_each_param(e->plan->pipeline->params, check_param, e);
 		r = execute(e, &status, err);
 	}
-	if (!e->opt->dry && !e->todo)
+	if (!e->opt->dry && !e->todo && !e->opt->record)
 		r = look_save(e->looker, err); /* a pin may be new */
 	*ret_result = make_result(e, status);
 	return r;
@@ -397,7 +398,7 @@ int run_enter(struct project *p, const struct run_options *opt, int *ret_tree, s
 	*ret_tree = -1;
 	if (opt->dry)
 		return 0;
-	tree = lock_take(p->locksfd, LOCK_TREE, LOCK_EXCLUSIVE, opt->no_wait ? LOCK_TRY : LOCK_WAIT, waiting, (void *)opt,
+	tree = lock_take(p->treelocksfd, LOCK_TREE, LOCK_EXCLUSIVE, opt->no_wait ? LOCK_TRY : LOCK_WAIT, waiting, (void *)opt,
 			 err);
 	if (tree < 0 && opt->no_wait && err && err->code == ERR_CONFLICT)
 		error_wrap(err, "another mlops works in this tree");

@@ -89,6 +89,7 @@ struct run_options {
 	int jobs;                      /* 0: the cores */
 	struct spawner *spawner;       /* of the local runner */
 	const struct runner_ops *runner; /* NULL: the local one, on `spawner` */
+	bool record;                   /* leave a run even when nothing has to run */
 	void *runner_config;
 	const char *command;           /* as typed, for the record */
 	const struct remotes *remotes; /* that may hold results; only their names and places are used. May be NULL */

@@ -116,7 +116,8 @@ static int record_run(struct engine *e, struct error *err)
 	if (e->recorded)
 		return 0;
 	snprintf(name, sizeof(name), "run-%s", e->run);
-	e->run_lock = lock_take(e->project->locksfd, name, LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, err);
+	/* Nobody else takes it; who looks whether runs are alive may hold it for a moment. */
+	e->run_lock = lock_take(e->project->locksfd, name, LOCK_EXCLUSIVE, LOCK_WAIT, NULL, NULL, err);
 	if (e->run_lock < 0 || stepdir_begin_run(e->project, e->run, err) < 0)
 		return -1;
 	e->recorded = true;
@@ -306,9 +307,8 @@ int schedule_run(struct engine *e, struct error *err)
 	const struct runner_ops *ops = e->opt->runner ? e->opt->runner : &runner_local;
 	int r;
 
-	for (size_t i = 0; i < ARRAY_LEN(stops); i++)
-		if (loop_signal(e->loop, stops[i], on_interrupt, e, err) < 0)
-			return -1;
+	if ((e->opt->record && record_run(e, err) < 0) || control_open(e, err) < 0)
+		return -1;
 	if (ops->open(e->loop, &task_events, e->opt->runner ? e->opt->runner_config : e->opt->spawner, &e->runner, err) < 0)
 		return -1;
 	if (e->opt->emit)

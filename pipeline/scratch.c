@@ -241,11 +241,15 @@ static int make_mount_point(const struct scratch *s, int workfd, const char *pat
 /* A symlink of the project may lead into what belongs to git or to us; objects are what a checkout by link left. */
 static bool is_reserved(const struct scratch *s, const char *real)
 {
-	CLEANUP(cleanup_free) char *git = path_join(s->project->root, ".git");
-	CLEANUP(cleanup_free) char *home = path_join(s->project->root, ".mlops");
-	CLEANUP(cleanup_free) char *objects = path_join(home, "objects");
+	const struct project *p = s->project;
+	CLEANUP(cleanup_free) char *git = path_join(p->top, ".git");
+	CLEANUP(cleanup_free) char *own = path_join(p->root, ".mlops");
+	CLEANUP(cleanup_free) char *home = project_home_path(p, "");
+	CLEANUP(cleanup_free) char *objects = project_home_path(p, "objects");
 
-	return path_contains(git, real) || (path_contains(home, real) && !path_contains(objects, real));
+	if (path_contains(git, real) || path_contains(own, real))
+		return !path_contains(objects, real);
+	return path_contains(home, real) && !path_contains(p->root, real) && !path_contains(objects, real);
 }
 
 static int mount_input(struct scratch *s, int workfd, size_t input, struct error *err)

@@ -311,7 +311,7 @@ void task_start(struct task *t)
 	budget_take(&e->budget, t->node->step, &t->gpus);
 	error_clear(&err);
 	schedule_fact(e, FACT_START, t);
-	if (steplog_open(e->project->dirfd, e->run, t->node->name, &t->log, &err) < 0 ||
+	if (steplog_open(e->project->homefd, e->run, t->node->name, &t->log, &err) < 0 ||
 	    (t->node->image ? container_start(t, &err) : start_local(t, &err)) < 0) {
 		*t->err = err;
 		t->exit.cause = CAUSE_START;

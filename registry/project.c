@@ -5,10 +5,12 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/strlist.h"
 #include "registry/home.h"
 #include "registry/lockfile.h"
+#include "registry/satellite.h"
 #include "registry/schema.h"
 #include "store/ignore.h"
 #include "store/statcache.h"
@@ -152,20 +154,58 @@ static int check_parts(const char *root, int dirfd, struct error *err)
 	return 0;
 }
 
+static int open_locks(const char *root, int dirfd, int *ret, struct error *err)
+{
+	*ret = openat(dirfd, "locks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret >= 0)
+		return 0;
+	error_sys(err, errno, "cannot open %s/" HOME "/locks", root);
+	return error_help(err, "run: mlops init   (it adds what is missing and keeps the rest)");
+}
+
 static int open_parts(struct project *p, struct error *err)
 {
-	CLEANUP(cleanup_free) char *config = path_join(p->root, HOME "/config.ini");
+	CLEANUP(cleanup_free) char *config = project_home_path(p, "config.ini");
 
 	p->rootfd = open(p->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (p->rootfd < 0)
 		return error_sys(err, errno, "cannot open %s", p->root);
-	p->locksfd = openat(p->dirfd, "locks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->locksfd < 0) {
-		error_sys(err, errno, "cannot open %s/" HOME "/locks", p->root);
-		return error_help(err,
-				  "run: mlops init   (it adds what is missing and keeps the rest)");
-	}
+	if (open_locks(p->root, p->dirfd, &p->treelocksfd, err) < 0 ||
+	    open_locks(p->top, p->homefd, &p->locksfd, err) < 0)
+		return -1;
 	return settings_load(&p->settings, config, err);
+}
+
+/* The .mlops that a scratch tree shares: not when somebody else put the tree there, nor that of another such tree. */
+static int open_top(struct project *p, struct error *err)
+{
+	struct stat here, there;
+	int r = open_home(p->top, &p->homefd, err);
+
+	if (r == 0)
+		error_set(err, ERR_DENIED, "%s is a scratch tree of %s, which is no project", p->root, p->top);
+	if (r < 1)
+		return -1;
+	if (fstat(p->dirfd, &here) < 0 || fstat(p->homefd, &there) < 0)
+		return error_sys(err, errno, "cannot look at %s/" HOME, p->top);
+	if (here.st_uid != there.st_uid)
+		return error_set(err, ERR_DENIED, "%s is a scratch tree of %s, but not of the same owner", p->root, p->top);
+	if (faccessat(p->homefd, SATELLITE_NOTE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_set(err, ERR_DENIED, "%s is a scratch tree inside of another one", p->root);
+	return 0;
+}
+
+static int find_top(struct project *p, struct error *err)
+{
+	int r = satellite_read(p->root, p->dirfd, &p->top, &p->scratch, err);
+
+	if (r < 0)
+		return -1;
+	if (r)
+		return open_top(p, err);
+	p->top = xstrdup(p->root);
+	p->homefd = fcntl(p->dirfd, F_DUPFD_CLOEXEC, 0);
+	return p->homefd < 0 ? error_sys(err, errno, "cannot open %s/" HOME, p->root) : 0;
 }
 
 int project_open(const char *start, struct project **ret, struct error *err)
@@ -173,7 +213,7 @@ int project_open(const char *start, struct project **ret, struct error *err)
 	struct project *p = xcalloc(1, sizeof(*p));
 	CLEANUP(cleanup_free) char *from = NULL;
 
-	p->rootfd = p->dirfd = p->locksfd = -1;
+	p->rootfd = p->dirfd = p->treelocksfd = p->homefd = p->locksfd = -1;
 	if (resolve_dir(start, &from, err) < 0)
 		goto fail;
 	p->root = xstrdup(from);
@@ -181,8 +221,8 @@ int project_open(const char *start, struct project **ret, struct error *err)
 		goto fail;
 	p->prefix = prefix_of(p->root, from);
 	p->actor = find_actor();
-	if (home_check_origin(p->root, p->dirfd, err) < 0 || check_parts(p->root, p->dirfd, err) < 0 ||
-	    open_parts(p, err) < 0)
+	if (find_top(p, err) < 0 || home_check_origin(p->top, p->homefd, err) < 0 ||
+	    check_parts(p->root, p->dirfd, err) < 0 || check_parts(p->top, p->homefd, err) < 0 || open_parts(p, err) < 0)
 		goto fail;
 	*ret = p;
 	return 0;
@@ -204,10 +244,14 @@ void project_close(struct project *p)
 	db_close(p->db);
 	settings_release(&p->settings);
 	cleanup_fd(&p->locksfd);
+	cleanup_fd(&p->homefd);
+	cleanup_fd(&p->treelocksfd);
 	cleanup_fd(&p->dirfd);
 	cleanup_fd(&p->rootfd);
+	js_free(p->scratch);
 	free(p->actor);
 	free(p->prefix);
+	free(p->top);
 	free(p->root);
 	free(p);
 }
@@ -368,6 +412,8 @@ int project_create(const char *dir, bool *ret_made, struct error *err)
 	if (resolve_dir(dir, &root, err) < 0)
 		return -1;
 	there = open_home(root, &dirfd, err);
+	if (there == 1 && faccessat(dirfd, SATELLITE_NOTE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return error_set(err, ERR_CONFLICT, "%s is a scratch tree, not a project of its own", root);
 	if (there == 0)
 		made = make_home(root, err);
 	if (there < 0 || made < 0 || (there && mend_home(root, dirfd, err) < 0))
@@ -440,13 +486,18 @@ int project_adopt(const char *start, char **ret_root, struct error *err)
 
 /* Parts that are opened when first needed. */
 
+char *project_home_path(const struct project *p, const char *part)
+{
+	return xasprintf("%s%s" HOME "%s%s", p->top, p->top[1] ? "/" : "", *part ? "/" : "", part);
+}
+
 /* An absent or empty database is never made here: it would look like a project without a past. */
 int project_check_db(const struct project *p, struct error *err)
 {
-	CLEANUP(cleanup_free) char *path = path_join(p->root, HOME "/" DATABASE);
+	CLEANUP(cleanup_free) char *path = project_home_path(p, DATABASE);
 	struct stat st;
 
-	if (fstatat(p->dirfd, DATABASE, &st, 0) == 0 ? st.st_size > 0 : errno != ENOENT)
+	if (fstatat(p->homefd, DATABASE, &st, 0) == 0 ? st.st_size > 0 : errno != ENOENT)
 		return 0;
 	error_set(err, ERR_DAMAGED, "%s is missing or empty", path);
 	return error_help(err, "put a backup in its place; or make an empty one with: mlops init   "
@@ -455,8 +506,8 @@ int project_check_db(const struct project *p, struct error *err)
 
 int project_db(struct project *p, struct db **ret, struct error *err)
 {
-	CLEANUP(cleanup_free) char *path = path_join(p->root, HOME "/" DATABASE);
-	CLEANUP(cleanup_free) char *lock = path_join(p->root, HOME "/locks/" LOCK_DB);
+	CLEANUP(cleanup_free) char *path = project_home_path(p, DATABASE);
+	CLEANUP(cleanup_free) char *lock = project_home_path(p, "locks/" LOCK_DB);
 
 	if (!p->db && (project_check_db(p, err) < 0 ||
 		       db_open(path, lock, registry_schema, DB_READ_WRITE, &p->db, err) < 0))
@@ -467,7 +518,7 @@ int project_db(struct project *p, struct db **ret, struct error *err)
 
 int project_store(struct project *p, struct store **ret, struct error *err)
 {
-	CLEANUP(cleanup_free) char *home = path_join(p->root, HOME);
+	CLEANUP(cleanup_free) char *home = project_home_path(p, "");
 
 	if (!p->store && store_open(home, false, &p->store, err) < 0)
 		return -1;

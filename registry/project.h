@@ -12,6 +12,7 @@
 struct db;
 struct error;
 struct ignore;
+struct js;
 struct statcache;
 struct store;
 
@@ -19,8 +20,13 @@ struct project {
 	char *root;     /* absolute, symlinks resolved */
 	char *prefix;   /* the start directory as a project path; "" at the root */
 	int rootfd;
-	int dirfd;      /* .mlops */
-	int locksfd;    /* .mlops/locks */
+	int dirfd;      /* .mlops of this tree: work/, failed/, aside/, the stat cache */
+	int treelocksfd; /* its locks/, of LOCK_TREE */
+	/* Of the project; the same in its own work tree, others in a scratch tree (registry/satellite.h): */
+	char *top;      /* as root */
+	int homefd;     /* its .mlops: database, store, logs, secrets, settings */
+	int locksfd;    /* its locks/, of all but LOCK_TREE */
+	struct js *scratch; /* the note of a scratch tree, else NULL */
 	char *actor;    /* who acts: user@host */
 	struct settings settings;
 	/* through the functions below */
@@ -42,6 +48,8 @@ void project_close(struct project *); /* saves the stat cache */
  * *ret_made tells whether it was new. */
 int project_create(const char *dir, bool *ret_made, struct error *);
 
+/* Absolute path of a part of the project's .mlops ("registry.db"), or of itself (""). Caller frees. */
+char *project_home_path(const struct project *, const char *part);
 /* ERR_DAMAGED when the database is missing or empty. project_db has done it. */
 int project_check_db(const struct project *, struct error *);
 int project_db(struct project *, struct db **ret, struct error *);
