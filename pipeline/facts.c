@@ -342,6 +342,9 @@ static void settle(struct engine *e, struct task *t)
 	struct error err;
 
 	if (t->err->code) {
+		/* Of several attempts the last one's outputs are kept. */
+		if (t->attempt > 1)
+			stepdir_forget_failed(e->project, e->run, t->node->name);
 		if (stepdir_reject(e->project, e->run, t->node->name, &t->kept, &err) < 0)
 			task_note(t, "%s", err.msg);
 		return;

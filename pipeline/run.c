@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/process.h"
 #include "base/strbuf.h"
+#include "pipeline/control.h"
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
 #include "pipeline/stepdir.h"
@@ -161,6 +162,7 @@ static struct js *make_result(const struct engine *e, const char *status)
 static void task_release(struct task *t)
 {
 	free(t->reason);
+	free(t->stopped_by);
 	free(t->points_why);
 	js_free(t->record);
 	strlist_release(&t->tail);
@@ -263,6 +265,16 @@ void engine_emit_run(struct engine *e)
 	js_set_str(event, "pipeline", e->plan->pipeline->name);
 	js_set_int(event, "total", (int64_t)e->total);
 	js_set_int(event, "todo", (int64_t)e->todo);
+	js_set(event, "groups", control_groups(e));
+	engine_emit(e, event);
+}
+
+void engine_emit_recorded(struct engine *e)
+{
+	struct js *event = js_object();
+
+	js_set_str(event, "event", "recorded");
+	js_set_str(event, "run", e->run);
 	engine_emit(e, event);
 }
 
@@ -309,6 +321,8 @@ static void ignore_outputs(struct engine *e)
 		for (size_t k = 0; k < node->noutputs; k++)
 			if (node->outputs[k].use == OUT_DATA)
 				strlist_push(&paths, node->outputs[k].path);
+		for (size_t k = 0; k < node->checkpoints.len; k++)
+			strlist_push(&paths, node->checkpoints.items[k]);
 	}
 	if (paths.len && !e->project->scratch &&
 	    git_ignore_paths(e->project->root, (const char *const *)paths.items, paths.len, &err) < 0)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/strlist.h"
 #include "base/strmap.h"
+#include "pipeline/checkpoints.h"
 #include "pipeline/farm.h"
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
@@ -359,6 +360,21 @@ static int mount_inputs(struct scratch *s, int workfd, struct error *err)
 	return 0;
 }
 
+/* They are the project's own directories: what the step writes there stays. */
+static int mount_checkpoints(struct scratch *s, int workfd, struct error *err)
+{
+	const struct strlist *paths = &s->node->checkpoints;
+
+	if (checkpoints_make(s->project, s->node, &s->user, err) < 0)
+		return -1;
+	for (size_t i = 0; i < paths->len; i++) {
+		if (make_mount_point(s, workfd, paths->items[i], true, err) < 0)
+			return -1;
+		add_mount(s, path_join(s->project->root, paths->items[i]), xasprintf(SCRATCH_WORK "/%s", paths->items[i]), true);
+	}
+	return 0;
+}
+
 int scratch_make(struct scratch *s, struct error *err)
 {
 	CLEANUP(cleanup_free) char *name = xasprintf("%d", s->attempt);
@@ -381,6 +397,8 @@ int scratch_make(struct scratch *s, struct error *err)
 		if (parent < 0)
 			return -1;
 	}
+	if (mount_checkpoints(s, workfd, err) < 0)
+		return -1;
 	return mount_inputs(s, workfd, err);
 }
 
@@ -402,6 +420,9 @@ static bool is_declared(const struct plan_node *node, const char *path)
 			return true;
 	for (size_t i = 0; i < node->inputs.len; i++)
 		if (path_contains(node->inputs.items[i], path))
+			return true;
+	for (size_t i = 0; i < node->checkpoints.len; i++)
+		if (path_contains(node->checkpoints.items[i], path))
 			return true;
 	return false;
 }

@@ -352,6 +352,13 @@ int stepdir_reject(struct project *p, const char *run, const char *step, bool *r
 	return remove_dir(&j, err);
 }
 
+void stepdir_forget_failed(struct project *p, const char *run, const char *step)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf(FAILED "/%s/%s", run, step);
+
+	fs_remove_tree(p->rootfd, dir, NULL);
+}
+
 int stepdir_begin_run(struct project *p, const char *run, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf(WORK "/%s", run);

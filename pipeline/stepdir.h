@@ -35,6 +35,8 @@ int stepdir_accept(struct project *, const char *run, const char *step, struct s
 /* New outputs go to .mlops/failed/RUN/STEP, old ones come back. *ret_kept (may be NULL) tells whether
  * there was anything to keep. */
 int stepdir_reject(struct project *, const char *run, const char *step, bool *ret_kept, struct error *);
+/* Drops what an earlier attempt of the step left there. */
+void stepdir_forget_failed(struct project *, const char *run, const char *step);
 /* Before the run becomes a fact: its work directory tells recovery that there is a run to end. */
 int stepdir_begin_run(struct project *, const char *run, struct error *);
 /* A file in the run's work directory by which an engine shows that it sees this machine's files. While it is there,

@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "pipeline/checkpoints.h"
 #include "pipeline/engine.h"
 #include "pipeline/expand.h"
 #include "pipeline/grammar.h"
@@ -210,6 +211,8 @@ static int start_local(struct task *t, struct error *err)
 
 	for (size_t i = 0; i < t->node->noutputs; i++)
 		precious[i] = look_is_precious(e->looker, t->node, i);
+	if (checkpoints_make(e->project, t->node, NULL, err) < 0)
+		return -1;
 	if (stepdir_begin(e->project, e->run, t->node, precious, err) < 0 || task_write_params(t, err) < 0)
 		return -1;
 	return start_command(t, err);
@@ -268,7 +271,7 @@ static void finish_task(struct task *t)
 	budget_give(&e->budget, t->node->step, t->gpus);
 	free(t->gpus);
 	t->gpus = NULL;
-	e->stopping |= t->err->code && !e->opt->keep_going && !retry_wanted(t);
+	e->stopping |= t->err->code && !e->opt->keep_going && !t->stopped_by && !retry_wanted(t);
 	schedule_fact(e, FACT_END, t);
 }
 
@@ -396,6 +399,8 @@ static void explain_exit(struct task *t, const struct runner_exit *exit)
 			code = cause_codes[i].code;
 	if (t->timed_out)
 		error_set(t->err, ERR_FAILED, "step %s ran longer than its %s", name, deadline_over(t) ? "deadline" : "timeout");
+	else if (t->stopped_by)
+		error_set(t->err, ERR_FAILED, "step %s was stopped by %s", name, t->stopped_by);
 	else if (t->interrupted)
 		error_set(t->err, ERR_INTERRUPTED, "step %s was interrupted", name);
 	else if (exit->cause == CAUSE_EXIT && exit->code)
