@@ -36,6 +36,7 @@ DOORS = {
     "sqlite3.h": ("base/db.c", "base/db_*.[ch]"),
     "jansson.h": ("base/json.c",),
     "ini.h": ("base/ini.c",),
+    "zstd.h": ("base/compress.c",),
     "openssl/*": ("base/digest.c",),
     "git2.h": ("registry/git*.[ch]",),
     "dlfcn.h": ("base/library.c",),
