@@ -39,7 +39,11 @@ void key_of(const struct key_facts *, struct digest *ret);
 /* The same facts as JSON, for records, `why` and diff: {platform, program{path, content}, image, user, network, argv[], env{}, params{},
  * inputs{path: content}, outputs[]}. */
 struct js *key_record(const struct key_facts *);
-/* Differences of two records, one line each, old -> new: "param lr: 0.01 -> 0.1", "input data/x.csv changed: ...",
- * "command changed: ...", then program, image, environment, outputs and platform. Appends to `ret`; nothing when they are equal. */
+/* Differences of two records: [{kind, name, old, new, text}], in the order of kinds: param, matrix, input, command, program,
+ * image, user, network, env, secret, output, platform. `name` is left out where a kind has only one, `old` or `new` where
+ * a side has none; `text` is a line for people, fit for a terminal: "param lr: 0.01 -> 0.1". A command also has
+ * words: [{change: same|removed|added, text}]. Empty when the records are equal. Owned by the caller. */
+struct js *key_differences(const struct js *old, const struct js *now);
+/* Appends their texts. */
 struct strlist;
 void key_explain(const struct js *old, const struct js *now, struct strlist *ret);

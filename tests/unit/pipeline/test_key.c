@@ -272,7 +272,7 @@ static void differences_read_from_old_to_new(void **state)
 			 "{\"argv\": [\"py\", \"0.5\", \"y\"], \"params\": {\"lr\": 0.5}}",
 			 "param lr: 0.02 -> 0.5\ncommand changed: x -> y");
 	assert_explained("{\"argv\": [\"py\", \"a\"]}", "{\"argv\": [\"py\", \"a\", \"b\"]}",
-			 "command changed: py a -> py a b");
+			 "command changed: py a +b");
 	assert_explained("{\"program\": {\"path\": \"/a\", \"content\": \"exec:1\"}, \"env\": {\"A\": \"1\"}}",
 			 "{\"program\": {\"path\": \"/a\", \"content\": \"exec:2\"}, \"env\": {\"A\": \"2\"}}",
 			 "program /a changed: exec 1 -> exec 2\nenv A: 1 -> 2");
