@@ -26,13 +26,14 @@ enum step_state {
 	STEP_FRESH,   /* key and outputs equal the lock */
 	STEP_RESTORE, /* the lock or the cache knows the result and the store has it */
 	STEP_STALE,   /* must run */
-	STEP_BLOCKED, /* its key is not known before an upstream step has run or was restored */
+	STEP_BLOCKED, /* its key, or whether it is skipped, is not known before an upstream step has run or was restored */
+	STEP_SKIPPED, /* its condition does not hold, or a step that it needs is skipped */
 };
-const char *step_state_name(enum step_state); /* "fresh" "restore" "stale" "blocked" */
+const char *step_state_name(enum step_state); /* "fresh" "restore" "stale" "blocked" "skipped" */
 
 struct step_look {
 	enum step_state state;
-	struct digest key;       /* zero when BLOCKED */
+	struct digest key;       /* zero when BLOCKED or SKIPPED */
 	struct strlist reasons;  /* why it is not FRESH: "never run here", "param lr: 0.01 -> 0.1", ... */
 	struct content *outputs; /* by index of the node's outputs, when FRESH or RESTORE; else NULL */
 	char source[33];         /* RESTORE: nested run the result is from, or "" */
@@ -42,6 +43,11 @@ struct step_look {
  * Looks at one node at a time, upstream first, at what the lock file, the stat cache, and,
  * only when something is not fresh, the database say. Hashes, changes nothing.
  * Belongs to one thread; it reads the database through a handle of its own.
+ *
+ * A SKIPPED node does not run, its old outputs and its lines in mlops.lock stay, and every node that needs it is SKIPPED
+ * when it is looked at. A node whose condition names a metric is BLOCKED until the step that reports it is FRESH, so it
+ * may become SKIPPED only while the run goes on. A condition that cannot be evaluated makes look_node fail with
+ * ERR_FAILED.
  */
 struct looker;
 struct remotes;
@@ -74,7 +80,10 @@ int look_save(struct looker *, struct error *);
 
 /*
  * Events, each a JSON object:
- *   {event:"run", run, name, pipeline, total, todo}     the run began; run is null before a step must run
+ *   {event:"run", run, name, pipeline, total, todo, groups:[{group, total}]}   the run began; run is null before a step
+ *        must run. groups: the steps that are several, of a matrix
+ *   {event:"recorded", run}                             from now on others can name the run
+ *   {event:"suspended"} {event:"resumed"}               by Ctrl-Z and fg
  *   {event:"step", step, state, reason, done, total, duration_ms, error}
  *        state: fresh restored cached running ok failed timeout killed blocked
  *   {event:"output", step, stream:"stdout"|"stderr", text}   whole lines, several joined by '\n'
@@ -86,10 +95,10 @@ struct run_options {
 	struct strlist steps;
 	enum select_mode select;
 	bool force, dry, keep_going, no_wait;
+	bool record;                   /* leave a run even when nothing has to run */
 	int jobs;                      /* 0: the cores */
 	struct spawner *spawner;       /* of the local runner */
 	const struct runner_ops *runner; /* NULL: the local one, on `spawner` */
-	bool record;                   /* leave a run even when nothing has to run */
 	void *runner_config;
 	const char *command;           /* as typed, for the record */
 	const struct remotes *remotes; /* that may hold results; only their names and places are used. May be NULL */

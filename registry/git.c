@@ -424,12 +424,22 @@ int git_read(const char *root, const char *commit, const char *path, size_t max,
 	return 1;
 }
 
-void git_branch(const char *root, char *ret, size_t size)
+int git_work_branch(const char *root, char **ret, struct error *err)
 {
 	CLEANUP(cleanup_repo) git_repository *repo = NULL;
+	char *branch;
+	int r = repo_open(root, &repo, err);
+
+	if (r <= 0)
+		return r;
+	branch = repo_branch(repo);
+	*ret = branch ? branch : xstrdup("");
+	return 1;
+}
+
+void git_branch(const char *root, char *ret, size_t size)
+{
 	CLEANUP(cleanup_free) char *branch = NULL;
 
-	if (repo_open(root, &repo, NULL) > 0)
-		branch = repo_branch(repo);
-	snprintf(ret, size, "%s", branch ? branch : "");
+	snprintf(ret, size, "%s", git_work_branch(root, &branch, NULL) > 0 ? branch : "");
 }

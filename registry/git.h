@@ -38,10 +38,15 @@ int git_resolve(const char *root, const char *revision, char ret_commit[65], str
 struct strbuf;
 int git_read(const char *root, const char *commit, const char *path, size_t max, struct strbuf *ret,
 	     struct error *);
-/* Current branch into `ret`, for when= and status; "" when none. */
+/* The branch that is checked out, owned; "" when detached. 1, 0 outside of any repository, -1 when git refuses. */
+int git_work_branch(const char *root, char **ret, struct error *);
+/* The same into `ret`; "" when there is none, or no repository. */
 void git_branch(const char *root, char *ret, size_t size);
 /* git has the path, or files below it, in its index: versioning it here too would keep it twice. */
 bool git_tracks(const char *root, const char *path);
+/* Calls with the project path of every file that git tracks, or does not ignore. It need not be there any more. 1, 0 no
+ * repository, -1 also when libgit2 refuses it. */
+int git_each_file(const char *root, void (*each)(void *ctx, const char *path), void *ctx, struct error *);
 /* .gitignore and .gitattributes lines, added once, only inside a repository. Paths are the
  * project's. */
 int git_ignore_paths(const char *root, const char *const *paths, size_t n, struct error *);

@@ -477,13 +477,18 @@ static void a_detached_head_has_no_branch(void **state)
 {
 	struct code_version cv;
 	struct work w;
-	char branch[32];
+	char branch[32], *work = NULL;
 
 	(void)state;
 	setup(&w);
 	git_branch(w.repo, branch, sizeof(branch));
 	assert_string_equal(branch, "main");
+	assert_int_equal(git_work_branch("/", &work, NULL), 0);
+	assert_null(work);
 	GIT(&w, "checkout", "-q", "--detach");
+	assert_int_equal(git_work_branch(w.repo, &work, NULL), 1);
+	assert_string_equal(work, "");
+	free(work);
 	version(&w, w.repo, &cv);
 	assert_null(cv.branch);
 	assert_int_equal(strlen(cv.commit), 40);
