@@ -2,14 +2,17 @@
 #pragma once
 #include <stddef.h>
 /*
- * Keeps secrets out of what is shown and stored: every occurrence of a secret in a stream of bytes becomes "***",
- * also when it comes in pieces. Looked for are the value as a whole, each of its lines (a secret with line feeds is
- * printed line by line), and of both what base64 (standard and URL alphabet, at any of the three alignments, with and
- * without padding) and percent-encoding make of them. What is shorter than MASK_SHORTEST bytes is not looked for:
- * it would shred the text.
+ * Keeps secrets out of what is shown and stored: every occurrence of a secret in a stream of bytes becomes "***", also
+ * when it comes in pieces; occurrences that overlap become one. Looked for are
+ * - each line of the value without the blanks around it, as it is, in a string of JSON and percent-encoded, each in the
+ *   ways that are common (not so the lines of a binary value above 4 KiB);
+ * - base64 of the whole value, also in lines of 64 or 76, and of each line: both alphabets, any of the three alignments,
+ *   with and without padding. A first or last digit that holds bits of a neighbour stays.
+ * What is shorter than MASK_SHORTEST bytes is not looked for: it would shred the text.
  *
- * A mask_set is made once and read by any thread; a mask_stream belongs to one stream and thread. Time is linear in
- * the input for any set; memory is a small multiple of the secrets, and a stream holds back at most the longest pattern.
+ * A mask_set is filled, then read by any thread; nothing is added after its first stream or text. A mask_stream belongs
+ * to one stream and thread. Time is linear in the input for any set. Of a secret's byte stay some 15 patterns with 16
+ * bytes a byte, twice that while they are prepared; a stream holds back at most the longest pattern.
  */
 struct mask_set;
 struct mask_stream;
@@ -25,9 +28,10 @@ int mask_set_is_empty(const struct mask_set *);
 /* A whole text. Appends to `out`. */
 void mask_text(const struct mask_set *, const char *text, size_t len, struct strbuf *out);
 
+/* An empty set, or NULL: all goes through. The set outlives the stream. */
 struct mask_stream *mask_stream_new(const struct mask_set *);
 void mask_stream_free(struct mask_stream *);
 /* Appends what is certain by now; bytes that may begin a secret are held back, but never across a line feed. */
 void mask_stream_feed(struct mask_stream *, const char *data, size_t len, struct strbuf *out);
-/* The end of the stream: what was held back. */
+/* The end of the stream: what was held back. Another may follow. */
 void mask_stream_end(struct mask_stream *, struct strbuf *out);
