@@ -43,6 +43,7 @@ struct http_call {
 	size_t max;
 	int64_t timeout_ms, connect_ms;
 	int (*data)(void *ctx, const char *bytes, size_t len);
+	ssize_t (*upload)(void *ctx, char *buf, size_t size);
 	void (*done)(void *ctx, const struct http_reply *);
 	void *ctx;
 	struct strbuf body;
@@ -310,6 +311,14 @@ static size_t take_bytes(char *bytes, size_t size, size_t n, void *arg)
 	return len;
 }
 
+static size_t give_bytes(char *buf, size_t size, size_t n, void *arg)
+{
+	struct http_call *call = arg;
+	ssize_t len = call->state == CALL_OVER ? -1 : call->upload(call->ctx, buf, size * n);
+
+	return len < 0 || call->state == CALL_OVER ? CURL_READFUNC_ABORT : (size_t)len;
+}
+
 /* -- the end of a request -- */
 
 enum failure { CANNOT_REACH, BROKE_OFF, NOT_HTTP, REFUSED_TLS, TOO_SLOW, STOPPED };
@@ -321,6 +330,7 @@ static const struct {
 	{ CURLE_COULDNT_CONNECT, CANNOT_REACH },
 	{ CURLE_OPERATION_TIMEDOUT, TOO_SLOW },
 	{ CURLE_WRITE_ERROR, STOPPED },
+	{ CURLE_ABORTED_BY_CALLBACK, STOPPED },
 	{ CURLE_PARTIAL_FILE, BROKE_OFF },
 	{ CURLE_GOT_NOTHING, BROKE_OFF },
 	{ CURLE_SEND_ERROR, BROKE_OFF },
@@ -476,7 +486,14 @@ static void set_body(struct http_call *call, const struct http_request *request)
 {
 	const char *method = request->method;
 
-	SET(CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
+	SET(CURLOPT_FRESH_CONNECT, request->once || request->upload ? 1L : 0L);
+	if (request->upload) {
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_READFUNCTION, give_bytes);
+		SET(CURLOPT_READDATA, call);
+		SET(CURLOPT_CUSTOMREQUEST, method);
+		return;
+	}
 	if (!strcmp(method, "HEAD")) {
 		SET(CURLOPT_NOBODY, 1L);
 		return;
@@ -532,6 +549,8 @@ static void prepare(struct http_call *call, const struct http_client *client,
 	call->easy = libcurl.easy_init();
 	if (!call->easy)
 		abort();
+	if (request->upload)
+		add_header(call, "Transfer-Encoding: chunked");
 	set_headers(call, request->headers);
 	set_server(call, client, request->path);
 	set_body(call, request);
@@ -547,6 +566,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 	call->timeout_ms = request->timeout_ms;
 	call->connect_ms = request->connect_ms ? request->connect_ms : CONNECT_MS;
 	call->data = request->data;
+	call->upload = request->upload;
 	call->done = request->done;
 	call->ctx = request->ctx;
 	call->body = (struct strbuf)STRBUF_INIT;

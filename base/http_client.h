@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "base/strbuf.h"
 /*
  * HTTP requests to one server, on an event loop; the only door to curl/curl.h.
@@ -32,6 +33,8 @@ struct http_request {
 	const char *const *headers;  /* "Name: value", NULL-terminated; may be NULL */
 	const void *body;            /* copied */
 	size_t body_len;
+	/* Instead of a body: bytes as they are wanted, sent in chunks. How many; 0 is the end, -1 stops the request. */
+	ssize_t (*upload)(void *ctx, char *buf, size_t size);
 	int64_t timeout_ms;          /* of the whole; 0: none */
 	int64_t connect_ms;          /* 0: 10 s */
 	bool once;                   /* on a connection of its own: of one that was used and then dies without an answer,

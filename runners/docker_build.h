@@ -2,36 +2,49 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "base/strlist.h"
 /*
  * Images that are built here: POST /build with a tar of the context, POST /images/NAME/push, and images found again by
- * a label. Every call waits for its end; a build is stopped by its timeout or by a signal, which closes the connection,
- * and the engine then cancels it. The classic builder is asked for: its output is text, a step at a time.
+ * a label. Every call waits for its end; ending early closes the connection, and the engine then cancels the build. The
+ * classic builder is asked for: its output is text, a step at a time.
  */
 struct docker_engine;
 struct error;
 struct progress;
 
-/* The image with this label: its id, or 0 when there is none. Several: the newest. */
+/* The image with this label: its id, or NULL when there is none. Several: the oldest, as what others built upon it has
+ * the label, too. */
 int docker_image_labelled(struct docker_engine *, const char *label, const char *value, char **ret_id, struct error *);
 
 struct docker_build {
-	const char *name;          /* for messages and progress: "image.train" */
-	/* Writes the context as a tar, piece by piece, to write(ctx2, ...), which returns -1 when it is to stop. */
-	int (*context)(void *ctx, int (*write)(void *sink, const void *data, size_t len), void *sink, struct error *);
+	const char *name;             /* for messages and progress: "image train" */
+	/* The context as a tar, as http_request has it: how many bytes, 0 at the end, -1 with the error set. */
+	ssize_t (*context)(void *ctx, char *buf, size_t size, struct error *);
 	void *ctx;
-	const char *dockerfile;    /* path inside the tar */
+	uint64_t bytes;               /* of its files, for progress */
+	const char *dockerfile;       /* path inside the tar */
 	const struct strlist *args;   /* NAME=VALUE */
 	const struct strlist *labels; /* NAME=VALUE */
-	bool network;
-	int64_t timeout_ms;
+	bool network;                 /* of its RUN instructions */
+	int64_t timeout_ms;           /* 0: none */
+	bool signals;                 /* SIGINT, SIGTERM and SIGHUP stop it; else only `progress` can */
 	/* A line that the builder printed; may be NULL. */
 	void (*line)(void *line_ctx, const char *text);
 	void *line_ctx;
 };
-/* ERR_FAILED with the failing instruction, and the end of what it printed in `tail` (20 lines; may be NULL). */
-int docker_build(struct docker_engine *, const struct docker_build *, const struct progress *, char **ret_id,
-		 struct strlist *tail, struct error *);
+/* How far it came: filled in any case. */
+#define DOCKER_BUILD_TAIL 20
+struct docker_built {
+	char *id;           /* NULL: it failed */
+	int step, steps;    /* of the builder; 0 before the first */
+	char *instruction;  /* the newest, or NULL */
+	struct strlist tail; /* the last lines that it printed */
+};
+void docker_built_release(struct docker_built *);
+/* ERR_FAILED for what the builder refuses or for an instruction that fails, ERR_INTERRUPTED when it was stopped. */
+int docker_build(struct docker_engine *, const struct docker_build *, const struct progress *,
+		 struct docker_built *ret, struct error *);
 /* Tags the image and pushes it; *ret_pin is "REPOSITORY@sha256:HEX". */
 int docker_push(struct docker_engine *, const char *id, const char *repository, const char *tag, const struct progress *,
 		char **ret_pin, struct error *);

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "base/strbuf.h"
 /*
  * What the files that speak to a Docker Engine share: requests with renegotiation, errors
@@ -99,14 +100,16 @@ bool docker_base64_decode(const char *text, struct strbuf *);
 /* Section 5's alphabet, padded. Appends. */
 void docker_base64url_encode(const void *, size_t len, struct strbuf *);
 
-/* -- pulls -- */
+/* -- pulls, pushes, builds -- */
 
-/* The reply to a pull: JSON values, a line each, in any split. */
+/* The reply to one: JSON values, a line each, in any split. */
 struct docker_stream;
 struct docker_stream *docker_stream_new(void);
 void docker_stream_free(struct docker_stream *);
 /* -1: the engine reported an error (docker_stream_failure), or what came is not such a stream. */
 int docker_stream_feed(struct docker_stream *, const char *bytes, size_t len, struct error *);
+/* Calls with every value that is no error. */
+void docker_stream_each(struct docker_stream *, void (*each)(void *ctx, const struct js *event), void *ctx);
 int docker_stream_end(struct docker_stream *, struct error *); /* the last line may have no end */
 const char *docker_stream_failure(const struct docker_stream *); /* the engine's words, or NULL; lent */
 /* Of layers whose size is known. */
@@ -115,3 +118,24 @@ void docker_stream_bytes(const struct docker_stream *, uint64_t *ret_done, uint6
 /* Pulls a name with a tag or digest. `shown` is for messages and progress. */
 int docker_pull(struct docker_engine *, const struct docker_ref *, const char *shown, const struct progress *,
 		struct error *);
+
+/* A long request whose reply is such a stream, waited for. */
+struct docker_follow {
+	const char *method;
+	const char *path;             /* after the prefix */
+	const char *const *headers;   /* NULL-terminated; may be NULL */
+	ssize_t (*upload)(void *ctx, char *buf, size_t size); /* of http_request; may be NULL */
+	void (*event)(void *ctx, const struct js *); /* every value that is no error */
+	/* Every 200 ms, with the bytes of layers: true stops. */
+	bool (*tick)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+	int64_t idle_ms;              /* so long nothing may come; 0: for ever */
+	int64_t timeout_ms;           /* of the whole; 0: none */
+	bool signals;                 /* SIGINT, SIGTERM and SIGHUP stop it */
+};
+enum docker_followed { FOLLOWED, FOLLOW_REFUSED, FOLLOW_LOST, FOLLOW_STOPPED, FOLLOW_IDLE, FOLLOW_TIMEOUT };
+/* FOLLOW_REFUSED: `words` are the engine's, of the stream or of a reply other than 2xx, and *ret_status is the
+ * latter's. FOLLOW_LOST: the error says why. Else there is no error yet. Ending early closes the connection, which
+ * tells the engine to stop. */
+enum docker_followed docker_follow(struct docker_engine *, const struct docker_follow *, struct strbuf *words,
+				   int *ret_status, struct error *);

@@ -8,9 +8,9 @@
 #include "base/strmap.h"
 #include "runners/docker_internal.h"
 /*
- * The reply to a pull: a JSON object a line, under status 200 whatever happens, with
- * an error as one of the objects. A layer is downloaded, then extracted; only the
- * first counts, as the second starts from zero again.
+ * The reply to a pull, a push or a build: a JSON object a line, under status 200 whatever
+ * happens, with an error as one of the objects. A layer is downloaded, then extracted; only
+ * the first counts, as the second starts from zero again. One that is pushed counts, too.
  */
 
 #define MAX_LINE   (1 << 20)
@@ -25,6 +25,8 @@ struct docker_stream {
 	struct strmap layers;
 	struct strbuf failure;
 	bool failed;
+	void (*each)(void *ctx, const struct js *event);
+	void *ctx;
 };
 
 struct docker_stream *docker_stream_new(void)
@@ -33,6 +35,12 @@ struct docker_stream *docker_stream_new(void)
 
 	stream->line = stream->failure = (struct strbuf)STRBUF_INIT;
 	return stream;
+}
+
+void docker_stream_each(struct docker_stream *stream, void (*each)(void *ctx, const struct js *event), void *ctx)
+{
+	stream->each = each;
+	stream->ctx = ctx;
 }
 
 void docker_stream_free(struct docker_stream *stream)
@@ -91,7 +99,7 @@ static void note_progress(struct docker_stream *stream, const struct js *event)
 
 	if (!id || !status)
 		return;
-	if (!strcmp(status, "Downloading")) {
+	if (!strcmp(status, "Downloading") || !strcmp(status, "Pushing")) {
 		layer = find_layer(stream, id);
 		if (!layer || !is_size(current))
 			return;
@@ -108,6 +116,13 @@ static void note_progress(struct docker_stream *stream, const struct js *event)
 		layer->done = layer->total;
 }
 
+/* What a build prints may hold a NUL, which no text of ours can. */
+static void drop_nuls(struct strbuf *line)
+{
+	for (char *at = line->buf; (at = strstr(at, "\\u0000"));)
+		memcpy(at, "\\ufffd", 6);
+}
+
 static int take_line(struct docker_stream *stream, struct error *err)
 {
 	CLEANUP_JS struct js *event = NULL;
@@ -116,7 +131,8 @@ static int take_line(struct docker_stream *stream, struct error *err)
 
 	if (blank && strlen(stream->line.buf) == stream->line.len)
 		return 0;
-	if (js_parse(stream->line.buf, stream->line.len, "what the engine says of the pull", &event, err) < 0) {
+	drop_nuls(&stream->line);
+	if (js_parse(stream->line.buf, stream->line.len, "what the engine says", &event, err) < 0) {
 		if (err)
 			err->code = ERR_ENV;
 		return -1;
@@ -129,6 +145,8 @@ static int take_line(struct docker_stream *stream, struct error *err)
 		return error_set(err, ERR_ENV, "%.800s", stream->failure.buf);
 	}
 	note_progress(stream, event);
+	if (stream->each)
+		stream->each(stream->ctx, event);
 	return 0;
 }
 
