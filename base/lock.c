@@ -117,3 +117,14 @@ int lock_take(int dirfd, const char *name, enum lock_mode mode, enum lock_wait w
 		write_holder(fd);
 	return steal_fd(&fd);
 }
+
+bool lock_is_held(int dirfd, const char *name, struct lock_holder *ret)
+{
+	CLEANUP(cleanup_fd) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	*ret = (struct lock_holder){ 0 };
+	if (fd < 0 || flock_retry(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return false;
+	read_holder(fd, ret);
+	return true;
+}

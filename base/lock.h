@@ -20,5 +20,7 @@ struct lock_holder {
  * (may be NULL) is called once before a LOCK_WAIT blocks. */
 int lock_take(int dirfd, const char *name, enum lock_mode, enum lock_wait,
 	      void (*waiting)(void *ctx, const struct lock_holder *), void *ctx, struct error *);
+/* Whether another process holds the lock exclusively, and who; changes nothing. */
+bool lock_is_held(int dirfd, const char *name, struct lock_holder *ret);
 /* What this process writes into locks it takes; set once at start. */
 void lock_set_command(const char *command);

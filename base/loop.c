@@ -249,6 +249,14 @@ void loop_cancel(struct loop *loop, struct loop_timer *timer)
 	free(timer);
 }
 
+void loop_delay(struct loop *loop, struct loop_timer *timer, int64_t ms)
+{
+	if (!timer || ms <= 0)
+		return;
+	timer->due_ns = ms > (INT64_MAX - timer->due_ns) / 1000000 ? INT64_MAX : timer->due_ns + ms * 1000000;
+	heap_sink(loop, timer);
+}
+
 /* Those set while others fire wait for the next turn, so that descriptors get theirs. */
 static void serve_timers(struct loop *loop)
 {

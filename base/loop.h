@@ -25,6 +25,7 @@ void loop_unwatch(struct loop *, int fd);
  * before `fire` is called, or when it is cancelled. */
 struct loop_timer *loop_after(struct loop *, int64_t ms, void (*fire)(void *ctx), void *ctx);
 void loop_cancel(struct loop *, struct loop_timer *); /* NULL is legal */
+void loop_delay(struct loop *, struct loop_timer *, int64_t ms); /* it fires that much later; NULL is legal */
 
 /* Delivers a signal as a call from the loop until the loop is freed (signalfd); it is blocked
  * meanwhile. */

@@ -131,5 +131,5 @@ void retry_give_up(struct task *t)
 	loop_cancel(e->loop, t->timer);
 	t->timer = NULL;
 	e->backing_off--;
-	schedule_done(t, e->interrupts ? END_KILLED : END_FAILED);
+	schedule_done(t, e->interrupts || t->stopped_by ? END_KILLED : END_FAILED);
 }
