@@ -40,6 +40,7 @@ enum task_end {
 	END_RESTORED, /* outputs of mlops.lock brought back */
 	END_CACHED,   /* an earlier run's result */
 	END_OK,
+	END_SKIPPED,  /* its condition does not hold, or that of a step it needs */
 	END_FAILED,
 	END_TIMEOUT,
 	END_KILLED,   /* the run was interrupted */
@@ -69,12 +70,14 @@ struct task {
 	bool *precious;           /* by index of the node's outputs */
 	struct steplog *log;
 	struct strlist tail;      /* last lines of the log */
-	struct strbuf unseen[2];  /* by stream: the start of a line that no event has told yet */
+	struct strbuf unseen[2];  /* by stream: what no event has told yet */
+	struct loop_timer *output_timer; /* the log and the events get what came; NULL: nothing did */
 	int64_t start_ms, end_ms, start_mono_ms, duration_ms; /* of the attempt */
 	int64_t first_mono_ms;    /* start of the first attempt */
 	unsigned passed;          /* how often others started while it did not fit */
 	struct loop_timer *timer; /* the timeout, then the grace before KILL; in BACKOFF until the next attempt */
 	bool timed_out, interrupted;
+	char *stopped_by;         /* the user who asked for the end of this step, not of the run; else NULL */
 	struct runner_exit exit;
 	struct content *inputs;   /* by index of the node's inputs, as they were when it started */
 	struct content *outputs;  /* by index of the node's outputs */
@@ -89,7 +92,7 @@ struct task {
 	struct error *err;        /* why it failed; its memory is not touched before it does */
 };
 
-enum fact_kind { FACT_RUN, FACT_START, FACT_POINTS, FACT_CACHED, FACT_END };
+enum fact_kind { FACT_RUN, FACT_START, FACT_POINTS, FACT_NOT_RUN, FACT_END };
 struct fact {
 	enum fact_kind kind;
 	struct task *task; /* NULL for FACT_RUN */
@@ -146,6 +149,8 @@ struct engine {
 	bool stopping;            /* start nothing more */
 	int interrupts;
 	int interrupt_signal;
+	bool suspending;          /* stops as soon as nothing is being committed */
+	int64_t suspended_ms;     /* monotonic; since when steps on this machine stand still */
 	struct task *failure;     /* the first */
 	struct error fatal;       /* ends the run: facts could not be recorded */
 };
@@ -153,6 +158,7 @@ struct engine {
 /* run.c: events */
 void engine_emit(struct engine *, struct js *event); /* takes it */
 void engine_emit_run(struct engine *);
+void engine_emit_recorded(struct engine *);
 void engine_note(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* schedule.c */
@@ -170,7 +176,7 @@ void task_interrupt(struct task *, bool force);
 void task_finished(struct task *);               /* its FACT_END was committed */
 void task_emit(struct task *, const char *state);
 void task_emit_unfinished(struct task *, bool all); /* the start of an output line */
-bool task_succeeded(const struct task *);
+bool task_succeeded(const struct task *); /* its outputs are in place; false for a skipped one */
 /* For the person who runs it; from the loop or from the worker that has the task. */
 void task_note(struct task *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Project path of a file through which the step reports. Caller frees. */

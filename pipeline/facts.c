@@ -71,7 +71,7 @@ static int tag(struct engine *e, const char *run, const char *key, const char *v
 static int record_code(struct engine *e, struct error *err)
 {
 	const struct code_version *code = &e->code;
-	char text[CONTENT_TEXT];
+	char text[CONTENT_TEXT], steps[24];
 	const struct {
 		const char *key, *value;
 	} tags[] = {
@@ -83,12 +83,14 @@ static int record_code(struct engine *e, struct error *err)
 		{ "mlflow.user", e->project->actor },
 		{ "mlops.command", e->project->scratch ? js_get_str(e->project->scratch, "command") : e->opt->command },
 		{ "mlops.host", e->host },
+		{ "mlops.steps", steps }, /* that were not up to date when it began */
 		{ "mlops.code.dirty", code->commit[0] ? (code->dirty ? "true" : "false") : NULL },
 		{ "mlops.code.changes",
 		  code->changes.kind == CONTENT_ABSENT ? NULL : content_format(&code->changes, text) },
 		{ "mlops.code.note", code->note },
 	};
 
+	snprintf(steps, sizeof(steps), "%zu", e->todo);
 	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
 		if (tag(e, e->run, tags[i].key, tags[i].value, err) < 0)
 			return -1;
@@ -315,8 +317,8 @@ static int record_fact(struct engine *e, const struct fact *fact, struct error *
 			return -1;
 		return attempt_set_points(e->db, e->run, fact->task->node->name, fact->task->attempt, fact->points_read,
 					  fact->points_line, err);
-	case FACT_CACHED:
-		return record_attempt(fact->task, "cached", NULL, false, err);
+	case FACT_NOT_RUN:
+		return record_attempt(fact->task, fact->task->end == END_SKIPPED ? "skipped" : "cached", NULL, false, err);
 	case FACT_END:
 		return record_end(fact->task, &fact->points, err);
 	}

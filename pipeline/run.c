@@ -111,7 +111,7 @@ static struct js *failure_result(const struct engine *e)
 		js_push_str(log, t->tail.items[i]);
 	js_set(failure, "log", log);
 	if (t->run[0] && t->exit.cause != CAUSE_START) {
-		text = steplog_path(e->run, t->node->name);
+		text = steplog_path(e->project->homefd, e->run, t->node->name, t->attempt);
 		js_set_str(failure, "log_file", text);
 		free(text);
 	}
@@ -130,7 +130,7 @@ static struct js *make_result(const struct engine *e, const char *status)
 		const char *key;
 	} keys[] = {
 		{ END_OK, "ran" },         { END_CACHED, "cached" }, { END_RESTORED, "restored" },
-		{ END_FRESH, "fresh" },    { END_FAILED, "failed" }, { END_TIMEOUT, "timeout" },
+		{ END_FRESH, "fresh" },    { END_SKIPPED, "skipped" }, { END_FAILED, "failed" }, { END_TIMEOUT, "timeout" },
 		{ END_KILLED, "killed" },  { END_BLOCKED, "blocked" },
 	};
 	struct js *result = js_object();
@@ -165,6 +165,7 @@ static void task_release(struct task *t)
 	free(t->stopped_by);
 	free(t->points_why);
 	js_free(t->record);
+	steplog_finish(t->log);
 	strlist_release(&t->tail);
 	strlist_release(&t->notes);
 	strbuf_release(&t->unseen[RUNNER_STDOUT]);
@@ -247,10 +248,12 @@ static int look_at_all(struct engine *e, struct error *err)
 			continue;
 		if (look_node(e->looker, t->node, &t->look, err) < 0)
 			return -1;
-		e->todo += t->look->state != STEP_FRESH;
+		e->todo += t->look->state != STEP_FRESH && t->look->state != STEP_SKIPPED;
 		if (t->look->state == STEP_FRESH)
 			t->end = END_FRESH;
-		else if (e->opt->dry)
+		else if (t->look->state == STEP_SKIPPED)
+			t->end = END_SKIPPED;
+		if (t->look->state == STEP_SKIPPED || (e->opt->dry && t->look->state != STEP_FRESH))
 			t->reason = strlist_join(&t->look->reasons, "; ");
 	}
 	return 0;

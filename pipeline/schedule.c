@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "pipeline/control.h"
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
 #include "pipeline/retry.h"
 #include "pipeline/stepdir.h"
+#include "pipeline/steplog.h"
 #include "registry/project.h"
 
 #define COMMIT_MS 20    /* how long a fact may wait for company */
@@ -35,18 +36,19 @@ void schedule_done(struct task *t, enum task_end end)
 	t->end = end;
 	e->done++;
 	if (end >= END_FAILED && end != END_BLOCKED) {
-		if (!e->failure)
+		if (!e->failure || e->failure->stopped_by)
 			e->failure = t;
-		e->stopping |= !e->opt->keep_going;
+		e->stopping |= !e->opt->keep_going && !t->stopped_by;
 	}
 	task_emit(t, task_end_name(end));
 	for (size_t i = 0; i < t->node->nfeeds; i++) {
 		struct task *down = t->node->feeds[i]->user;
 		if (!down || down->phase != TASK_WAITING)
 			continue;
-		if (!task_succeeded(t))
+		/* What needs a skipped step is skipped itself, when it is looked at. */
+		if (end > END_SKIPPED)
 			down->blocked_by = t;
-		if (!task_succeeded(t) || --down->waits == 0)
+		if (end > END_SKIPPED || --down->waits == 0)
 			make_ready(down);
 	}
 }
@@ -59,6 +61,9 @@ static void commit_work(void *ctx)
 
 	error_clear(&e->commit_err);
 	facts_commit(e, &e->group, &e->commit_err);
+	for (size_t i = 0; i < e->group.len; i++)
+		if (e->group.items[i].kind == FACT_END)
+			steplog_finish(steal(&e->group.items[i].task->log));
 }
 
 static void commit_done(void *ctx)
@@ -71,7 +76,10 @@ static void commit_done(void *ctx)
 		e->stopping = true;
 	}
 	for (size_t i = 0; i < e->group.len; i++) {
-		e->written |= e->group.items[i].kind == FACT_RUN;
+		if (e->group.items[i].kind == FACT_RUN && !e->commit_err.code) {
+			e->written = true;
+			engine_emit_recorded(e);
+		}
 		if (e->group.items[i].kind == FACT_END)
 			task_finished(e->group.items[i].task);
 	}
@@ -125,8 +133,8 @@ static int record_run(struct engine *e, struct error *err)
 	schedule_fact(e, FACT_RUN, NULL);
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
-		if (t->node && (t->end == END_CACHED || t->end == END_RESTORED))
-			schedule_fact(e, FACT_CACHED, t);
+		if (t->node && (t->end == END_CACHED || t->end == END_RESTORED || t->end == END_SKIPPED))
+			schedule_fact(e, FACT_NOT_RUN, t);
 	}
 	return 0;
 }
@@ -173,6 +181,10 @@ static bool try_task(struct engine *e, struct task *t, bool *closed)
 		block(t);
 		return true;
 	}
+	if (t->stopped_by) {
+		schedule_done(t, END_KILLED);
+		return true;
+	}
 	if (!t->reason || t->look->state == STEP_BLOCKED) {
 		free(t->reason);
 		t->reason = NULL;
@@ -188,6 +200,11 @@ static bool try_task(struct engine *e, struct task *t, bool *closed)
 		return true;
 	case STEP_RESTORE:
 		task_restore(t);
+		return true;
+	case STEP_SKIPPED:
+		schedule_done(t, END_SKIPPED);
+		if (e->recorded)
+			schedule_fact(e, FACT_NOT_RUN, t);
 		return true;
 	default:
 		if (record_run(e, t->err) < 0) {
@@ -244,25 +261,10 @@ void schedule_pump(struct engine *e)
 		commit_now(e);
 	if (!e->running && !e->restoring && !e->finishing && !e->backing_off && !e->committing && !e->queue.len && !e->nready)
 		loop_stop(e->loop);
+	control_settle(e);
 }
 
-/* ---- signals and ticks ---- */
-
-static void on_interrupt(void *ctx, int signo)
-{
-	struct engine *e = ctx;
-	bool force = e->interrupts++ > 0;
-
-	e->interrupt_signal = signo;
-	e->stopping = true;
-	if (!force)
-		engine_note(e, "stopping: running steps have 10 s to end; once more to kill them");
-	for (size_t i = 0; i < e->plan->len; i++) {
-		if (e->tasks[i].phase == TASK_RUNNING)
-			task_interrupt(&e->tasks[i], force);
-	}
-	schedule_pump(e);
-}
+/* ---- ticks ---- */
 
 static void on_tick(void *ctx)
 {
@@ -303,7 +305,6 @@ static void on_points(void *ctx)
 
 int schedule_run(struct engine *e, struct error *err)
 {
-	static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
 	const struct runner_ops *ops = e->opt->runner ? e->opt->runner : &runner_local;
 	int r;
 
@@ -321,5 +322,6 @@ int schedule_run(struct engine *e, struct error *err)
 	r = e->done < e->total || e->queue.len || e->committing ? loop_run(e->loop, err) : 0;
 	container_close(e);
 	e->runner->ops->close(e->runner);
+	control_close(e);
 	return r;
 }

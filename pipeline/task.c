@@ -23,10 +23,11 @@
 #include "store/checkout.h"
 
 #define GRACE_MS   10000	/* from TERM to KILL */
-#define UNSEEN_MAX (64u << 10) /* bytes of a line that has not ended */
+#define UNSEEN_MAX (64u << 10) /* bytes that wait for an event */
+#define OUTPUT_MS  20          /* how long output waits for company */
 
 static const char *const end_names[] = {
-	"waiting", "fresh", "restored", "cached", "ok", "failed", "timeout", "killed", "blocked",
+	"waiting", "fresh", "restored", "cached", "ok", "skipped", "failed", "timeout", "killed", "blocked",
 };
 
 const char *task_end_name(enum task_end end)
@@ -259,8 +260,11 @@ static void finish_task(struct task *t)
 
 	loop_cancel(e->loop, t->timer);
 	t->timer = NULL;
+	loop_cancel(e->loop, t->output_timer);
+	t->output_timer = NULL;
 	steplog_close(t->log, &t->tail);
-	t->log = NULL;
+	if (t->log && steplog_error(t->log))
+		task_note(t, "the end of its log is lost: %s", strerror(steplog_error(t->log)));
 	if (t->err->code == ERR_FAILED && t->container && !t->err->help[0])
 		container_explain(t);
 	t->phase = TASK_FINISHING;
@@ -314,7 +318,8 @@ void task_start(struct task *t)
 	budget_take(&e->budget, t->node->step, &t->gpus);
 	error_clear(&err);
 	schedule_fact(e, FACT_START, t);
-	if (steplog_open(e->project->homefd, e->run, t->node->name, &t->log, &err) < 0 ||
+	if (steplog_open(e->project->homefd, e->run, t->node->name, t->attempt,
+			 settings_int(&e->project->settings, SETTING_LOG_MAX), &t->log, &err) < 0 ||
 	    (t->node->image ? container_start(t, &err) : start_local(t, &err)) < 0) {
 		*t->err = err;
 		t->exit.cause = CAUSE_START;
@@ -332,7 +337,8 @@ static void on_started(void *task, const char *handle)
 	task_emit(task, "running");
 }
 
-static void emit_output(struct task *t, enum runner_stream stream)
+/* The first bytes of what no event has told, and a line feed after them that needs no telling. */
+static void emit_output(struct task *t, enum runner_stream stream, size_t len)
 {
 	struct strbuf *text = &t->unseen[stream];
 	struct js *event = js_object();
@@ -340,9 +346,22 @@ static void emit_output(struct task *t, enum runner_stream stream)
 	js_set_str(event, "event", "output");
 	js_set_str(event, "step", t->node->name);
 	js_set_str(event, "stream", stream == RUNNER_STDERR ? "stderr" : "stdout");
-	js_set(event, "text", js_strn(text->buf, text->len));
+	js_set(event, "text", js_strn(text->buf, len));
 	engine_emit(t->engine, event);
-	strbuf_clear(text);
+	len += len < text->len && text->buf[len] == '\n';
+	memmove(text->buf, text->buf + len, text->len - len + 1);
+	text->len -= len;
+}
+
+static void emit_lines(struct task *t, enum runner_stream stream)
+{
+	const struct strbuf *text = &t->unseen[stream];
+	const char *end = text->len ? memrchr(text->buf, '\n', text->len) : NULL;
+
+	if (end)
+		emit_output(t, stream, (size_t)(end - text->buf));
+	if (text->len > UNSEEN_MAX)
+		emit_output(t, stream, text->len);
 }
 
 /* A line that has not ended waits, unless it is a progress bar, which never ends before its work does. */
@@ -350,29 +369,44 @@ void task_emit_unfinished(struct task *t, bool all)
 {
 	for (enum runner_stream stream = RUNNER_STDOUT; stream <= RUNNER_STDERR; stream++) {
 		const struct strbuf *text = &t->unseen[stream];
+
+		emit_lines(t, stream);
 		if (text->len && (all || memchr(text->buf, '\r', text->len)))
-			emit_output(t, stream);
+			emit_output(t, stream, text->len);
 	}
 }
 
-static void on_output(void *task, enum runner_stream stream, const char *data, size_t len)
+static void output_due(void *ctx)
 {
-	struct task *t = task;
+	struct task *t = ctx;
+
+	t->output_timer = NULL;
+	steplog_flush(t->log);
+	emit_lines(t, RUNNER_STDOUT);
+	emit_lines(t, RUNNER_STDERR);
+}
+
+/* Into the log, and to who watches; both in larger pieces than it may come in. Of two streams, what came
+ * first is told first. */
+static void take_output(struct task *t, enum runner_stream stream, const char *data, size_t len)
+{
 	struct strbuf *text = &t->unseen[stream];
-	const char *end = memrchr(data, '\n', len);
-	size_t whole = end ? (size_t)(end - data) : 0;
 
 	steplog_feed(t->log, stream == RUNNER_STDERR, data, len);
+	if (!t->output_timer)
+		t->output_timer = loop_after(t->engine->loop, OUTPUT_MS, output_due, t);
 	if (!t->engine->opt->emit)
 		return;
-	if (end) {
-		strbuf_add(text, data, whole);
-		emit_output(t, stream);
-		whole++;
-	}
-	strbuf_add(text, data + whole, len - whole);
+	emit_lines(t, stream == RUNNER_STDERR ? RUNNER_STDOUT : RUNNER_STDERR);
+	strbuf_add(text, data, len);
 	if (text->len > UNSEEN_MAX)
-		emit_output(t, stream);
+		emit_lines(t, stream);
+}
+
+/* Raw bytes of a stream, before anybody sees them. */
+static void on_output(void *task, enum runner_stream stream, const char *data, size_t len)
+{
+	take_output(task, stream, data, len);
 }
 
 static const struct {
@@ -423,8 +457,6 @@ static void on_exited(void *task, const struct runner_exit *exit)
 	t->exit = *exit;
 	task_emit_unfinished(t, true);
 	explain_exit(t, exit);
-	if (steplog_error(t->log))
-		task_note(t, "the end of its log is lost: %s", strerror(steplog_error(t->log)));
 	finish_task(t);
 	schedule_pump(t->engine);
 }
@@ -538,7 +570,7 @@ static void restore_done(void *ctx)
 		look_accept(e->looker, t->node, t->outputs, true);
 		schedule_done(t, t->look->source[0] ? END_CACHED : END_RESTORED);
 		if (e->recorded)
-			schedule_fact(e, FACT_CACHED, t);
+			schedule_fact(e, FACT_NOT_RUN, t);
 	}
 	schedule_pump(e);
 }
