@@ -13,6 +13,7 @@
 #include "registry/lockfile.h"
 #include "registry/project.h"
 #include "registry/runs.h"
+#include "registry/secrets.h"
 
 #define RUNS_OFFERED 20
 
@@ -99,6 +100,19 @@ static void offer_images(struct project *project, op_offer *offer, void *ctx)
 			offer(ctx, lock.entries[i].name, lock.entries[i].value);
 }
 
+static void offer_secrets(struct project *project, op_offer *offer, void *ctx)
+{
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = load_pipeline(project, NULL);
+	CLEANUP(secret_list_release) struct secret_list secrets = { 0 };
+
+	secret_list(project, &secrets, NULL, NULL, NULL);
+	for (size_t i = 0; i < secrets.len; i++)
+		offer(ctx, secrets.items[i].name, "a secret");
+	for (size_t i = 0; pipeline && i < pipeline->nsteps; i++)
+		for (size_t k = 0; k < pipeline->steps[i].nsecrets; k++)
+			offer(ctx, pipeline->steps[i].secrets[k].name, pipeline->steps[i].name);
+}
+
 static void offer_settings(op_offer *offer, void *ctx)
 {
 	for (size_t i = 0; i < SETTING_COUNT; i++)
@@ -140,6 +154,8 @@ void op_offer_values(const char *dir, enum op_complete what, const char *before,
 		offer_runs(project, offer, ctx);
 	if (what == COMPLETE_IMAGE)
 		offer_images(project, offer, ctx);
+	if (what == COMPLETE_SECRET)
+		offer_secrets(project, offer, ctx);
 	if (what == COMPLETE_NAME)
 		offer_artifacts(project, offer, ctx);
 	project_close(project);

@@ -352,8 +352,9 @@ const struct op ops[] = {
 		"Settings stand in .mlops/config.ini. MLOPS_RUN_JOBS in the environment goes\n"
 		"before run.jobs in the file, and so on for each key.\n" },
 	{ .name = "secret.add", .command = "secret add", .method = "PUT", .path = "/secrets/{name}",
-	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_AUDIT, .handler = op_secret_add,
-	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_NONE, "its name, also that of its variable")),
+	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_AUDIT | OP_INPUT, .handler = op_secret_add,
+	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_SECRET,
+			       "its name, also that of its variable")),
 	  .summary = "keep a secret that steps may read",
 	  .details =
 		"Examples:\n"
@@ -370,7 +371,7 @@ const struct op ops[] = {
 		"  mlops secret list\n" },
 	{ .name = "secret.rm", .command = "secret rm", .method = "DELETE", .path = "/secrets/{name}",
 	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_AUDIT, .handler = op_secret_rm,
-	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a secret")),
+	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_SECRET, "a secret")),
 	  .summary = "delete a secret",
 	  .details =
 		"Examples:\n"

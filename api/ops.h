@@ -22,6 +22,7 @@ enum op_flags {
 	OP_NO_PROJECT = 16, /* works outside a project; ctx->project is NULL */
 	OP_PAGED = 32,    /* its text goes through the pager on a terminal */
 	OP_BYTES = 64,    /* writes raw bytes through ctx->write */
+	OP_INPUT = 256,   /* takes raw bytes through ctx->read: no argument, so no command line shows them */
 	OP_TRY_PROJECT = 128, /* opens the project if there is one; else ctx->project is NULL */
 };
 enum op_type { OP_TEXT, OP_INT, OP_BOOL };
@@ -42,6 +43,7 @@ enum op_complete {
 	COMPLETE_RUN,
 	COMPLETE_NAME,
 	COMPLETE_IMAGE, /* that a step names */
+	COMPLETE_SECRET, /* that is there, or that a step asks for */
 	COMPLETE_SETTING,
 	COMPLETE_SETTING_VALUE, /* of the setting that is the argument before */
 	COMPLETE_COMMAND,
@@ -69,6 +71,9 @@ struct op_context {
 	void (*emit)(void *ctx, const struct js *event);
 	/* OP_BYTES: sends bytes; -1 stops. */
 	int (*write)(void *ctx, const void *data, size_t len);
+	/* OP_INPUT: appends all of the input, at most `max` bytes, which are `what`; more is ERR_USAGE. A person is
+	 * asked for it and types unseen. */
+	int (*read)(void *ctx, const char *what, size_t max, struct strbuf *ret, struct error *);
 	const struct progress *progress; /* for long hashing and copying; may be NULL */
 	void *ctx;
 };

@@ -221,6 +221,7 @@ static void offer_value(struct asked asked, const struct op_param *param, const 
 	case COMPLETE_RUN:
 	case COMPLETE_NAME:
 	case COMPLETE_IMAGE:
+	case COMPLETE_SECRET:
 		break;
 	}
 	op_offer_values(NULL, param->complete, before, offer_known, &asked);

@@ -17,6 +17,7 @@
 #include "base/strlist.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/live.h"
 #include "cli/print.h"
 #include "cli/stream.h"
@@ -86,6 +87,12 @@ static int on_bytes(void *ctx, const void *data, size_t len)
 
 	start_pager(s);
 	return stream_write(&s->stream, data, len);
+}
+
+static int on_input(void *ctx, const char *what, size_t max, struct strbuf *ret, struct error *err)
+{
+	(void)ctx;
+	return input_read(what, max, ret, err);
 }
 
 static enum live_mode live_mode(const struct session *s)
@@ -178,6 +185,7 @@ static int run_operation(struct session *s, struct error *err)
 	};
 	s->ctx.emit = on_event;
 	s->ctx.write = on_bytes;
+	s->ctx.read = on_input;
 	s->ctx.progress = live_progress(s->live);
 	s->ctx.ctx = s;
 	if (!failed)

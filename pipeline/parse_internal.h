@@ -45,6 +45,4 @@ void value_secrets(struct parser *, const struct ini_entry *, void *field);
 #define NAME_MAX_BYTES 100
 /* NULL when the text can name a step, else what is wrong with it. */
 const char *name_fault(const char *name);
-/* The same for a secret. */
-const char *secret_name_fault(const char *name);
 void textlist_release(struct textlist *);

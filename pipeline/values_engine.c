@@ -7,20 +7,7 @@
 #include "base/mem.h"
 #include "pipeline/parse_internal.h"
 #include "pipeline/show.h"
-
-/* A secret's name is that of its variable, too. */
-const char *secret_name_fault(const char *name)
-{
-	if (!*name)
-		return "is empty";
-	if (strlen(name) > NAME_MAX_BYTES)
-		return "is longer than 100 bytes";
-	if (isdigit((unsigned char)*name) || name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")])
-		return "is not made of letters, digits and '_', or begins with a digit";
-	if (!strncmp(name, "MLOPS_", 6))
-		return "begins with MLOPS_, as what mlops sets itself";
-	return NULL;
-}
+#include "registry/secrets.h"
 
 void value_axis(struct parser *p, const struct ini_entry *entry, void *field)
 {
