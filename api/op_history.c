@@ -1,17 +1,78 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "api/ops.h"
+#include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "pipeline/control.h"
 #include "registry/artifacts.h"
 #include "registry/name.h"
 #include "registry/project.h"
 #include "registry/runs.h"
 
 #define RUNS_LIMIT 20
+
+/* What is known of a run that says of itself that it goes on. */
+static int active_run(struct op_context *ctx, struct db *db, const struct js *run, struct js *list, struct error *err)
+{
+	const char *id = js_get_str(run, "run_id"), *steps = js_get_str(js_get(run, "tags"), "mlops.steps");
+	CLEANUP_JS struct js *progress = NULL;
+	struct js *states, *item;
+	struct lock_holder holder;
+	int64_t ended = 0;
+	bool held;
+
+	if (attempts_progress(db, id, &progress, err) < 0)
+		return -1;
+	held = control_executor(ctx->project, id, &holder);
+	states = js_get(progress, "states");
+	for (void *it = js_iter(states); it; it = js_next(states, it))
+		ended += strcmp(js_iter_key(it), "running") ? js_int_value(js_iter_value(it)) : 0;
+	item = js_object();
+	js_set_str(item, "run_id", id);
+	js_set_str(item, "pipeline", js_get_str(run, "experiment"));
+	js_set_str(item, "name", js_get_str(run, "name"));
+	js_set_str(item, "state", held ? "running" : "lost");
+	js_set_int(item, "start_time", js_get_int(run, "start_time", 0));
+	js_set_str(item, "user", js_get_str(run, "user"));
+	js_set_str(item, "host", js_get_str(js_get(run, "tags"), "mlops.host"));
+	if (holder.pid)
+		js_set_int(item, "pid", holder.pid);
+	js_set_str(item, "command", js_get_str(js_get(run, "tags"), "mlops.command"));
+	js_set_int(item, "done", ended);
+	js_set_int(item, "total", steps ? strtoll(steps, NULL, 10) : 0);
+	js_set(item, "states", js_ref(states));
+	js_set(item, "running", js_ref(js_get(progress, "running")));
+	js_push(list, item);
+	return 0;
+}
+
+/* run.list {active, filter, order_by, limit} -> {now, active: [{run_id, pipeline, name, state: running|lost, start_time,
+ * user, host, pid, command, done, total, states{}, running: [{step, number, start_time}]}]} */
+static int active_runs(struct op_context *ctx, struct run_query query, struct js **ret_result, struct error *err)
+{
+	CLEANUP(cleanup_free) char *filter =
+		xasprintf("attributes.status = 'RUNNING'%s%s", query.filter ? " AND " : "", query.filter ? query.filter : "");
+	CLEANUP_JS struct js *runs = NULL;
+	CLEANUP_JS struct js *result = js_object();
+	struct js *list = js_array();
+	struct db *db;
+
+	js_set_int(result, "now", clock_wall_ms());
+	js_set(result, "active", list);
+	query.filter = filter;
+	if (project_db(ctx->project, &db, err) < 0 || run_search(db, &query, &runs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < js_len(runs); i++)
+		if (active_run(ctx, db, js_at(runs, i), list, err) < 0)
+			return -1;
+	*ret_result = steal(&result);
+	return 0;
+}
 
 /* run.list {filter, order_by, limit, all} -> {runs: [...]} */
 int op_runs(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
@@ -27,6 +88,10 @@ int op_runs(struct op_context *ctx, const struct js *args, struct js **ret_resul
 
 	if (query.limit < 1)
 		return error_set(err, ERR_USAGE, "--limit is a number above 0, not %lld", (long long)query.limit);
+	if (js_get_bool(args, "active") && query.all)
+		return error_set(err, ERR_USAGE, "--active and --all exclude each other");
+	if (js_get_bool(args, "active"))
+		return active_runs(ctx, query, ret_result, err);
 	if (project_db(ctx->project, &db, err) < 0 || run_search(db, &query, &runs, err) < 0)
 		return -1;
 	*ret_result = js_object();

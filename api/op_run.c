@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include "api/combinations.h"
+#include "api/experiments.h"
 #include "api/loaded.h"
 #include "api/ops.h"
 #include "api/remotes.h"
+#include "api/scratch_tree.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -22,16 +25,30 @@ static bool ends_in_ini(const char *text)
 	return len > 4 && !strcmp(text + len - 4, ".ini");
 }
 
+static int run_plain(struct op_context *ctx, const char *file, const struct js *params, struct run_options *opt,
+		     struct js **ret_result, struct error *err)
+{
+	struct loaded loaded CLEANUP(loaded_release) = { 0 };
+	struct remotes remotes CLEANUP(remotes_release) = { 0 };
+	CLEANUP(cleanup_fd) int tree = -1;
+
+	/* Once the tree is ours and whole, what it holds is worth planning. */
+	if (run_enter(ctx->project, opt, &tree, err) < 0 || (!opt->dry && scratch_sweep(ctx, false, err) < 0) ||
+	    loaded_make(ctx, file, params, !opt->dry, &loaded, err) < 0)
+		return -1;
+	remotes_of(ctx->project, loaded.pipeline, &remotes);
+	opt->remotes = &remotes;
+	return pipeline_run(ctx->project, loaded.plan, opt, ret_result, err);
+}
+
 /*
  * run.start {args[], param[], jobs, keep_going, only, downstream, force, dry, no_wait}
- * -> what pipeline_run gives (pipeline/run.h); emits its events.
+ * -> what pipeline_run gives (pipeline/run.h), or experiments_run when a param has several values; emits its events.
  */
 int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
-	struct loaded loaded CLEANUP(loaded_release) = { 0 };
+	struct combinations combos CLEANUP(combinations_release) = { 0 };
 	const struct js *words = js_get(args, "args");
-	struct remotes remotes CLEANUP(remotes_release) = { 0 };
-	CLEANUP(cleanup_fd) int tree = -1;
 	const char *first = js_len(words) ? js_text(js_at(words, 0)) : NULL;
 	const char *file = first && ends_in_ini(first) ? first : NULL;
 	int64_t jobs = js_get_int(args, "jobs", 0);
@@ -43,6 +60,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.dry = js_get_bool(args, "dry"),
 		.keep_going = js_get_bool(args, "keep_going"),
 		.no_wait = js_get_bool(args, "no_wait"),
+		.record = ctx->project->scratch != NULL,
 		.jobs = (int)jobs,
 		.spawner = ctx->spawner,
 		.command = ctx->command_line,
@@ -57,21 +75,19 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 				 (long long)jobs);
 	if (js_get_bool(args, "only") && js_get_bool(args, "downstream"))
 		return error_set(err, ERR_USAGE, "--only and --downstream exclude each other");
+	if (opt.dry && js_get_bool(args, "detach"))
+		return error_set(err, ERR_USAGE, "--dry and --detach exclude each other");
+	if (combinations_read(js_get(args, "param"), &combos, err) < 0)
+		return -1;
 	for (size_t i = file != NULL; i < js_len(words); i++)
 		strlist_push(&opt.steps, js_text(js_at(words, i)));
 	if (!opt.steps.len && opt.select != SELECT_UP_TO) {
 		error_set(err, ERR_USAGE, "--only and --downstream need the name of a step");
 		r = error_help(err, "run: mlops dag, which lists them");
+	} else if (combos.many) {
+		r = experiments_run(ctx, args, file, &combos, &opt, ret_result, err);
 	} else {
-		r = run_enter(ctx->project, &opt, &tree, err);
-	}
-	/* The tree is ours and whole: only now is what it holds worth planning. */
-	if (r == 0)
-		r = loaded_make(ctx, file, js_get(args, "param"), !opt.dry, &loaded, err);
-	if (r == 0) {
-		remotes_of(ctx->project, loaded.pipeline, &remotes);
-		opt.remotes = &remotes;
-		r = pipeline_run(ctx->project, loaded.plan, &opt, ret_result, err);
+		r = run_plain(ctx, file, js_get(args, "param"), &opt, ret_result, err);
 	}
 	strlist_release(&opt.steps);
 	return r;

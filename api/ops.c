@@ -146,7 +146,8 @@ const struct op ops[] = {
 		FLAG("downstream", 0, "the named steps and all that depends on them"),
 		FLAG("force", 'f', "run also what is up to date"),
 		FLAG("dry", 'n', "show what would run and why; change nothing"),
-		FLAG("no-wait", 0, "fail when another run holds the project")),
+		FLAG("no-wait", 0, "fail when another run holds the project"),
+		FLAG("detach", 'd', "go on without the terminal")),
 	  .summary = "run the steps that are not up to date",
 	  .details =
 		"Examples:\n"
@@ -241,13 +242,15 @@ const struct op ops[] = {
 		TEXT("filter", 0, "TEXT", COMPLETE_NONE, "MLflow's filter: the conditions above"),
 		TEXT("order-by", 0, "TEXT", COMPLETE_NONE, "such as 'metrics.auc DESC'"),
 		INT("limit", 'n', "N", "at most N; default: 20"),
-		FLAG("all", 'a', "also the runs of single steps")),
+		FLAG("all", 'a', "also the runs of single steps"),
+		FLAG("active", 0, "only what is going on now, and who does it")),
 	  .summary = "list runs with their params and metrics",
 	  .details =
 		"Examples:\n"
 		"  mlops runs\n"
 		"  mlops runs --filter 'metrics.auc > 0.9 AND params.lr = \"0.01\"'\n"
 		"  mlops runs --order-by 'metrics.auc DESC' -n 5\n"
+		"  mlops runs --active\n"
 		"\n"
 		"A filter joins conditions by AND over metrics.X, params.X, tags.X and\n"
 		"attributes such as status, start_time and run_name; operators = != > >= < <=\n"

@@ -17,9 +17,11 @@
 #include "base/strlist.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/detach.h"
 #include "cli/input.h"
 #include "cli/live.h"
 #include "cli/print.h"
+#include "cli/signals.h"
 #include "cli/stream.h"
 #include "cli/term.h"
 
@@ -30,6 +32,7 @@ struct session {
 	struct op_context ctx;
 	struct live *live;
 	struct stream stream;
+	struct detach *detach; /* we run without the terminal */
 	pid_t pager;
 	bool paged;
 };
@@ -74,11 +77,25 @@ static void start_pager(struct session *s)
 	s->paged = true;
 }
 
+/* Writing to a pipe or socket fails only when its reader has left, and who left wants no
+ * message. */
+static bool reader_left(FILE *file)
+{
+	struct stat st;
+
+	return ferror(file) && !fstat(fileno(file), &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
 static void on_event(void *ctx, const struct js *event)
 {
 	struct session *s = ctx;
 
-	live_event(s->live, event);
+	if (s->detach)
+		detach_event(s->detach, s->ctx.project, event);
+	else
+		live_event(s->live, event);
+	if (s->ctx.spawner && (reader_left(stdout) || reader_left(stderr)))
+		signals_reader_left();
 }
 
 static int on_bytes(void *ctx, const void *data, size_t len)
@@ -97,6 +114,8 @@ static int on_input(void *ctx, const char *what, size_t max, struct strbuf *ret,
 
 static enum live_mode live_mode(const struct session *s)
 {
+	if (s->detach)
+		return LIVE_SILENT;
 	if (s->args.as_json)
 		return s->args.op->flags & OP_STREAM ? LIVE_EVENTS : LIVE_SILENT;
 	if (s->args.quiet)
@@ -104,19 +123,10 @@ static enum live_mode live_mode(const struct session *s)
 	return s->term.moves ? LIVE_SCREEN : LIVE_LINES;
 }
 
-/* Writing to a pipe or socket fails only when its reader has left, and who left wants no
- * message. */
-static bool reader_left(void)
-{
-	struct stat st;
-
-	return !fstat(STDOUT_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
-}
-
 static int exit_status(const struct session *s, int failed, const struct error *err)
 {
 	errno = 0;
-	if (!s->pager && (fflush(stdout) || ferror(stdout)) && !reader_left()) {
+	if (!s->pager && (fflush(stdout) || ferror(stdout)) && !reader_left(stdout)) {
 		fprintf(stderr, "error: cannot write to standard output: %s\n",
 			strerror(errno ? errno : EIO));
 		return error_exit_status(ERR_ENV);
@@ -169,6 +179,24 @@ static void show(struct session *s, struct js *result, const struct error *err)
 		show_error(s, err);
 }
 
+/* What the end of a run looks like in the foreground, for its log. */
+static void end_detached(struct session *s, const struct js *result, const struct error *err)
+{
+	char *text = NULL;
+	size_t len = 0;
+	struct print p = { .out = open_memstream(&text, &len), .utf8 = true };
+
+	if (!p.out)
+		return;
+	if (result)
+		printer_find(s->args.op->name)(&p, result);
+	if (err)
+		print_error(&p, err);
+	fclose(p.out);
+	detach_end(s->detach, result, err, text);
+	free(text);
+}
+
 static int run_operation(struct session *s, struct error *err)
 {
 	CLEANUP_JS struct js *result = NULL;
@@ -186,11 +214,28 @@ static int run_operation(struct session *s, struct error *err)
 	s->ctx.emit = on_event;
 	s->ctx.write = on_bytes;
 	s->ctx.read = on_input;
-	s->ctx.progress = live_progress(s->live);
+	s->ctx.progress = s->detach ? detach_progress(s->detach) : live_progress(s->live);
 	s->ctx.ctx = s;
 	if (!failed)
 		failed = op_call(s->args.op, &s->ctx, s->args.json, &result, err);
 	stream_end(&s->stream);
+	live_free(s->live);
+	if (s->detach)
+		end_detached(s, result, failed ? err : NULL);
+	else
+		show(s, result, failed ? err : NULL);
+	return exit_status(s, failed, err);
+}
+
+/* Until the detached process has begun its run, or has none to begin. */
+static int wait_for_detached(struct session *s, FILE *words, struct error *err)
+{
+	CLEANUP_JS struct js *result = NULL;
+	int failed;
+
+	term_init(&s->term, s->args.color, NULL);
+	s->live = live_new(live_mode(s), &s->term);
+	failed = detach_wait(words, &(struct detach_reader){ on_event, live_progress(s->live), s }, &result, err);
 	live_free(s->live);
 	show(s, result, failed ? err : NULL);
 	return exit_status(s, failed, err);
@@ -201,11 +246,19 @@ static int run_operation(struct session *s, struct error *err)
 static int operate(struct session *s, int argc, char **argv, struct error *err)
 {
 	CLEANUP(cleanup_free) char *line = args_join(argc, argv), *here = NULL;
+	FILE *words = NULL;
 	int status;
 
 	here = getcwd(NULL, 0);
 	if (!here)
 		return error_sys(err, errno, "cannot tell the working directory");
+	if (s->args.op->flags & OP_SPAWNS)
+		signals_open(s->args.as_json);
+	if (js_get_bool(s->args.json, "detach")) {
+		status = detach_fork(&s->detach, &words, err);
+		if (status)
+			return status < 0 ? status : wait_for_detached(s, words, err);
+	}
 	if (s->args.op->flags & OP_SPAWNS && spawner_start(&s->ctx.spawner, err))
 		return -1;
 	ignore_broken_pipes();

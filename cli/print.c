@@ -32,6 +32,7 @@ static const struct {
 	{ "run.why", print_why },
 	{ "pipeline.dag", print_dag },
 	{ "run.list", print_runs },
+	{ "run.stop", print_stop },
 	{ "run.show", print_show },
 };
 

@@ -9,6 +9,10 @@
 
 /* ---- run ---- */
 
+#define SLOWEST_OF  4    /* steps that ran, at least */
+#define SLOWEST_MS  1000
+#define MOST_FAILED 8    /* names */
+
 static void print_failure(struct print *p, const struct js *failure)
 {
 	const struct js *log = js_get(failure, "log");
@@ -37,7 +41,8 @@ static void print_counts(struct print *p, const struct js *result)
 		{ "ran", "ran", STYLE_GOOD },           { "cached", "from the cache", STYLE_GOOD },
 		{ "restored", "restored", STYLE_GOOD }, { "fresh", "up to date", STYLE_PLAIN },
 		{ "failed", "failed", STYLE_BAD },      { "timeout", "timed out", STYLE_BAD },
-		{ "killed", "killed", STYLE_BAD },      { "blocked", "skipped", STYLE_WARN },
+		{ "killed", "killed", STYLE_BAD },      { "skipped", "skipped", STYLE_WARN },
+		{ "blocked", "not run", STYLE_WARN },   { "retried", "retried", STYLE_WARN },
 	};
 	const char *run = js_get_str(result, "run_id");
 	const char *separator = "";
@@ -54,6 +59,47 @@ static void print_counts(struct print *p, const struct js *result)
 		separator = ", ";
 	}
 	print_put(p, STYLE_DIM, "  (%s)\n", human_duration(js_get_int(result, "duration_ms", 0), time));
+}
+
+/* One that took far longer than the others is where time can be won. */
+static void print_slowest(struct print *p, const struct js *steps)
+{
+	const struct js *slowest = NULL;
+	int64_t most = 0, sum = 0, n = 0;
+	char time[HUMAN];
+
+	for (size_t i = 0; i < js_len(steps); i++) {
+		int64_t took = js_get_int(js_at(steps, i), "duration_ms", 0);
+		if (!js_get_str(js_at(steps, i), "run_id"))
+			continue;
+		n++;
+		sum += took;
+		if (took > most) {
+			most = took;
+			slowest = js_at(steps, i);
+		}
+	}
+	if (n >= SLOWEST_OF && most >= SLOWEST_MS && most * n > 2 * sum)
+		print_put(p, STYLE_DIM, "  slowest: %s  %s\n", js_get_str(slowest, "name"), human_duration(most, time));
+}
+
+/* The one that is told in full is left out. */
+static void print_other_failures(struct print *p, const struct js *steps, const char *told)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; told && i < js_len(steps); i++) {
+		const char *name = js_get_str(js_at(steps, i), "name"), *state = js_get_str(js_at(steps, i), "state");
+		bool failed = !strcmp(state, "failed") || !strcmp(state, "timeout") || !strcmp(state, "killed");
+		if (!failed || !strcmp(name, told) || ++n > MOST_FAILED)
+			continue;
+		print_put(p, STYLE_PLAIN, n == 1 ? "  also failed: " : ", ");
+		print_put(p, STYLE_NAME, "%s", name);
+	}
+	if (n > MOST_FAILED)
+		print_put(p, STYLE_PLAIN, " and %zu more", n - MOST_FAILED);
+	if (n)
+		print_put(p, STYLE_PLAIN, "\n");
 }
 
 static void print_plan(struct print *p, const struct js *result)
@@ -91,6 +137,19 @@ void print_run(struct print *p, const struct js *result)
 	int64_t total = js_get_int(result, "total", 0);
 	char number[HUMAN], time[HUMAN];
 
+	if (js_get_bool(result, "detached")) {
+		print_put(p, STYLE_PLAIN, "run %.8s started; follow it: ", js_get_str(result, "run_id"));
+		print_put(p, STYLE_NAME, "mlops logs -f %.8s\n", js_get_str(result, "run_id"));
+		return;
+	}
+	if (js_get(result, "combinations")) {
+		print_experiments(p, result);
+		return;
+	}
+	if (!js_len(steps) && js_get(result, "failure")) {
+		print_failure(p, js_get(result, "failure")); /* an image could not be built */
+		return;
+	}
 	if (!js_len(steps)) {
 		print_put(p, STYLE_GOOD, "up to date");
 		print_put(p, STYLE_DIM, "  (%s step%s, %s)\n", human_count((uint64_t)total, number), total == 1 ? "" : "s",
@@ -102,6 +161,8 @@ void print_run(struct print *p, const struct js *result)
 		return;
 	}
 	print_counts(p, result);
+	print_slowest(p, steps);
+	print_other_failures(p, steps, js_get_str(js_get(result, "failure"), "step"));
 	if (js_get(result, "failure"))
 		print_failure(p, js_get(result, "failure"));
 }
@@ -271,7 +332,9 @@ void print_runs(struct print *p, const struct js *result)
 {
 	const struct js *runs = js_get(result, "runs");
 
-	if (js_len(runs))
+	if (js_get(result, "active"))
+		print_active(p, result);
+	else if (js_len(runs))
 		print_run_table(p, runs);
 	else
 		print_put(p, STYLE_PLAIN, "no runs\n");

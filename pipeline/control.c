@@ -21,9 +21,10 @@
 #define ANSWER      ".answer"
 #define REQUEST_MAX 65536
 
+/* In the project's .mlops, also when the run is in a scratch tree: who asks need not know where it is. */
 static char *request_path(const char *run, const char *name)
 {
-	return xasprintf(".mlops/work/%s/.stop%s%s", run, name ? "/" : "", name ? name : "");
+	return xasprintf("work/%s/.stop%s%s", run, name ? "/" : "", name ? name : "");
 }
 
 /* ---- stopping it all ---- */
@@ -235,16 +236,16 @@ static void serve_file(struct engine *e, const char *name)
 	CLEANUP_JS struct js *request = NULL;
 	CLEANUP_JS struct js *answer = NULL;
 	CLEANUP(cleanup_fd) int fd =
-		fs_open_direct(e->project->rootfd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
+		fs_open_direct(e->project->homefd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
 
-	unlinkat(e->project->rootfd, path, 0);
+	unlinkat(e->project->homefd, path, 0);
 	if (fd < 0 || io_read_fd(fd, path, REQUEST_MAX, &text, NULL) < 0 ||
 	    js_parse(text.buf, text.len, path, &request, NULL) < 0)
 		return;
 	answer = serve(e, request);
 	strbuf_clear(&text);
 	js_dump(answer, JS_COMPACT, &text);
-	io_replace_file(e->project->rootfd, to, text.buf, text.len, 0666, false, NULL);
+	io_replace_file(e->project->homefd, to, text.buf, text.len, 0666, false, NULL);
 }
 
 static bool is_id(const char *name)
@@ -259,7 +260,7 @@ static void on_request(void *ctx, int signo)
 	CLEANUP(cleanup_free) char *dir = request_path(e->run, NULL);
 
 	(void)signo;
-	if (fs_list_dir(e->project->rootfd, dir, &names, NULL) < 0)
+	if (fs_list_dir(e->project->homefd, dir, &names, NULL) < 0)
 		return;
 	for (size_t i = 0; i < names.len; i++)
 		if (is_id(names.items[i]))
@@ -297,9 +298,14 @@ int control_open(struct engine *e, struct error *err)
 void control_close(struct engine *e)
 {
 	CLEANUP(cleanup_free) char *dir = request_path(e->run, NULL);
+	CLEANUP(cleanup_free) char *work = xasprintf("work/%s", e->run);
 
-	if (e->recorded)
-		fs_remove_tree(e->project->rootfd, dir, NULL);
+	if (!e->recorded)
+		return;
+	fs_remove_tree(e->project->homefd, dir, NULL);
+	/* The work directory of a run elsewhere is not here: this one was made for requests. */
+	if (e->project->scratch)
+		unlinkat(e->project->homefd, work, AT_REMOVEDIR);
 }
 
 struct js *control_groups(const struct engine *e)
@@ -380,8 +386,8 @@ int control_ask(struct project *p, const char *run, const struct control_request
 	js_dump(json, JS_COMPACT, &text);
 	if (control_signal(p, run, 0, err) < 0)
 		return -1;
-	if (fs_make_dirs(p->rootfd, dir, 0777, err) < 0 ||
-	    io_replace_file(p->rootfd, path, text.buf, text.len, 0666, false, err) < 0)
+	if (fs_make_dirs(p->homefd, dir, 0777, err) < 0 ||
+	    io_replace_file(p->homefd, path, text.buf, text.len, 0666, false, err) < 0)
 		return error_wrap(err, "cannot ask the executor of run %.8s", run);
 	return control_signal(p, run, SIGUSR1, err);
 }
@@ -391,12 +397,12 @@ int control_answer(struct project *p, const char *run, const char *id, struct js
 	CLEANUP(cleanup_free) char *dir = request_path(run, NULL);
 	CLEANUP(cleanup_free) char *path = xasprintf("%s/%s" ANSWER, dir, id);
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	CLEANUP(cleanup_fd) int fd = fs_open_direct(p->rootfd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
+	CLEANUP(cleanup_fd) int fd = fs_open_direct(p->homefd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
 
 	if (fd < 0)
 		return 0;
 	if (io_read_fd(fd, path, 64u << 20, &text, err) < 0 || js_parse(text.buf, text.len, path, ret, err) < 0)
 		return -1;
-	unlinkat(p->rootfd, path, 0);
+	unlinkat(p->homefd, path, 0);
 	return 1;
 }

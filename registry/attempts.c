@@ -194,6 +194,53 @@ int attempts_list(struct db *db, const char *parent, struct js **ret, struct err
 	return 0;
 }
 
+static int count_states(struct db *db, int64_t parent, struct js *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT a.state, count(*) FROM attempts a WHERE a.parent = ?1 AND NOT EXISTS"
+			 " (SELECT 1 FROM attempts b WHERE b.parent = ?1 AND b.step = a.step AND b.number > a.number)"
+			 " GROUP BY a.state ORDER BY a.state");
+	int r;
+
+	db_bind(q, 1, parent);
+	while ((r = db_step(q, err)) > 0)
+		js_set_int(ret, db_text(q, 0), db_int(q, 1));
+	return r;
+}
+
+static int list_running(struct db *db, int64_t parent, struct js *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT step, number, start_time FROM attempts WHERE parent = ?1 AND state = 'running'"
+			 " ORDER BY start_time, id");
+	int r;
+
+	db_bind(q, 1, parent);
+	while ((r = db_step(q, err)) > 0) {
+		struct js *attempt = js_object();
+
+		js_set_str(attempt, "step", db_text(q, 0));
+		js_set_int(attempt, "number", db_int(q, 1));
+		js_set_int(attempt, "start_time", db_int(q, 2));
+		js_push(ret, attempt);
+	}
+	return r;
+}
+
+int attempts_progress(struct db *db, const char *parent, struct js **ret, struct error *err)
+{
+	CLEANUP_JS struct js *progress = js_object();
+	int64_t row;
+
+	js_set(progress, "states", js_object());
+	js_set(progress, "running", js_array());
+	if (run_row(db, parent, &row, err) < 0 || count_states(db, row, js_get(progress, "states"), err) < 0 ||
+	    list_running(db, row, js_get(progress, "running"), err) < 0)
+		return -1;
+	*ret = steal(&progress);
+	return 0;
+}
+
 int attempt_last_record(struct db *db, const char *experiment, const char *step, struct js **ret,
 			struct error *err)
 {

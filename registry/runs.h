@@ -82,6 +82,9 @@ int attempt_set_points(struct db *, const char *parent, const char *step, int nu
 int attempt_points(struct db *, const char *run, int64_t *ret_bytes, int *ret_lines, struct error *);
 /* Attempts of a pipeline run as a JSON array, in order of start. */
 int attempts_list(struct db *, const char *parent, struct js **ret, struct error *);
+/* How far a pipeline run is: {states: {ok: 7, ...} of the newest attempt of each step, running: [{step, number,
+ * start_time}], the oldest first}. */
+int attempts_progress(struct db *, const char *parent, struct js **ret, struct error *);
 /* The newest attempt in state "ok" with this step key: {run_id (of the pipeline), reason, record}. NULL when there
  * is none. */
 int attempt_of_key(struct db *, const struct digest *key, struct js **ret, struct error *);

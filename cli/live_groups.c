@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/live_groups.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "base/strmap.h"
+#include "cli/text.h"
+
+#define MOST_RUNNING  8     /* lines of the view */
+#define MOST_RETRYING 3
+#define MOST_GROUPS   6
+#define MOST_FAILED   3     /* names */
+#define MOST_OUTPUT   1000  /* lines of one step, where they are told */
+#define SUMMARY_MS    10000
+#define LAST_ROOM     8     /* columns, or what a step said last says nothing */
+
+/* A step is in two lists of its phase, each in the order in which the phase began. */
+enum place { IN_ALL, IN_GROUP, PLACES };
+struct live_step {
+	char *name;        /* escaped, as the next two */
+	char *last;        /* last line it printed; NULL none */
+	char *why;         /* it will be tried again */
+	struct group *group; /* NULL: it is alone */
+	size_t number;     /* in its group, from 1, in order of appearance */
+	int64_t started;
+	uint64_t lines;
+	enum { STEP_IDLE, STEP_RUNNING, STEP_RETRYING } phase;
+	struct {
+		struct live_step *prev, *next;
+	} at[PLACES];
+};
+struct list {
+	struct live_step *first, *last;
+	size_t len;
+};
+struct lists {
+	struct list running, retrying;
+};
+struct group {
+	char *name;        /* escaped */
+	int64_t total, done, failed, skipped;
+	size_t seen;
+	struct lists lists;
+	int64_t began, told;
+	bool news;         /* since it was told */
+};
+struct live_groups {
+	struct live_sink sink;
+	bool plain;
+	struct strmap steps;  /* name -> struct live_step * */
+	struct strmap groups; /* name -> struct group * */
+	struct lists lists;
+	char *failed_names[MOST_FAILED]; /* the last ones of large groups */
+	size_t nfailed_names;
+	int64_t began, done, total, failed, skipped, retries;
+	bool announced, any;
+	int64_t suspended;    /* since when; 0: it is not */
+};
+
+/* ---- lists ---- */
+
+static void list_add(struct list *list, struct live_step *step, enum place place)
+{
+	step->at[place].prev = list->last;
+	step->at[place].next = NULL;
+	if (list->last)
+		list->last->at[place].next = step;
+	else
+		list->first = step;
+	list->last = step;
+	list->len++;
+}
+
+static void list_drop(struct list *list, struct live_step *step, enum place place)
+{
+	struct live_step *prev = step->at[place].prev, *next = step->at[place].next;
+
+	if (prev)
+		prev->at[place].next = next;
+	else
+		list->first = next;
+	if (next)
+		next->at[place].prev = prev;
+	else
+		list->last = prev;
+	list->len--;
+}
+
+static struct list *list_of(struct lists *lists, const struct live_step *step)
+{
+	return step->phase == STEP_RUNNING ? &lists->running : &lists->retrying;
+}
+
+static void set_phase(struct live_groups *g, struct live_step *step, int phase)
+{
+	if (step->phase != STEP_IDLE) {
+		list_drop(list_of(&g->lists, step), step, IN_ALL);
+		if (step->group)
+			list_drop(list_of(&step->group->lists, step), step, IN_GROUP);
+	}
+	step->phase = phase;
+	if (phase == STEP_IDLE)
+		return;
+	list_add(list_of(&g->lists, step), step, IN_ALL);
+	if (step->group)
+		list_add(list_of(&step->group->lists, step), step, IN_GROUP);
+}
+
+/* ---- steps and groups ---- */
+
+struct live_groups *live_groups_new(bool plain, const struct live_sink *sink, int64_t now)
+{
+	struct live_groups *g = xcalloc(1, sizeof(*g));
+
+	g->plain = plain;
+	g->sink = *sink;
+	g->began = now;
+	return g;
+}
+
+void live_groups_free(struct live_groups *g)
+{
+	if (!g)
+		return;
+	for (size_t i = 0; i < g->steps.len; i++) {
+		struct live_step *step = g->steps.entries[i].value;
+
+		free(step->name);
+		free(step->last);
+		free(step->why);
+		free(step);
+	}
+	for (size_t i = 0; i < g->groups.len; i++) {
+		struct group *group = g->groups.entries[i].value;
+
+		free(group->name);
+		free(group);
+	}
+	for (size_t i = 0; i < MOST_FAILED; i++)
+		free(g->failed_names[i]);
+	strmap_release(&g->steps);
+	strmap_release(&g->groups);
+	free(g);
+}
+
+static char *escaped(const char *text, size_t len)
+{
+	struct strbuf safe = STRBUF_INIT;
+
+	text_escape(text, len, TEXT_ONE_LINE, &safe);
+	return strbuf_detach(&safe);
+}
+
+/* An instance is named GROUP@VALUES. */
+static struct group *group_of(const struct live_groups *g, const char *name)
+{
+	size_t len = strcspn(name, "@");
+	CLEANUP(cleanup_free) char *group = name[len] ? xstrndup(name, len) : NULL;
+
+	return group ? strmap_get(&g->groups, group) : NULL;
+}
+
+static struct live_step *step_of(struct live_groups *g, const char *name)
+{
+	struct live_step *step = strmap_get(&g->steps, name);
+
+	if (step)
+		return step;
+	step = xcalloc(1, sizeof(*step));
+	step->name = escaped(name, strlen(name));
+	step->group = group_of(g, name);
+	if (step->group)
+		step->number = ++step->group->seen;
+	strmap_set(&g->steps, name, step);
+	return step;
+}
+
+static bool is_large(const struct group *group)
+{
+	return group && group->total > LIVE_MANY;
+}
+
+/* Whether the step's start, output and good end are told one by one. */
+static bool is_told(const struct live_groups *g, const struct live_step *step)
+{
+	return !is_large(step->group) || (g->plain && step->number <= LIVE_MANY);
+}
+
+static void say(struct live_groups *g, const char *code, const char *word, const char *text)
+{
+	g->sink.say(g->sink.ctx, code, word, text);
+}
+
+/* ---- a group in a line ---- */
+
+static void add_count(struct strbuf *to, int64_t n, const char *what)
+{
+	if (n > 0)
+		strbuf_printf(to, ", %lld %s", (long long)n, what);
+}
+
+static void group_line(const struct group *group, int64_t now, struct strbuf *to)
+{
+	int64_t running = (int64_t)group->lists.running.len, retrying = (int64_t)group->lists.retrying.len;
+	const struct live_step *slowest = group->lists.running.first;
+	char time[HUMAN];
+
+	strbuf_printf(to, "  %lld/%lld done", (long long)group->done, (long long)group->total);
+	add_count(to, running, "running");
+	add_count(to, group->failed, "failed");
+	add_count(to, retrying, "to try again");
+	add_count(to, group->skipped, "skipped");
+	add_count(to, group->total - group->done - running - retrying, "waiting");
+	if (slowest)
+		strbuf_printf(to, "   slowest %s %s", slowest->name, human_duration(now - slowest->started, time));
+}
+
+static void tell_group(struct live_groups *g, struct group *group, int64_t now)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	bool over = group->done >= group->total;
+	char time[HUMAN];
+
+	strbuf_puts(&text, group->name);
+	group_line(group, now, &text);
+	if (over)
+		strbuf_printf(&text, "  %s", human_duration(now - group->began, time));
+	say(g, over ? group->failed ? "1;31" : "32" : "36", over ? "all of  " : "so far  ", text.buf);
+	group->told = now;
+	group->news = false;
+}
+
+static void group_has_news(struct live_groups *g, struct group *group, int64_t now)
+{
+	if (!is_large(group))
+		return;
+	if (!group->began)
+		group->began = group->told = now;
+	group->news = true;
+	if (group->done >= group->total)
+		tell_group(g, group, now);
+}
+
+static void tell_groups(struct live_groups *g, int64_t now)
+{
+	for (size_t i = 0; g->plain && i < g->groups.len; i++) {
+		struct group *group = g->groups.entries[i].value;
+
+		if (group->news && group->seen > LIVE_MANY && now - group->told >= SUMMARY_MS)
+			tell_group(g, group, now);
+	}
+}
+
+/* ---- events ---- */
+
+static void step_begins(struct live_groups *g, struct live_step *step, const char *reason, int64_t now)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	g->any = true;
+	if (step->phase == STEP_RUNNING)
+		return;
+	set_phase(g, step, STEP_RUNNING);
+	step->started = now;
+	if (!g->plain || !is_told(g, step))
+		return;
+	text = xasprintf("%s%s%s", step->name, reason ? ": " : "", reason ? reason : "");
+	say(g, "36", "running ", text);
+}
+
+static void step_waits(struct live_groups *g, struct live_step *step, const char *reason)
+{
+	CLEANUP(cleanup_free) char *text = xasprintf("%s  %s", step->name, reason ? reason : "");
+
+	set_phase(g, step, STEP_RETRYING);
+	free(step->why);
+	step->why = escaped(reason ? reason : "", reason ? strlen(reason) : 0);
+	g->retries++;
+	if (is_told(g, step))
+		say(g, "33", "again   ", text);
+}
+
+static const struct state_shown {
+	const char *state, *word, *code;
+	bool failed, skipped, why; /* why: its reason is told here, not when it began */
+} states_shown[] = {
+	{ "ok", "done    ", "32", false, false, false },
+	{ "restored", "restored", "32", false, false, true },
+	{ "cached", "cached  ", "32", false, false, true },
+	{ "failed", "failed  ", "1;31", true, false, false },
+	{ "timeout", "timeout ", "1;31", true, false, false },
+	{ "killed", "killed  ", "1;31", true, false, false },
+	{ "skipped", "skipped ", "33", false, true, true },
+	{ "blocked", "not run ", "33", false, true, true },
+};
+
+static void note_failed(struct live_groups *g, const struct live_step *step)
+{
+	if (!is_large(step->group))
+		return;
+	free(g->failed_names[MOST_FAILED - 1]);
+	memmove(g->failed_names + 1, g->failed_names, (MOST_FAILED - 1) * sizeof(*g->failed_names));
+	g->failed_names[0] = xstrdup(step->name);
+	g->nfailed_names++;
+}
+
+static void count_end(struct live_groups *g, struct live_step *step, const struct state_shown *shown)
+{
+	bool failed = shown && shown->failed, skipped = shown && shown->skipped;
+
+	set_phase(g, step, STEP_IDLE);
+	g->failed += failed;
+	g->skipped += skipped;
+	if (failed)
+		note_failed(g, step);
+	if (!step->group)
+		return;
+	step->group->done++;
+	step->group->failed += failed;
+	step->group->skipped += skipped;
+}
+
+static void tell_end(struct live_groups *g, const struct live_step *step, const struct state_shown *shown,
+		     const struct js *event)
+{
+	const char *told = js_get_str(event, "error"), *reason = js_get_str(event, "reason");
+	int64_t spent = js_get_int(event, "duration_ms", -1);
+	/* What was only seen in the view stays: why it ran, and the last it said. */
+	const char *last = !g->plain && !shown->failed ? step->last : NULL;
+	CLEANUP(cleanup_free) char *text = NULL;
+	char time[HUMAN];
+
+	if (shown->why || (!told && !g->plain))
+		told = reason;
+	text = xasprintf("%s%s%s%s%s%s%s", step->name, spent >= 0 ? "  " : "",
+			 spent >= 0 ? human_duration(spent, time) : "", told ? "  " : "", told ? told : "",
+			 last ? "  | " : "", last ? last : "");
+	say(g, shown->code, shown->word, text);
+}
+
+static void step_ends(struct live_groups *g, struct live_step *step, const char *state, const struct js *event)
+{
+	const struct state_shown *shown = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(states_shown) && !shown; i++)
+		if (!strcmp(states_shown[i].state, state))
+			shown = &states_shown[i];
+	count_end(g, step, shown);
+	if (shown && (shown->failed || is_told(g, step)))
+		tell_end(g, step, shown, event);
+	/* It says no more; a run may have ten thousand of them. */
+	free(step->last);
+	step->last = NULL;
+}
+
+static void on_step(struct live_groups *g, const struct js *event, int64_t now)
+{
+	const char *name = js_get_str(event, "step"), *state = js_get_str(event, "state");
+	const char *reason = js_get_str(event, "reason");
+	struct live_step *step;
+
+	if (!name || !state)
+		return;
+	g->done = js_get_int(event, "done", g->done);
+	g->total = js_get_int(event, "total", g->total);
+	step = step_of(g, name);
+	if (!strcmp(state, "running"))
+		step_begins(g, step, reason, now);
+	else if (!strcmp(state, "retrying"))
+		step_waits(g, step, reason);
+	else
+		step_ends(g, step, state, event);
+	if (step->group)
+		group_has_news(g, step->group, now);
+}
+
+/* Progress bars overwrite their line with carriage returns: what came last counts. */
+static const char *after_return(const char *line, size_t *len)
+{
+	const char *start = line;
+
+	while (*len && line[*len - 1] == '\r')
+		--*len;
+	for (const char *c = line; c < line + *len; c++)
+		if (*c == '\r')
+			start = c + 1;
+	*len -= (size_t)(start - line);
+	return start;
+}
+
+static void say_output(struct live_groups *g, struct live_step *step, const char *line, size_t len)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (!is_told(g, step) || ++step->lines > MOST_OUTPUT + 1)
+		return;
+	text = step->lines > MOST_OUTPUT ? xasprintf("%s | more is in its log: mlops logs last %s", step->name, step->name) :
+					   xasprintf("%s | %.*s", step->name, (int)len, line);
+	say(g, "", "", text);
+}
+
+static void on_output(struct live_groups *g, const struct js *event, int64_t now)
+{
+	const char *name = js_get_str(event, "step"), *text = js_get_str(event, "text");
+	struct live_step *step;
+
+	(void)now;
+	if (!name || !text)
+		return;
+	step = step_of(g, name);
+	while (*text) {
+		size_t whole = strcspn(text, "\n"), len = whole;
+		const char *line = after_return(text, &len);
+
+		if (g->plain) {
+			say_output(g, step, line, len);
+		} else if (len) {
+			free(step->last);
+			step->last = escaped(line, len);
+		}
+		text += whole + (text[whole] == '\n');
+	}
+}
+
+static void on_run(struct live_groups *g, const struct js *event, int64_t now)
+{
+	const char *run = js_get_str(event, "run"), *name = js_get_str(event, "name");
+	const char *pipeline = js_get_str(event, "pipeline");
+	const struct js *groups = js_get(event, "groups");
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	(void)now;
+	g->total = js_get_int(event, "total", g->total);
+	for (size_t i = 0; i < js_len(groups); i++) {
+		const char *group = js_get_str(js_at(groups, i), "group");
+		struct group *new;
+
+		if (!group || strmap_has(&g->groups, group))
+			continue;
+		new = xcalloc(1, sizeof(*new));
+		new->name = escaped(group, strlen(group));
+		new->total = js_get_int(js_at(groups, i), "total", 0);
+		strmap_set(&g->groups, group, new);
+	}
+	if (!run || (g->announced && !js_get(event, "combination")))
+		return;
+	g->announced = true;
+	text = xasprintf("%s as run %.8s%s%s%s", pipeline ? pipeline : "pipeline", run, name ? " (" : "", name ? name : "",
+			 name ? ")" : "");
+	say(g, "1", "running ", text);
+}
+
+static void on_suspended(struct live_groups *g, const struct js *event, int64_t now)
+{
+	(void)event;
+	g->suspended = now;
+}
+
+static void on_resumed(struct live_groups *g, const struct js *event, int64_t now)
+{
+	int64_t stood = g->suspended ? now - g->suspended : 0;
+
+	(void)event;
+	for (struct live_step *step = g->lists.running.first; step; step = step->at[IN_ALL].next)
+		step->started += stood;
+	g->suspended = 0;
+}
+
+static void on_tick(struct live_groups *g, const struct js *event, int64_t now)
+{
+	(void)event;
+	tell_groups(g, now);
+}
+
+void live_groups_event(struct live_groups *g, const struct js *event, int64_t now)
+{
+	static const struct {
+		const char *name;
+		void (*handle)(struct live_groups *, const struct js *, int64_t);
+	} handlers[] = {
+		{ "output", on_output }, { "step", on_step },           { "tick", on_tick },
+		{ "run", on_run },       { "suspended", on_suspended }, { "resumed", on_resumed },
+	};
+	const char *name = js_get_str(event, "event");
+
+	for (size_t i = 0; name && i < ARRAY_LEN(handlers); i++)
+		if (!strcmp(handlers[i].name, name))
+			handlers[i].handle(g, event, now);
+}
+
+/* ---- the view ---- */
+
+struct view {
+	struct live_groups *g;
+	int width; /* of a text beside a mark */
+	bool utf8;
+	int64_t now;
+};
+
+static void show(const struct view *v, enum live_mark mark, const char *text)
+{
+	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+	text_cut(text, mark == MARK_NONE ? v->width + 2 : v->width, v->utf8, &line);
+	v->g->sink.show(v->g->sink.ctx, mark, line.buf);
+}
+
+static int at_least(int a, int b)
+{
+	return a > b ? a : b;
+}
+
+static int at_most(size_t a, int b)
+{
+	return a < (size_t)at_least(b, 0) ? (int)a : at_least(b, 0);
+}
+
+/* A long name gives way to the time it took. */
+static void show_running(const struct view *v, const struct live_step *step)
+{
+	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+	char time[HUMAN];
+	int room;
+
+	human_duration(v->now - step->started, time);
+	text_cut(step->name, at_least(v->width - 2 - text_width(time), 6), v->utf8, &line);
+	strbuf_printf(&line, "  %s", time);
+	room = v->width - text_width(line.buf) - 2;
+	if (step->last && room >= LAST_ROOM) {
+		strbuf_puts(&line, "  ");
+		text_cut(step->last, room, v->utf8, &line);
+	}
+	show(v, MARK_BUSY, line.buf);
+}
+
+static void show_retrying(const struct view *v, const struct live_step *step)
+{
+	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+	text_cut(step->name, at_least(v->width / 2, 6), v->utf8, &line);
+	strbuf_printf(&line, "  %s", step->why);
+	show(v, MARK_NONE, line.buf);
+}
+
+static void show_failed(const struct view *v)
+{
+	const struct live_groups *g = v->g;
+	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+	size_t n = g->nfailed_names < MOST_FAILED ? g->nfailed_names : MOST_FAILED;
+
+	strbuf_puts(&line, "failed: ");
+	for (size_t i = 0; i < n; i++)
+		strbuf_printf(&line, "%s%s", i ? ", " : "", g->failed_names[i]);
+	if (g->nfailed_names > n)
+		strbuf_printf(&line, " and %zu more", g->nfailed_names - n);
+	show(v, MARK_BAD, line.buf);
+}
+
+static bool is_active(const struct group *group)
+{
+	return group->seen && group->done < group->total;
+}
+
+static void show_group(const struct view *v, const struct group *group)
+{
+	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+
+	text_cut(group->name, at_least(v->width / 2, 6), v->utf8, &line);
+	group_line(group, v->now, &line);
+	show(v, MARK_NONE, line.buf);
+}
+
+static void show_steps(const struct view *v, const struct list *list, int most,
+		       void (*one)(const struct view *, const struct live_step *))
+{
+	const struct live_step *step = list->first;
+
+	for (int i = 0; step && i < most; i++, step = step->at[IN_ALL].next)
+		one(v, step);
+}
+
+void live_groups_view(struct live_groups *g, int width, int height, bool utf8, int64_t now)
+{
+	const struct view v = { .g = g, .width = at_least(width - 2, 1), .utf8 = utf8, .now = now };
+	int room = at_least(height - 4, 1), retrying, running, groups = 0, most_groups;
+
+	for (size_t i = 0; i < g->groups.len; i++)
+		groups += is_active(g->groups.entries[i].value);
+	most_groups = at_most((size_t)groups, room / 3 < MOST_GROUPS ? room / 3 : MOST_GROUPS);
+	retrying = at_most(g->lists.retrying.len, room / 4 < MOST_RETRYING ? room / 4 : MOST_RETRYING);
+	if (g->nfailed_names && room > 2) {
+		show_failed(&v);
+		room--;
+	}
+	room -= most_groups + retrying;
+	running = at_most(g->lists.running.len, room < MOST_RUNNING ? room : MOST_RUNNING);
+	show_steps(&v, &g->lists.running, running, show_running);
+	if (g->lists.running.len > (size_t)running) {
+		CLEANUP(cleanup_free) char *text = xasprintf("and %zu more", g->lists.running.len - (size_t)running);
+
+		show(&v, MARK_NONE, text);
+	}
+	show_steps(&v, &g->lists.retrying, retrying, show_retrying);
+	for (size_t i = 0; i < g->groups.len && most_groups > 0; i++) {
+		const struct group *group = g->groups.entries[i].value;
+
+		if (!is_active(group))
+			continue;
+		show_group(&v, group);
+		most_groups--;
+	}
+}
+
+void live_groups_status(struct live_groups *g, int width, bool utf8, int64_t now)
+{
+	const struct view v = { .g = g, .width = at_least(width - 2, 1), .utf8 = utf8, .now = now };
+	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
+	char time[HUMAN];
+
+	if (!g->any)
+		return;
+	strbuf_printf(&line, "%lld/%lld steps", (long long)g->done, (long long)g->total);
+	add_count(&line, g->failed, "failed");
+	add_count(&line, g->skipped, "skipped");
+	add_count(&line, g->retries, g->retries == 1 ? "retry" : "retries");
+	strbuf_printf(&line, "  %s", human_duration(now - g->began, time));
+	show(&v, MARK_NONE, line.buf);
+}
