@@ -93,7 +93,7 @@ static bool is_one_line(const char *value)
 int settings_check(enum setting id, const char *value, struct error *err)
 {
 	const struct setting_def *def = &setting_defs[id];
-	int64_t size;
+	int64_t size, least = 0;
 
 	if (!is_one_line(value))
 		return error_set(err, ERR_USAGE, "%s must be one line of UTF-8 text", def->key);
@@ -106,7 +106,12 @@ int settings_check(enum setting id, const char *value, struct error *err)
 	case SETTING_SIZE:
 		if (parse_size(value, &size, err) < 0)
 			return error_wrap(err, "%s", def->key);
-		return 0;
+		if (def->allowed)
+			parse_size(def->allowed, &least, NULL);
+		if (!size || size >= least)
+			return 0;
+		error_set(err, ERR_USAGE, "%s cannot be '%s'", def->key, value);
+		return error_help(err, "give 0, or %s or more", def->allowed);
 	case SETTING_WORD:
 		if (in_words(value, def->allowed))
 			return 0;

@@ -16,6 +16,8 @@ struct error;
 	X(RUN_MEM, "run.mem", SETTING_SIZE, "0", NULL, "memory that steps may use together; 0 is all")       \
 	X(RUN_GPU, "run.gpu", SETTING_TEXT, "auto", NULL,                                          \
 	  "GPUs that steps may use: a number, or their ids as 0,2; auto is those seen here")       \
+	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
+	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \
 	  "how checkout places files: a link saves the space, and is read-only")                   \
 	X(UI_COLOR, "ui.color", SETTING_WORD, "auto", "auto|always|never",                         \
@@ -34,7 +36,7 @@ struct setting_def {
 	const char *key;
 	enum setting_type type;
 	const char *fallback;
-	const char *allowed; /* a number's range "0..9"; words "a|b"; NULL: any one line */
+	const char *allowed; /* a number's range "0..9"; the least size besides 0; words "a|b"; NULL: any one line */
 	const char *help;
 };
 extern const struct setting_def setting_defs[SETTING_COUNT];

@@ -22,7 +22,8 @@
  * machine's count of out-of-memory kills rose, is taken for one of those.
  */
 
-#define CHUNK 65536
+#define CHUNK (256 << 10)
+#define PIPE  (1 << 20) /* what a step may print while it is not read; a program that waits for us prints nothing */
 
 struct local;
 struct stream {
@@ -272,6 +273,7 @@ static int open_pipe(int ret[2], const char *name, struct error *err)
 {
 	if (pipe2(ret, O_CLOEXEC) < 0 || fcntl(ret[0], F_SETFL, O_NONBLOCK) < 0)
 		return error_sys(err, errno, "cannot make a pipe for %s", name);
+	fcntl(ret[0], F_SETPIPE_SZ, PIPE); /* one of 64 KiB does, too: users may have but so much in pipes */
 	return 0;
 }
 
