@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/strlist.h"
 #include "pipeline/grammar.h"
 #include "pipeline/params.h"
 #include "pipeline/plan.h"
@@ -70,6 +71,34 @@ static void add_params(struct strbuf *form, const struct js *params)
 	}
 }
 
+/* "NAME" or "NAME env": which secrets and how, never what they are. */
+static void secret_uses(const struct step *step, struct strlist *ret)
+{
+	for (size_t i = 0; i < step->nsecrets; i++)
+		strlist_push_owned(ret, xasprintf("%s%s", step->secrets[i].name, step->secrets[i].env ? " env" : ""));
+	strlist_sort(ret);
+}
+
+static void add_secrets(struct strbuf *form, const struct step *step)
+{
+	CLEANUP(strlist_release) struct strlist uses = STRLIST_INIT;
+
+	secret_uses(step, &uses);
+	for (size_t i = 0; i < uses.len; i++)
+		add_line(form, "secret", uses.items[i]);
+}
+
+static struct js *secrets_record(const struct step *step)
+{
+	CLEANUP(strlist_release) struct strlist uses = STRLIST_INIT;
+	struct js *secrets = js_array();
+
+	secret_uses(step, &uses);
+	for (size_t i = 0; i < uses.len; i++)
+		js_push_str(secrets, uses.items[i]);
+	return secrets;
+}
+
 /* The digest alone: where an image was pulled from changes nothing. */
 static const char *image_digest(const char *pin)
 {
@@ -103,6 +132,7 @@ void key_form(const struct key_facts *facts, struct strbuf *form)
 		add_line(form, "user", "root");
 	if (facts->image && node->step->network)
 		add_line(form, "network", "yes");
+	add_secrets(form, node->step);
 }
 
 void key_of(const struct key_facts *facts, struct digest *ret)
@@ -153,6 +183,8 @@ struct js *key_record(const struct key_facts *facts)
 	js_set(record, "argv", argv);
 	js_set(record, "env", env);
 	js_set(record, "params", node->params ? js_ref(node->params) : js_object());
+	if (node->step->nsecrets)
+		js_set(record, "secrets", secrets_record(node->step));
 	js_set(record, "inputs", inputs);
 	js_set(record, "outputs", outputs);
 	return record;

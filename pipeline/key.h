@@ -37,7 +37,7 @@ void key_platform(char ret[KEY_PLATFORM]);
 void key_form(const struct key_facts *, struct strbuf *);
 void key_of(const struct key_facts *, struct digest *ret);
 /* The same facts as JSON, for records, `why` and diff: {platform, program{path, content}, image, user, network, argv[], env{}, params{},
- * inputs{path: content}, outputs[]}. */
+ * inputs{path: content}, outputs[], secrets[]}. */
 struct js *key_record(const struct key_facts *);
 /* Differences of two records: [{kind, name, old, new, text}], in the order of kinds: param, matrix, input, command, program,
  * image, user, network, env, secret, output, platform. `name` is left out where a kind has only one, `old` or `new` where

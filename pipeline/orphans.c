@@ -148,7 +148,7 @@ struct asking {
 	struct strlist unowned; /* names */
 };
 
-static bool has_executor(struct project *p, const char *run)
+bool orphans_has_executor(struct project *p, const char *run)
 {
 	CLEANUP(cleanup_free) char *name = xasprintf("run-%s", run);
 	CLEANUP(cleanup_fd) int lock = -1;
@@ -181,7 +181,7 @@ static int judge_container(void *ctx, const struct docker_container *c)
 		o->alive = true;
 		return 0;
 	}
-	if (is_our_name(c) && !has_executor(asking->project, c->run))
+	if (is_our_name(c) && !orphans_has_executor(asking->project, c->run))
 		strlist_push(&asking->unowned, c->name);
 	return 0;
 }

@@ -41,6 +41,8 @@ void orphans_release(struct orphans *);
 /* The label mlops.project of a work tree's containers: device and inode of its .mlops, so that neither a copy nor
  * another directory mounted at the same path is taken for it, and a move changes nothing. Owned. */
 char *orphans_label(const struct project *);
+/* Does somebody work on the run? */
+bool orphans_has_executor(struct project *, const char *run);
 /* Asks the engine: `alive` of each is known then, containers that never ran are removed, and so is every container of
  * this work tree whose run has no executor and that is none of them. Then `runs` is done with. */
 int orphans_ask(struct orphans *, struct project *, struct docker_engine *, struct error *);
