@@ -52,31 +52,50 @@ static bool is_selected(const struct engine *e, size_t i)
 	return e->plan->nodes[i].selected && e->plan->nodes[i].image;
 }
 
+int container_pin_image(struct engine *e, const char *name, struct error *err)
+{
+	CLEANUP(cleanup_free) char *pin = NULL;
+	char hex[DIGEST_HEX + 1];
+	struct digest digest;
+
+	if (!e->containers) { /* a scripted runner takes any name */
+		digest_of(name, strlen(name), &digest);
+		pin = xasprintf("sha256:%s", digest_format(&digest, hex));
+	} else if (docker_image_resolve(e->containers, name, false, e->opt->progress, &pin, err) < 0) {
+		return -1;
+	}
+	look_set_pin(e->looker, name, pin);
+	return 0;
+}
+
 int container_pin_images(struct engine *e, struct error *err)
 {
 	for (size_t i = 0; i < e->plan->len; i++) {
 		const struct plan_node *node = &e->plan->nodes[i];
-		CLEANUP(cleanup_free) char *pin = NULL;
+		int r;
+		if (is_selected(e, i) && node->build && look_build(e->looker, node, NULL, err) < 0)
+			return error_wrap(err, "step %s", node->name);
 		if (!is_selected(e, i) || look_pin(e->looker, node))
 			continue;
 		if (need_engine(e, err) < 0)
 			return error_wrap(err, "step %s runs in image %s", node->name, node->image);
-		if (!e->containers) { /* a scripted runner takes any name */
-			char hex[DIGEST_HEX + 1];
-			struct digest digest;
-			digest_of(node->image, strlen(node->image), &digest);
-			pin = xasprintf("sha256:%s", digest_format(&digest, hex));
-			look_set_pin(e->looker, node->image, pin);
-			continue;
-		}
-		if (docker_image_resolve(e->containers, node->image, false, e->opt->progress, &pin, err) < 0)
+		r = node->build ? container_pin_bases(e, node, err) : container_pin_image(e, node->image, err);
+		if (r < 0)
 			return error_wrap(err, "step %s", node->name);
-		look_set_pin(e->looker, node->image, pin);
 	}
 	return 0;
 }
 
-static int check_step(struct engine *e, const struct plan_node *node, struct error *err)
+/* An image that is built here is had at once when the step is known to run. */
+static int ensure_image(struct engine *e, const struct plan_node *node, bool runs, struct error *err)
+{
+	if (node->build)
+		return runs ? container_have_image(e, node, err) : 0;
+	return e->containers ? docker_image_ensure(e->containers, node->image, look_pin(e->looker, node), e->opt->progress,
+						   err) : 0;
+}
+
+static int check_step(struct engine *e, const struct plan_node *node, bool runs, struct error *err)
 {
 	struct scratch_user inside, here;
 	bool own_root;
@@ -88,10 +107,7 @@ static int check_step(struct engine *e, const struct plan_node *node, struct err
 		return error_wrap(err, "step %s", node->name);
 	if (scratch_check_places(e->project, node, err) < 0 || scratch_check_inputs(e->project, node, &here, err) < 0)
 		return -1;
-	if (e->containers && docker_image_ensure(e->containers, node->image, look_pin(e->looker, node),
-						 e->opt->progress, err) < 0)
-		return error_wrap(err, "step %s", node->name);
-	return 0;
+	return ensure_image(e, node, runs, err) < 0 ? error_wrap(err, "step %s", node->name) : 0;
 }
 
 int container_check(struct engine *e, struct error *err)
@@ -100,8 +116,10 @@ int container_check(struct engine *e, struct error *err)
 		struct task *t = &e->tasks[i];
 		if (!is_selected(e, i) || t->look->state == STEP_FRESH || t->look->state == STEP_RESTORE)
 			continue;
-		if (check_step(e, t->node, err) < 0)
+		if (check_step(e, t->node, t->look->state == STEP_STALE, err) < 0) {
+			e->check_failed = t;
 			return -1;
+		}
 		t->checked = true;
 	}
 	return 0;
@@ -281,7 +299,7 @@ static int start_runner(struct task *t, struct scratch *scratch, const struct sc
 		.workdir = SCRATCH_WORK,
 		.cpu = t->node->step->cpu,
 		.mem = t->node->step->mem,
-		.image = look_pin(e->looker, t->node),
+		.image = t->node->build ? container_image_id(e, t->node) : look_pin(e->looker, t->node),
 		.image_shown = t->node->image,
 		.mounts = scratch->mounts,
 		.nmounts = scratch->nmounts,
@@ -312,6 +330,16 @@ static int make_scratch(struct task *t, struct scratch *scratch, struct error *e
 	return 0;
 }
 
+/* A build that failed shows the end of its output, as a step does. Returns -1. */
+static int show_build(struct task *t)
+{
+	const struct strlist *tail = container_build_tail(t->engine, t->node);
+
+	for (size_t i = 0; tail && i < tail->len; i++)
+		strlist_push(&t->tail, tail->items[i]);
+	return -1;
+}
+
 int container_start(struct task *t, struct error *err)
 {
 	struct engine *e = t->engine;
@@ -329,8 +357,10 @@ int container_start(struct task *t, struct error *err)
 	bool own_root;
 
 	/* One that was found fresh at first was not checked before the run. */
-	if (!t->checked && check_step(e, t->node, err) < 0)
+	if (!t->checked && check_step(e, t->node, false, err) < 0)
 		return -1;
+	if (t->node->build && container_have_image(e, t->node, err) < 0)
+		return show_build(t);
 	if (need_runner(e, err) < 0 || rootless(e, &own_root, err) < 0 ||
 	    scratch_users(e->project, t->node->step->root, own_root, &inside, &scratch.user, err) < 0)
 		return -1;

@@ -119,6 +119,8 @@ struct engine {
 	struct docker_engine *containers; /* opened when first needed */
 	struct runner *docker;    /* of steps in containers, the same; on `containers`, or the one that tests give */
 	bool rootless, asked_rootless; /* what the engine is */
+	struct strmap images;     /* [image.NAME] -> struct engine_image *; container_build.c */
+	bool building;            /* one of them, on a worker */
 	char *probe;
 	struct orphans orphans;   /* not adopted yet */
 	mode_t umask;
@@ -152,6 +154,7 @@ struct engine {
 	bool suspending;          /* stops as soon as nothing is being committed */
 	int64_t suspended_ms;     /* monotonic; since when steps on this machine stand still */
 	struct task *failure;     /* the first */
+	struct task *check_failed; /* nothing ran: what container_check refused */
 	struct error fatal;       /* ends the run: facts could not be recorded */
 };
 
@@ -188,6 +191,21 @@ char *task_file(const struct task *, const char *name);
  */
 int container_pin_images(struct engine *, struct error *);
 int container_check(struct engine *, struct error *);
+/*
+ * container_build.c: images that are built here. They are had before the run for steps that are known to run, else on a
+ * worker when their step's turn comes.
+ */
+int container_pin_image(struct engine *, const char *name, struct error *); /* container.c */
+int container_pin_bases(struct engine *, const struct plan_node *, struct error *);
+/* The engine has it afterwards: it was there, or is pulled, or built; and it is pushed where that is asked. Waits. */
+int container_have_image(struct engine *, const struct plan_node *, struct error *);
+/* Whether the task must wait for its image, which a worker then gets; schedule_pump is called when it is had, or not. */
+bool container_image_waits(struct task *);
+const char *container_image_id(struct engine *, const struct plan_node *); /* lent; NULL: it is not had */
+/* The end of what a build that failed printed; NULL: none failed. */
+const struct strlist *container_build_tail(struct engine *, const struct plan_node *);
+void container_stop_builds(struct engine *);
+void container_images_release(struct engine *);
 /* Looks for containers that an earlier mlops left, and drops those that no selected step can want. */
 int container_find_orphans(struct engine *, struct error *);
 /* An orphan that is what the task would start: the task becomes its continuation. */

@@ -71,6 +71,18 @@ static void add_params(struct strbuf *form, const struct js *params)
 	}
 }
 
+/* "matrix AXIS=VALUE", sorted by axis: the order of a file's lines changes nothing. */
+static void add_matrix(struct strbuf *form, const struct js *matrix)
+{
+	CLEANUP(strlist_release) struct strlist lines = STRLIST_INIT;
+
+	for (void *it = js_iter(matrix); it; it = js_next(matrix, it))
+		strlist_push_owned(&lines, xasprintf("%s=%s", js_iter_key(it), js_text(js_iter_value(it))));
+	strlist_sort(&lines);
+	for (size_t i = 0; i < lines.len; i++)
+		add_line(form, "matrix", lines.items[i]);
+}
+
 /* "NAME" or "NAME env": which secrets and how, never what they are. */
 static void secret_uses(const struct step *step, struct strlist *ret)
 {
@@ -133,6 +145,7 @@ void key_form(const struct key_facts *facts, struct strbuf *form)
 	if (facts->image && node->step->network)
 		add_line(form, "network", "yes");
 	add_secrets(form, node->step);
+	add_matrix(form, node->matrix);
 }
 
 void key_of(const struct key_facts *facts, struct digest *ret)
@@ -165,6 +178,8 @@ struct js *key_record(const struct key_facts *facts)
 	}
 	if (facts->image) {
 		js_set_str(record, "image", facts->image);
+		if (facts->build)
+			js_set(record, "build", js_ref((struct js *)facts->build));
 		js_set_str(record, "user", node->step->root ? "root" : NULL);
 		js_set_str(record, "network", node->step->network ? "yes" : NULL);
 	}
@@ -183,6 +198,8 @@ struct js *key_record(const struct key_facts *facts)
 	js_set(record, "argv", argv);
 	js_set(record, "env", env);
 	js_set(record, "params", node->params ? js_ref(node->params) : js_object());
+	if (node->matrix)
+		js_set(record, "matrix", js_ref(node->matrix));
 	if (node->step->nsecrets)
 		js_set(record, "secrets", secrets_record(node->step));
 	js_set(record, "inputs", inputs);

@@ -25,7 +25,8 @@ struct key_input {
 struct key_facts {
 	const struct plan_node *node;
 	const struct key_program *program; /* of a step on this machine, else NULL */
-	const char *image;    /* of a step in a container: its pin, "REPOSITORY@sha256:HEX" or an id; else NULL */
+	const char *image;    /* of a step in a container: its pin, "REPOSITORY@sha256:HEX", an id, or "build:HEX"; else NULL */
+	const struct js *build; /* of an image that is built here, for the record; else NULL */
 	const char *platform; /* key_platform */
 	const struct key_input *inputs; /* sorted by path */
 	size_t ninputs;
@@ -36,7 +37,7 @@ void key_platform(char ret[KEY_PLATFORM]);
 /* Appends the canonical form. */
 void key_form(const struct key_facts *, struct strbuf *);
 void key_of(const struct key_facts *, struct digest *ret);
-/* The same facts as JSON, for records, `why` and diff: {platform, program{path, content}, image, user, network, argv[], env{}, params{},
+/* The same facts as JSON, for records, `why` and diff: {platform, program{path, content}, image, user, network, argv[], env{}, params{}, matrix{},
  * inputs{path: content}, outputs[], secrets[]}. */
 struct js *key_record(const struct key_facts *);
 /* Differences of two records: [{kind, name, old, new, text}], in the order of kinds: param, matrix, input, command, program,

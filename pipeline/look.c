@@ -72,6 +72,7 @@ void looker_free(struct looker *l)
 		free(l->contents.entries[i].value);
 	strmap_release(&l->programs);
 	strmap_release(&l->contents);
+	look_forget_builds(l);
 	lockfile_release(&l->lock);
 	db_close(l->db);
 	free(l->looks);
@@ -364,9 +365,12 @@ int look_node(struct looker *l, struct plan_node *node, const struct step_look *
 		reason(look, xasprintf("waits for %s", up->name));
 		return 0;
 	}
+	if (node->build && look_build(l, node, NULL, err) < 0)
+		return error_wrap(err, "step %s", node->name);
 	if (node->image && !look_pin(l, node)) {
 		look->state = STEP_STALE;
-		reason(look, xasprintf("image %s was never resolved here", node->image));
+		reason(look, node->build ? xasprintf("image %s was never built here", node->build->name) :
+					   xasprintf("image %s was never resolved here", node->image));
 		return 0;
 	}
 	if (look_facts(l, node, &facts, &inputs, err) < 0)

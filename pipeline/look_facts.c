@@ -15,26 +15,7 @@
 #include "pipeline/look_internal.h"
 #include "pipeline/plan.h"
 #include "registry/project.h"
-#include "runners/docker_engine.h"
 #include "store/statcache.h"
-
-/* ---- images ---- */
-
-const char *look_pin(struct looker *l, const struct plan_node *node)
-{
-	const struct lock_entry *entry;
-
-	if (!node->image || docker_ref_is_pinned(node->image))
-		return node->image;
-	entry = lockfile_find(&l->lock, LOCKED_IMAGE, node->image);
-	/* Whoever wrote a tag there pinned nothing. */
-	return entry && docker_ref_is_pinned(entry->value) ? entry->value : NULL;
-}
-
-void look_set_pin(struct looker *l, const char *image, const char *pin)
-{
-	lockfile_set(&l->lock, LOCKED_IMAGE, image, pin);
-}
 
 /* ---- contents and programs ---- */
 
@@ -161,7 +142,8 @@ int look_facts(struct looker *l, struct plan_node *node, struct key_facts *ret, 
 				  look_path(&node->env) ? look_path(&node->env) : "");
 	}
 	*ret = (struct key_facts){
-		.node = node, .program = program, .image = look_pin(l, node), .platform = l->platform, .inputs = *inputs,
+		.node = node, .program = program, .image = look_pin(l, node),
+		.build = look_build_record(l, node), .platform = l->platform, .inputs = *inputs,
 		.ninputs = node->inputs.len,
 	};
 	return 0;

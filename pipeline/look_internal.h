@@ -22,9 +22,13 @@ struct looker {
 	char platform[KEY_PLATFORM];
 	struct strmap programs; /* "argv[0]\nPATH" -> struct key_program * */
 	struct strmap contents; /* path -> struct content *: what stands there, or will once restored */
+	struct strmap builds;   /* [image.NAME] -> struct look_build * */
 	struct step_look *looks; /* by index of the node in the plan */
 };
 
+/* What key_record says of an image that is built here; NULL for others. Lent. */
+const struct js *look_build_record(struct looker *, const struct plan_node *);
+void look_forget_builds(struct looker *);
 /* From now on this is what stands at the path, or will once restored. */
 void look_remember(struct looker *, const char *path, const struct content *);
 /* What stands there; hashed once. Lent. */

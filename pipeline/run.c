@@ -187,6 +187,7 @@ static void engine_release(struct engine *e)
 	}
 	orphans_release(&e->orphans);
 	loop_free(e->loop);
+	container_images_release(e);
 	looker_free(e->looker);
 	fetcher_release(&e->fetcher);
 	budget_release(&e->budget);
@@ -380,6 +381,37 @@ static void waiting(void *ctx, const struct lock_holder *holder)
 	emit_note(ctx, text);
 }
 
+/* An image that could not be built ends the run before it begins; what the builder printed is told. Returns -1. */
+static int show_build_failure(const struct engine *e, struct js **ret_result, const struct error *err)
+{
+	const struct task *t = e->check_failed;
+	const struct strlist *tail = t ? container_build_tail(t->engine, t->node) : NULL;
+	struct js *result, *failure, *log;
+
+	if (!tail || !err)
+		return -1;
+	result = js_object();
+	failure = js_object();
+	log = js_array();
+	for (size_t i = 0; i < tail->len; i++)
+		js_push_str(log, tail->items[i]);
+	js_set_str(failure, "step", t->node->name);
+	js_set_str(failure, "image", t->node->build->name);
+	js_set_str(failure, "cause", "build");
+	js_set_str(failure, "message", err->msg);
+	js_set_str(failure, "help", err->help[0] ? err->help : NULL);
+	js_set(failure, "log", log);
+	js_set(result, "run_id", js_null());
+	js_set_str(result, "pipeline", e->plan->pipeline->name);
+	js_set_str(result, "status", run_status_name(err->code == ERR_INTERRUPTED ? RUN_KILLED : RUN_FAILED));
+	js_set_int(result, "total", (int64_t)e->total);
+	js_set_int(result, "duration_ms", clock_mono_ms() - e->start_mono_ms);
+	js_set(result, "steps", js_array());
+	js_set(result, "failure", failure);
+	*ret_result = result;
+	return -1;
+}
+
 static int run_locked(struct engine *e, struct js **ret_result, struct error *err)
 {
 	const char *status = run_status_name(RUN_FINISHED);
@@ -391,7 +423,7 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 	make_tasks(e);
 	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 || (e->todo && check_budget(e, err) < 0) ||
 	    (!e->opt->dry && (container_check(e, err) < 0 || container_find_orphans(e, err) < 0)))
-		return -1;
+		return show_build_failure(e, ret_result, err);
 	if ((e->todo || e->opt->record) && !e->opt->dry) {
 		if (open_engine(e, err) < 0)
 			return -1;

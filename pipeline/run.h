@@ -67,10 +67,17 @@ void look_accept(struct looker *, struct plan_node *, const struct content *outp
 struct js *look_record(struct looker *, struct plan_node *);
 /* The PATH a step's program is searched in: of its environment, else ours. Lent. */
 const char *look_path(const struct strlist *env);
-/* What the step's image stands for by mlops.lock, or by itself; NULL when it must be resolved first. Lent. */
+/* What the step's image stands for by mlops.lock, or by itself, "build:HEX" of one that is built here (looked at before
+ * by look_build); NULL when it, or a base of it, must be resolved first. Lent. */
 const char *look_pin(struct looker *, const struct plan_node *);
 /* Tells what an image stands for, and notes it for mlops.lock. */
 void look_set_pin(struct looker *, const char *image, const char *pin);
+/* What an image that is built here is made of; read once. Lent; `ret` may be NULL. */
+struct build;
+int look_build(struct looker *, const struct plan_node *, const struct build **ret, struct error *);
+/* What mlops.lock will be. Lent. */
+struct lockfile;
+struct lockfile *look_lock(struct looker *);
 /* Content of an input as it was looked at; NULL when it was not. Lent. */
 const struct content *look_input(struct looker *, const char *path);
 /* Whether what stands at the node's output is kept nowhere else. */
@@ -119,3 +126,5 @@ int pipeline_run(struct project *, struct plan *, const struct run_options *, st
 /* Finishes what a killed run left: old outputs back, new ones kept in failed/, runs marked KILLED.
  * Cheap when there is nothing. The tree lock is held by the caller. */
 int run_recover(struct project *, struct strlist *ret_notes, struct error *);
+/* The same for a work tree in which nothing will run again: containers that a later run could go on with are removed. */
+int run_abandon(struct project *, struct strlist *ret_notes, struct error *);

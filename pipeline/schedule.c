@@ -212,7 +212,7 @@ static bool try_task(struct engine *e, struct task *t, bool *closed)
 			schedule_done(t, END_FAILED);
 			return true;
 		}
-		if (!e->written || !may_start(e, t, closed))
+		if (!e->written || container_image_waits(t) || !may_start(e, t, closed))
 			return false;
 		task_start(t);
 		return true;
@@ -252,8 +252,10 @@ static void start_ready(struct engine *e)
 void schedule_pump(struct engine *e)
 {
 	start_ready(e);
-	if (e->stopping)
+	if (e->stopping) {
+		container_stop_builds(e);
 		drop_queue(e);
+	}
 	if (e->stopping && e->backing_off)
 		drop_waiting(e);
 	/* A fact waits for company only while something else goes on. */
