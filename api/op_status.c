@@ -344,7 +344,7 @@ static void finish(struct status *s)
 /*
  * data.status {} -> {branch, paths: [{path, kind: data|out, state, locked, content, added,
  *     modified, removed}], counts{state: n}, conflicts: [{kind, name, ours, theirs}], database,
- *     pipeline, steps_total, steps: [{name, state: restore|stale|blocked, reason}] of those not up
+ *     pipeline, steps_total, steps: [{name, state: restore|stale|blocked|skipped, reason}] of those not up
  *     to date, notes[]}
  * state: ok, changed, missing, new (an output that mlops.lock does not know), conflict, unreadable.
  * Nothing is changed but the stat cache.

@@ -79,7 +79,7 @@ static struct js *why_result(struct project *p, const char *step, const struct s
 }
 
 /*
- * run.why {step, file} -> {step, state: fresh|restore|stale|blocked, reasons[], key, source,
+ * run.why {step, file} -> {step, state: fresh|restore|stale|blocked|skipped, reasons[], key, source,
  *                          last{run_id, state, reason}}
  */
 int op_why(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)

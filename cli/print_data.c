@@ -158,31 +158,34 @@ static void put_conflicts(struct print *p, const struct js *conflicts)
 		  "  choose a side: mlops lock take ours   or: mlops lock take theirs\n");
 }
 
-static void put_steps(struct print *p, const struct js *result)
+static bool is_skipped(const struct js *step)
+{
+	return !strcmp(js_get_str(step, "state"), "skipped");
+}
+
+/* Those that are skipped, or the others. */
+static void put_step_rows(struct print *p, const struct js *steps, bool skipped)
 {
 	static const struct {
 		const char *state, *text;
 		enum style style;
 	} states[] = { { "stale", "would run", STYLE_WARN },
 		       { "restore", "would be restored", STYLE_PLAIN },
-		       { "blocked", "waits for another", STYLE_DIM } };
+		       { "blocked", "waits for another", STYLE_DIM },
+		       { "skipped", "skipped", STYLE_DIM } };
 	static const struct table_column columns[] = { { 0 },
 						       { .shrink = true },
 						       { .shrink = true } };
-	const struct js *steps = js_get(result, "steps");
 	struct table table;
 
-	if (!js_len(steps))
-		return;
-	put_count(p, (int64_t)js_len(steps), "step is", "steps are");
-	print_put(p, STYLE_PLAIN, " not up to date, of %lld:\n",
-		  (long long)js_get_int(result, "steps_total", 0));
 	table_init(&table, columns, ARRAY_LEN(columns));
 	table.indent = 2;
 	for (size_t i = 0; i < js_len(steps); i++) {
 		const struct js *step = js_at(steps, i);
 		const char *reason = js_get_str(step, "reason");
 
+		if (skipped != is_skipped(step))
+			continue;
 		for (size_t s = 0; s < ARRAY_LEN(states); s++) {
 			if (strcmp(js_get_str(step, "state"), states[s].state) != 0)
 				continue;
@@ -192,7 +195,27 @@ static void put_steps(struct print *p, const struct js *result)
 		}
 	}
 	table_print(&table, p);
-	print_put(p, STYLE_DIM, "  to make them: mlops run   to see why: mlops why STEP\n");
+}
+
+static void put_steps(struct print *p, const struct js *result)
+{
+	const struct js *steps = js_get(result, "steps");
+	size_t skipped = 0, others;
+
+	for (size_t i = 0; i < js_len(steps); i++)
+		skipped += is_skipped(js_at(steps, i));
+	others = js_len(steps) - skipped;
+	if (others) {
+		put_count(p, (int64_t)others, "step is", "steps are");
+		print_put(p, STYLE_PLAIN, " not up to date, of %lld:\n",
+			  (long long)js_get_int(result, "steps_total", 0));
+		put_step_rows(p, steps, false);
+		print_put(p, STYLE_DIM, "  to make them: mlops run   to see why: mlops why STEP\n");
+	} else if (js_get_int(result, "steps_total", 0) && !js_len(js_get(result, "conflicts")) &&
+		   !js_len(js_get(result, "notes"))) {
+		print_put(p, STYLE_GOOD, skipped ? "all other steps are up to date\n" : "all steps are up to date\n");
+	}
+	put_step_rows(p, steps, true);
 }
 
 void print_status(struct print *p, const struct js *result)
@@ -221,9 +244,6 @@ void print_status(struct print *p, const struct js *result)
 			  js_get_bool(result, "pipeline") ? "   or: mlops run" : "");
 	}
 	put_steps(p, result);
-	if (!js_len(js_get(result, "steps")) && js_get_int(result, "steps_total", 0) &&
-	    !js_len(js_get(result, "conflicts")) && !js_len(js_get(result, "notes")))
-		print_put(p, STYLE_GOOD, "all steps are up to date\n");
 	put_notes(p, result);
 }
 

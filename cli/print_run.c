@@ -111,6 +111,7 @@ static void print_plan(struct print *p, const struct js *result)
 		{ "stale", "would run", STYLE_WARN },
 		{ "restore", "would be restored", STYLE_GOOD },
 		{ "blocked", "waits", STYLE_DIM },
+		{ "skipped", "would be skipped", STYLE_DIM },
 	};
 	static const struct table_column columns[] = { { 0 }, { 0 }, { .shrink = true } };
 	const struct js *steps = js_get(result, "steps");
@@ -178,6 +179,7 @@ void print_why(struct print *p, const struct js *result)
 		{ "stale", "would run" },
 		{ "restore", "would be restored from the store" },
 		{ "blocked", "cannot be judged yet" },
+		{ "skipped", "is skipped" },
 	};
 	const struct js *reasons = js_get(result, "reasons"), *last = js_get(result, "last");
 	const char *reason = js_get_str(last, "reason");

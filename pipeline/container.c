@@ -49,7 +49,9 @@ static int rootless(struct engine *e, bool *ret, struct error *err)
 
 static bool is_selected(const struct engine *e, size_t i)
 {
-	return e->plan->nodes[i].selected && e->plan->nodes[i].image;
+	const struct plan_node *node = &e->plan->nodes[i];
+
+	return node->selected && node->image && !look_is_skipped(e->looker, node);
 }
 
 int container_pin_image(struct engine *e, const char *name, struct error *err)

@@ -17,11 +17,24 @@
 #include "store/remote.h"
 #include "store/store.h"
 
-static const char *const state_names[] = { "unknown", "fresh", "restore", "stale", "blocked" };
+static const char *const state_names[] = { "unknown", "fresh", "restore", "stale", "blocked", "skipped" };
 
 const char *step_state_name(enum step_state state)
 {
 	return state_names[state];
+}
+
+static struct step_look *look_of(struct looker *l, const struct plan_node *node)
+{
+	return &l->looks[node - l->plan->nodes];
+}
+
+/* Of a node that nobody looks at, what is on the disk counts. */
+static bool metrics_known(void *ctx, const struct plan_node *node)
+{
+	enum step_state state = look_of(ctx, node)->state;
+
+	return state == STEP_FRESH || (state == STEP_UNKNOWN && !node->selected);
 }
 
 int looker_new(struct project *project, struct plan *plan, bool force, struct looker **ret, struct error *err)
@@ -44,6 +57,9 @@ int looker_new(struct project *project, struct plan *plan, bool force, struct lo
 		.cache = project_statcache(project),
 		.ignore = ignore,
 		.store = store,
+	};
+	l->when = (struct when){
+		.plan = plan, .root = project->root, .rootfd = project->rootfd, .known = metrics_known, .ctx = l,
 	};
 	key_platform(l->platform);
 	*ret = steal(&l);
@@ -76,17 +92,13 @@ void looker_free(struct looker *l)
 	lockfile_release(&l->lock);
 	db_close(l->db);
 	free(l->looks);
+	when_release(&l->when);
 	free(l);
 }
 
 void cleanup_looker(struct looker **l)
 {
 	looker_free(*l);
-}
-
-static struct step_look *look_of(struct looker *l, const struct plan_node *node)
-{
-	return &l->looks[node - l->plan->nodes];
 }
 
 /* In mlops.lock a step of pipeline.ini is its name; of another file, "FILE:NAME". Caller frees. */
@@ -348,6 +360,49 @@ static int judge(struct looker *l, struct plan_node *node, struct step_look *loo
 	return look->reasons.len ? 0 : explain_stale(l, node, locked_here ? &accepted : NULL, look, err);
 }
 
+/* Before the key: a step that is skipped needs none. The state stays UNKNOWN when the step is not skipped. */
+static int judge_condition(struct looker *l, const struct plan_node *node, struct step_look *look, struct error *err)
+{
+	enum when_answer answer;
+	char *why;
+
+	for (size_t i = 0; i < node->nneeds; i++) {
+		if (look_of(l, node->needs[i])->state != STEP_SKIPPED)
+			continue;
+		look->state = STEP_SKIPPED;
+		reason(look, xasprintf("needs %s, which is skipped", node->needs[i]->name));
+		return 0;
+	}
+	if (!node->when)
+		return 0;
+	if (when_judge(&l->when, node, &answer, &why, err) < 0)
+		return -1;
+	if (answer == WHEN_HOLDS)
+		return 0;
+	look->state = answer == WHEN_SKIPS ? STEP_SKIPPED : STEP_BLOCKED;
+	reason(look, why);
+	return 0;
+}
+
+int look_conditions(struct looker *l, struct error *err)
+{
+	for (size_t i = 0; i < l->plan->len; i++) {
+		struct step_look *look = &l->looks[i];
+		if (!l->plan->nodes[i].selected)
+			continue;
+		if (judge_condition(l, &l->plan->nodes[i], look, err) < 0)
+			return -1;
+		if (look->state != STEP_SKIPPED)
+			look_clear(look);
+	}
+	return 0;
+}
+
+bool look_is_skipped(struct looker *l, const struct plan_node *node)
+{
+	return look_of(l, node)->state == STEP_SKIPPED;
+}
+
 int look_node(struct looker *l, struct plan_node *node, const struct step_look **ret, struct error *err)
 {
 	CLEANUP(cleanup_free) struct key_input *inputs = NULL;
@@ -359,6 +414,10 @@ int look_node(struct looker *l, struct plan_node *node, const struct step_look *
 	if (look->state != STEP_UNKNOWN && look->state != STEP_BLOCKED)
 		return 0;
 	look_clear(look);
+	if (judge_condition(l, node, look, err) < 0)
+		return -1;
+	if (look->state != STEP_UNKNOWN)
+		return 0;
 	up = blocker(l, node);
 	if (up) {
 		look->state = STEP_BLOCKED;
@@ -418,6 +477,7 @@ void look_accept(struct looker *l, struct plan_node *node, const struct content 
 	struct step_look *look = look_of(l, node);
 	char text[CONTENT_TEXT], hex[DIGEST_HEX + 1];
 
+	when_forget(&l->when, node);
 	for (size_t i = 0; i < node->noutputs; i++) {
 		look_remember(l, node->outputs[i].path, &outputs[i]);
 		lockfile_set(&l->lock, LOCKED_OUT, node->outputs[i].path, content_format(&outputs[i], text));

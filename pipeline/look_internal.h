@@ -3,6 +3,7 @@
 #include "base/strmap.h"
 #include "pipeline/key.h"
 #include "pipeline/run.h"
+#include "pipeline/when.h"
 #include "registry/lockfile.h"
 #include "store/scan.h"
 /* What a looker knows, shared by look.c (what becomes of a step) and look_facts.c (what its key is made of). */
@@ -24,6 +25,7 @@ struct looker {
 	struct strmap contents; /* path -> struct content *: what stands there, or will once restored */
 	struct strmap builds;   /* [image.NAME] -> struct look_build * */
 	struct step_look *looks; /* by index of the node in the plan */
+	struct when when;
 };
 
 /* What key_record says of an image that is built here; NULL for others. Lent. */

@@ -421,6 +421,8 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 		return -1;
 	look_ask_remotes(e->looker, &e->fetcher.look);
 	make_tasks(e);
+	if (look_conditions(e->looker, err) < 0)
+		return -1;
 	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 || (e->todo && check_budget(e, err) < 0) ||
 	    (!e->opt->dry && (container_check(e, err) < 0 || container_find_orphans(e, err) < 0)))
 		return show_build_failure(e, ret_result, err);

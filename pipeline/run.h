@@ -58,6 +58,10 @@ void look_ask_remotes(struct looker *, struct remotes *);
 /* The node's result could not be restored: it is STALE, and what depends on it is looked at again. */
 void look_distrust(struct looker *, struct plan_node *);
 void cleanup_looker(struct looker **);
+/* Before any other look: judges only the conditions of the selected nodes. What they skip for certain is SKIPPED from
+ * now on, and needs no image. */
+int look_conditions(struct looker *, struct error *);
+bool look_is_skipped(struct looker *, const struct plan_node *);
 /* Looks, again if it was BLOCKED before. Lent until looker_free. */
 int look_node(struct looker *, struct plan_node *, const struct step_look **ret, struct error *);
 /* Tells that the node now has these outputs (by index), and notes them for mlops.lock. Not `reusable`: they are

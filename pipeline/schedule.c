@@ -185,7 +185,7 @@ static bool try_task(struct engine *e, struct task *t, bool *closed)
 		schedule_done(t, END_KILLED);
 		return true;
 	}
-	if (!t->reason || t->look->state == STEP_BLOCKED) {
+	if (!t->reason || t->look->state == STEP_BLOCKED || t->look->state == STEP_UNKNOWN) {
 		free(t->reason);
 		t->reason = NULL;
 		if (look_node(e->looker, t->node, &t->look, t->err) < 0) {
