@@ -95,24 +95,78 @@ static int add_run_id(const struct expand_scope *scope, const char *name, struct
 	return 0;
 }
 
-static int add_later(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+static int no_matrix(const char *name, struct error *err)
 {
-	(void)scope;
-	(void)name;
-	(void)out;
-	return error_set(err, ERR_USAGE, "matrix, image and secret values are not supported by this version of mlops (%s)",
-			 MLOPS_VERSION);
+	error_set(err, ERR_USAGE, "${matrix.%s} in a step without a matrix", SHOW(name));
+	if (!strcmp(name, "key"))
+		return error_help(err, "add an axis: matrix.model = xgb, mlp");
+	return error_help(err, "add the axis: matrix.%s = VALUES", SHOW(name));
 }
 
-/* What ${...} may name. A trailing dot takes a name behind it. */
+static int add_matrix_key(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	(void)name;
+	if (!scope->matrix)
+		return no_matrix("key", err);
+	strbuf_puts(out, scope->matrix_key);
+	return 0;
+}
+
+static int add_matrix(const struct expand_scope *scope, const char *axis, struct strbuf *out, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist axes = STRLIST_INIT;
+	const char *value = js_get_str(scope->matrix, axis), *near;
+	CLEANUP(cleanup_free) char *all = NULL;
+
+	if (!scope->matrix)
+		return no_matrix(axis, err);
+	if (value) {
+		strbuf_puts(out, value);
+		return 0;
+	}
+	for (void *it = js_iter(scope->matrix); it; it = js_next(scope->matrix, it))
+		strlist_push(&axes, js_iter_key(it));
+	strlist_push(&axes, "key");
+	near = strlist_nearest(&axes, axis);
+	error_set(err, ERR_USAGE, "unknown axis '%s' in ${matrix.%s}", SHOW(axis), SHOW(axis));
+	if (near)
+		return error_help(err, "did you mean ${matrix.%s}?", SHOW(near));
+	all = strlist_join(&axes, ", ");
+	return error_help(err, "behind 'matrix.' may stand: %s", SHOW(all));
+}
+
+static int add_image(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	(void)scope;
+	(void)out;
+	error_set(err, ERR_USAGE, "${image.%s} stands alone, as the whole of 'image'", SHOW(name));
+	return error_help(err, "write: image = ${image.%s}", SHOW(name));
+}
+
+static int add_secret(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	(void)scope;
+	(void)out;
+	error_set(err, ERR_USAGE, "${secret.%s}: a secret is never part of a text", SHOW(name));
+	return error_help(err, "write 'secrets = %s' for a file, or 'secrets = %s env' for a variable, too", SHOW(name),
+			  SHOW(name));
+}
+
+/* What ${...} may name. A trailing dot takes a name behind it; the first row that fits counts. */
 static const struct variable {
 	const char *name;
 	int (*add)(const struct expand_scope *, const char *name, struct strbuf *, struct error *);
 	bool user_text; /* text of anybody, which no shell may read */
 } variables[] = {
-	{ "params.", add_param, true }, { "env.", add_env, true },     { "out", add_out, false },
-	{ "step", add_step, false },    { "run.id", add_run_id, false }, { "matrix.", add_later, false },
-	{ "image.", add_later, false }, { "secret.", add_later, false },
+	{ "params.", add_param, true },
+	{ "matrix.key", add_matrix_key, false },
+	{ "matrix.", add_matrix, true },
+	{ "env.", add_env, true },
+	{ "out", add_out, false },
+	{ "step", add_step, false },
+	{ "run.id", add_run_id, false },
+	{ "image.", add_image, false },
+	{ "secret.", add_secret, false },
 };
 
 static const struct variable *find_variable(const char *name)
@@ -128,16 +182,16 @@ static const struct variable *find_variable(const char *name)
 
 static int unknown_variable(const char *name, struct error *err)
 {
-	static const char *const words[] = { "out", "step", "run.id", "params", "env" };
+	static const char *const words[] = { "out", "step", "run.id", "params", "matrix", "env" };
 	CLEANUP(cleanup_free) char *head = xstrndup(name, strcmp(name, "run.id") ? strcspn(name, ".") : 6);
 	const char *near = nearest_word(words, ARRAY_LEN(words), head);
 
 	error_set(err, ERR_USAGE, "unknown ${%s}", SHOW(name));
 	if (near)
 		return error_help(err, "did you mean ${%s%s}?", near,
-				  !strcmp(near, "params") || !strcmp(near, "env") ? ".NAME" : "");
-	return error_help(err, "known are ${params.KEY} ${env.NAME} ${out} ${step} ${run.id}; a variable of a shell "
-			       "inside sh -c is written $NAME or $${NAME}");
+				  strcmp(near, "out") && strcmp(near, "step") && strcmp(near, "run.id") ? ".NAME" : "");
+	return error_help(err, "known are ${params.KEY} ${matrix.AXIS} ${matrix.key} ${env.NAME} ${out} ${step} "
+			       "${run.id}; a variable of a shell inside sh -c is written $NAME or $${NAME}");
 }
 
 static bool plain_for_shell(const char *text)
@@ -156,6 +210,10 @@ static int check_for_shell(const struct variable *variable, const char *name, co
 	if (variable->add == add_param) {
 		env = param_env_name(name + strlen(variable->name));
 		return error_help(err, "write \"$%s\" there and name the param in 'params'", SHOW(env));
+	}
+	if (variable->add == add_matrix) {
+		env = axis_env_name(name + strlen(variable->name));
+		return error_help(err, "write \"$%s\" there", SHOW(env));
 	}
 	if (variable->add == add_env)
 		return error_help(err, "write \"$%s\" there", SHOW(name + strlen(variable->name)));

@@ -9,12 +9,14 @@
  */
 struct error;
 struct js;
-/* Values ${...} may name: params.KEY, out (when there is one), env.NAME, step, and run.id, which is
- * left as it is for the key and replaced when the step starts. */
+/* Values ${...} may name: params.KEY, matrix.AXIS and matrix.key (of an instance of a matrix), out (when there is
+ * one), env.NAME, step, and run.id, which is left as it is for the key and replaced when the step starts. */
 struct expand_scope {
 	const struct js *params;
 	const struct strlist *outs; /* NULL: ${out} is not known here */
 	const struct strlist *env; /* NAME=VALUE */
+	const struct js *matrix;   /* axis -> text; NULL without a matrix */
+	const char *matrix_key;
 	const char *step;
 	const char *run_id;        /* NULL: ${run.id} stays literal */
 	struct strlist *used_params; /* receives each params.KEY; may be NULL */
@@ -23,7 +25,7 @@ struct expand_scope {
 /* Expands ${} in one text. */
 int expand_text(const struct expand_scope *, const char *text, char **ret, struct error *);
 /* cmd -> argv. An unquoted | & ; < > ` * ? or $NAME is ERR_USAGE with `sh -c '...'` as its fix; inside a word after
- * `sh -c` (sh, bash, dash and their kin, with or without a path) ${params.*} and ${env.*} are refused, and so is an ${out}
+ * `sh -c` (sh, bash, dash and their kin, with or without a path) ${params.*}, ${matrix.AXIS} and ${env.*} are refused, and so is an ${out}
  * that the shell would read as more than a word. Words after that text are the shell's arguments and may hold anything. */
 int expand_command(const struct expand_scope *, const char *cmd, struct strlist *ret_argv, struct error *);
 /* MLOPS_PARAM_LR for "lr", MLOPS_PARAM_TRAIN_LR for "train.lr". Caller frees. */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/error.h"
@@ -24,17 +25,15 @@
 
 struct error *problem(struct parser *p, int line, int column, const char *fmt, ...)
 {
+	struct error *err = problems_add(p->problems, p->pipeline->file, (struct place){ line, column });
 	va_list ap;
 
-	if (p->problems++)
+	if (!err)
 		return NULL;
-	error_clear(&p->first);
-	p->first.code = ERR_USAGE;
 	va_start(ap, fmt);
-	vsnprintf(p->first.msg, sizeof(p->first.msg), fmt, ap);
+	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
-	error_where(&p->first, p->pipeline->file, line, column);
-	return &p->first;
+	return err;
 }
 
 /* Whether the table's section takes this one: "params" itself, or "step." and any name. */
@@ -261,15 +260,33 @@ static void take_key(struct parser *p, const struct ini_entry *entry)
 		value_store(p, row, entry);
 }
 
+/* Whose planning the section's mistakes make a guess: that of its step, of no step, or of all. */
+static void note_mistake(struct parser *p, const char *section)
+{
+	static const char *const alone[] = { "image.", "remote.", "model.", "schema.", "monitor.", "trigger.", "notify." };
+	struct pipeline *pipeline = p->pipeline;
+
+	for (size_t i = 0; i < ARRAY_LEN(alone); i++)
+		if (section_takes(alone[i], section))
+			return;
+	if (p->nrows && section_takes("step.", section))
+		pipeline->steps[pipeline->nsteps - 1].faulty = true;
+	else
+		p->blind = true;
+}
+
 static int take_entry(void *ctx, const struct ini_entry *entry, struct error *err)
 {
 	struct parser *p = ctx;
+	size_t before = p->problems->count;
 
 	(void)err;
 	if (!entry->key)
 		open_section(p, entry);
 	else if (p->nrows)
 		take_key(p, entry);
+	if (p->problems->count > before)
+		note_mistake(p, entry->section);
 	return 0;
 }
 
@@ -316,7 +333,7 @@ static void finish_images(struct parser *p)
 }
 
 /* Pools are known only when all of the file was read. */
-static void check_pool(struct parser *p, const struct step *step)
+static void check_pool(struct parser *p, struct step *step)
 {
 	const char **words;
 	const char *near;
@@ -328,6 +345,7 @@ static void check_pool(struct parser *p, const struct step *step)
 	words = xcalloc(p->pipeline->npools + 1, sizeof(*words));
 	for (size_t i = 0; i < p->pipeline->npools; i++)
 		words[i] = p->pipeline->pools[i].name;
+	step->faulty = true;
 	near = nearest_word(words, p->pipeline->npools, step->pool.text);
 	err = problem(p, step->pool.at.line, step->pool.at.column, "there is no pool '%s'", SHOW(step->pool.text));
 	if (near)
@@ -349,10 +367,11 @@ static void finish_steps(struct parser *p)
 		if (!step->cmd.text) {
 			struct error *err = problem(p, step->at.line, step->at.column, "[step.%s] has no 'cmd'",
 						    step->name);
+			step->faulty = true;
 			error_help(err, "add the command that makes its outputs: cmd = python3 train.py");
 		}
 	}
-	if (!pipeline->nsteps && !p->problems) {
+	if (!pipeline->nsteps && !p->problems->count) {
 		struct error *err = problem(p, 0, 0, "%s has no steps", pipeline->file);
 		error_help(err, "add a section [step.train] with cmd = python3 train.py");
 	}
@@ -360,15 +379,31 @@ static void finish_steps(struct parser *p)
 		pipeline->name = default_name(pipeline->file);
 }
 
+/* FILE:LINE:COLUMN; the reader of INI has it as text only. */
+static struct place syntax_place(const struct error *syntax)
+{
+	const char *column = strrchr(syntax->where, ':');
+	struct place at = { 0 };
+
+	if (!column)
+		return at;
+	for (const char *line = column; line > syntax->where && !at.line;)
+		if (*--line == ':')
+			at = (struct place){ atoi(line + 1), atoi(column + 1) };
+	return at;
+}
+
 static void read_text(struct parser *p, const char *text, size_t len, const char *file, bool steps)
 {
 	struct error syntax = { 0 };
 
-	*p = (struct parser){ .pipeline = xcalloc(1, sizeof(*p->pipeline)) };
+	p->pipeline = xcalloc(1, sizeof(*p->pipeline));
 	p->pipeline->file = xstrdup(file);
 	if (ini_parse_text(text, len, file, take_entry, p, &syntax) < 0) {
-		if (!p->problems++)
-			p->first = syntax;
+		struct error *err = problems_add(p->problems, file, syntax_place(&syntax));
+		if (err)
+			*err = syntax;
+		p->blind = true;
 		return;
 	}
 	if (steps) {
@@ -376,28 +411,6 @@ static void read_text(struct parser *p, const char *text, size_t len, const char
 		finish_images(p);
 	}
 	finish_remotes(p);
-}
-
-/* The first problem, whose help says how many more there are. */
-static int verdict(struct parser *p, struct error *err)
-{
-	if (!p->problems)
-		return 0;
-	if (p->problems > 1) {
-		size_t used = strlen(p->first.help);
-		snprintf(p->first.help + used, sizeof(p->first.help) - used, "%s%zu more problem%s in this file",
-			 used ? "; " : "", p->problems - 1, p->problems > 2 ? "s" : "");
-	}
-	if (err)
-		*err = p->first;
-	return -1;
-}
-
-/* Reads the text; on success *p holds a pipeline whose params are still to be put together. */
-static int parse_text(struct parser *p, const char *text, size_t len, const char *file, struct error *err)
-{
-	read_text(p, text, len, file, true);
-	return verdict(p, err);
 }
 
 static int apply_override(struct js *params, const char *override, struct error *err)
@@ -449,10 +462,12 @@ static int merge_params(struct parser *p, const char *text, size_t len, const ch
 int pipeline_parse(const char *text, size_t len, const char *file, const char *params_text,
 		   const struct strlist *overrides, struct pipeline **ret, struct error *err)
 {
-	CLEANUP(parser_release) struct parser p;
+	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
+	CLEANUP(parser_release) struct parser p = { .problems = &problems };
 	const char *name;
 
-	if (parse_text(&p, text, len, file, err) < 0)
+	read_text(&p, text, len, file, true);
+	if (problems_verdict(&problems, err) < 0)
 		return -1;
 	name = p.pipeline->params_file.text ? p.pipeline->params_file.text : "params";
 	if (merge_params(&p, params_text, params_text ? strlen(params_text) : 0, name, overrides, err) < 0)
@@ -461,8 +476,7 @@ int pipeline_parse(const char *text, size_t len, const char *file, const char *p
 	return 0;
 }
 
-/* Opened without waiting, so that a FIFO is named instead of hung on. */
-static int read_whole(int rootfd, const char *path, size_t max, struct strbuf *ret, struct error *err)
+int parse_read_file(int rootfd, const char *path, size_t max, struct strbuf *ret, struct error *err)
 {
 	CLEANUP(cleanup_fd) int fd = fs_open_beneath(rootfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
 	struct stat st;
@@ -484,7 +498,7 @@ static int read_params(int rootfd, struct pipeline *pipeline, struct strbuf *ret
 	const struct text_at *file = &pipeline->params_file;
 	CLEANUP(cleanup_free) char *path = NULL;
 
-	if (path_clean("", file->text, &path, err) < 0 || read_whole(rootfd, path, PARAMS_MAX_BYTES, ret, err) < 0) {
+	if (path_clean("", file->text, &path, err) < 0 || parse_read_file(rootfd, path, PARAMS_MAX_BYTES, ret, err) < 0) {
 		error_wrap(err, "params file");
 		if (err && !*err->help)
 			error_help(err, "correct params= of [pipeline]; it names one small file of JSON in the project");
@@ -494,29 +508,66 @@ static int read_params(int rootfd, struct pipeline *pipeline, struct strbuf *ret
 	return 0;
 }
 
-int pipeline_load(int rootfd, const char *path, const struct strlist *overrides, struct pipeline **ret,
-		  struct error *err)
+/* The params file, [params] and `overrides` together. */
+static int load_params(struct parser *p, int rootfd, const struct strlist *overrides, struct error *err)
 {
-	CLEANUP(parser_release) struct parser p = { 0 };
+	struct pipeline *pipeline = p->pipeline;
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	CLEANUP_STRBUF struct strbuf params = STRBUF_INIT;
-	bool has_file;
 
-	if (read_whole(rootfd, path, INI_MAX_BYTES, &text, err) < 0) {
+	if (!pipeline->params_file.text)
+		return merge_params(p, NULL, 0, NULL, overrides, err);
+	if (read_params(rootfd, pipeline, &text, err) < 0)
+		return -1;
+	return merge_params(p, text.buf, text.len, pipeline->params_file.text, overrides, err);
+}
+
+static int read_pipeline(struct parser *p, int rootfd, const char *path, struct error *err)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	if (parse_read_file(rootfd, path, INI_MAX_BYTES, &text, err) < 0) {
 		if (err && err->code == ERR_NOT_FOUND)
 			error_help(err, "run: mlops init");
 		return -1;
 	}
-	if (parse_text(&p, text.buf, text.len, path, err) < 0)
-		return -1;
-	has_file = p.pipeline->params_file.text != NULL;
-	if (has_file && read_params(rootfd, p.pipeline, &params, err) < 0)
-		return -1;
-	if (merge_params(&p, has_file ? params.buf : NULL, params.len,
-			 has_file ? p.pipeline->params_file.text : NULL, overrides, err) < 0)
+	read_text(p, text.buf, text.len, path, true);
+	return 0;
+}
+
+int pipeline_load(int rootfd, const char *path, const struct strlist *overrides, struct pipeline **ret,
+		  struct error *err)
+{
+	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
+	CLEANUP(parser_release) struct parser p = { .problems = &problems };
+
+	if (read_pipeline(&p, rootfd, path, err) < 0 || problems_verdict(&problems, err) < 0 ||
+	    load_params(&p, rootfd, overrides, err) < 0)
 		return -1;
 	*ret = steal(&p.pipeline);
 	return 0;
+}
+
+/* Where the error of a params file stands: in it, or at its name. */
+static void params_problem(struct parser *p, const struct error *why)
+{
+	const struct place at = p->pipeline->params_file.at;
+
+	problems_once(p->problems, p->pipeline->file, *why->where ? syntax_place(why) : at, why);
+	p->blind = true;
+}
+
+int pipeline_check(int rootfd, const char *path, struct problems *problems, struct pipeline **ret)
+{
+	CLEANUP(parser_release) struct parser p = { .problems = problems };
+	struct error why = { 0 };
+
+	if (read_pipeline(&p, rootfd, path, &why) < 0)
+		problems_once(problems, path, (struct place){ 0 }, &why);
+	else if (load_params(&p, rootfd, NULL, &why) < 0)
+		params_problem(&p, &why);
+	if (p.pipeline && !p.blind)
+		*ret = steal(&p.pipeline);
+	return problems->count ? -1 : 0;
 }
 
 /* [remote.NAME], with or without what is to follow. */
@@ -552,12 +603,13 @@ static void keep_remotes(const char *text, size_t len, struct strbuf *ret)
 
 int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
 {
-	CLEANUP(parser_release) struct parser p;
+	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
+	CLEANUP(parser_release) struct parser p = { .problems = &problems };
 	CLEANUP_STRBUF struct strbuf kept = STRBUF_INIT;
 
 	keep_remotes(text, len, &kept);
 	read_text(&p, kept.buf, kept.len, file, false);
-	if (verdict(&p, err) < 0)
+	if (problems_verdict(&problems, err) < 0)
 		return -1;
 	*ret = steal(&p.pipeline);
 	return 0;
@@ -567,7 +619,7 @@ int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, s
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
-	if (read_whole(rootfd, path, INI_MAX_BYTES, &text, err) < 0)
+	if (parse_read_file(rootfd, path, INI_MAX_BYTES, &text, err) < 0)
 		return -1;
 	return pipeline_parse_remotes(text.buf, text.len, path, ret, err);
 }

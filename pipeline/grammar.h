@@ -118,6 +118,7 @@ struct step {
 	struct secret_use *secrets;
 	size_t nsecrets, secrets_cap;
 	struct text_at when;     /* text is NULL when not said */
+	bool faulty;             /* its section has mistakes; see pipeline_check */
 };
 /* [image.NAME]: an image that is built here. */
 struct image_section {
@@ -170,6 +171,10 @@ int pipeline_parse(const char *text, size_t len, const char *file, const char *p
  * of the result are set. */
 int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *);
 int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *);
+/* Tells all mistakes. *ret receives what could be read, when the others allow to plan it: steps with mistakes of their
+ * own are marked `faulty`. Else it stays as it is. -1 when there are mistakes. */
+struct problems;
+int pipeline_check(int rootfd, const char *path, struct problems *, struct pipeline **ret);
 void pipeline_free(struct pipeline *);
 void cleanup_pipeline(struct pipeline **);
 /* NULL when absent; "train.lr" walks nested objects. Lent. */

@@ -6,8 +6,10 @@
 #include "base/ini.h"
 #include "base/strmap.h"
 #include "pipeline/grammar.h"
+#include "pipeline/problems.h"
 /* What the reading of one pipeline file shares between its sections and keys (grammar.c) and its values (values*.c). */
 struct js;
+struct strbuf;
 
 struct inline_param {
 	char *key;
@@ -22,11 +24,11 @@ struct parser {
 	struct strmap open_keys;  /* the same for keys that a "*" row takes */
 	struct inline_param *params;
 	size_t nparams, params_cap;
-	struct error first;
-	size_t problems;
+	struct problems *problems;
+	bool blind;               /* what is missing may be needed by every step: planning would only guess */
 };
 
-/* Counts a problem and keeps the first. Returns it for error_help, or NULL when an earlier one is kept. */
+/* Adds a problem and returns it for error_help, or NULL when it is only counted. */
 struct error *problem(struct parser *, int line, int column, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Puts the entry's value where its row says; what does not fit is a problem. */
@@ -46,3 +48,5 @@ void value_secrets(struct parser *, const struct ini_entry *, void *field);
 /* NULL when the text can name a step, else what is wrong with it. */
 const char *name_fault(const char *name);
 void textlist_release(struct textlist *);
+/* The whole of a regular file of at most `max` bytes; opened without waiting, so that a FIFO is named instead of hung on. */
+int parse_read_file(int rootfd, const char *path, size_t max, struct strbuf *ret, struct error *);

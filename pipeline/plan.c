@@ -27,7 +27,18 @@ static void builder_release(struct plan_builder *b)
 		js_free(params->file);
 		free(params);
 	}
+	for (size_t i = 0; i < b->env_files.len; i++) {
+		struct strlist *items = b->env_files.entries[i].value;
+		if (items)
+			strlist_release(items);
+		free(items);
+	}
+	for (size_t i = 0; b->used && i < b->nused; i++)
+		strlist_release(&b->used[i]);
+	free(b->used);
 	free(b->nodes);
+	free(b->first);
+	free(b->faulty);
 	free(b->made);
 	free(b->edges);
 	strlist_release(&b->param_keys);
@@ -37,24 +48,56 @@ static void builder_release(struct plan_builder *b)
 	strmap_release(&b->present);
 	strmap_release(&b->patterns);
 	strmap_release(&b->once);
+	strmap_release(&b->env_files);
+	strmap_release(&b->checkpoints);
+	strmap_release(&b->view.by_name);
 	ignore_free(b->ignore);
 }
 
-static int fill_nodes(struct plan_builder *b, struct error *err)
+size_t plan_step_index(const struct plan_builder *b, const struct step *step)
 {
+	return (size_t)(step - b->pipeline->steps);
+}
+
+int plan_fault(struct plan_builder *b, const struct step *step, struct place at, struct error *err)
+{
+	error_wrap(err, "step %s", step->name);
+	problems_once(b->problems, b->pipeline->file, at, err);
+	return -1;
+}
+
+int plan_stage(struct plan_builder *b, enum plan_stage stage,
+	       int (*fill)(struct plan_builder *, size_t index, struct error *))
+{
+	int r = 0;
+
 	for (size_t i = 0; i < b->len; i++) {
-		b->nodes[i].step = &b->pipeline->steps[i];
-		b->nodes[i].name = xstrdup(b->pipeline->steps[i].name);
+		unsigned char *faulty = &b->faulty[plan_step_index(b, b->nodes[i].step)];
+		if (*faulty & (STAGE_ENV | stage))
+			continue;
+		error_clear(&b->why);
+		if (fill(b, i, &b->why) < 0) {
+			*faulty |= (unsigned char)stage;
+			r = -1;
+		}
 	}
-	for (size_t i = 0; i < b->len; i++)
-		if (plan_fill_node(b, i, err) < 0)
-			return -1;
-	if (plan_check_outputs(b, err) < 0)
-		return -1;
-	for (size_t i = 0; i < b->len; i++)
-		if (plan_fill_inputs(b, i, err) < 0)
-			return -1;
-	return 0;
+	return r;
+}
+
+static void build(struct plan_builder *b)
+{
+	params_keys(b->pipeline->params, &b->param_keys);
+	strlist_sort(&b->param_keys);
+	if (plan_make_nodes(b, &b->why) < 0)
+		b->incomplete = true;
+	plan_read_env_files(b, &b->why);
+	if (plan_stage(b, STAGE_ENV, plan_fill_env) < 0 || plan_stage(b, STAGE_NODE, plan_fill_node) < 0)
+		b->incomplete = true;
+	plan_check_outputs(b);
+	plan_stage(b, STAGE_CHECKPOINTS, plan_fill_checkpoints);
+	plan_stage(b, STAGE_INPUTS, plan_fill_inputs);
+	plan_stage(b, STAGE_WHEN, plan_fill_when);
+	plan_check_checkpoints(b);
 }
 
 /* Room for the edges of each node, exactly. */
@@ -120,21 +163,31 @@ static struct plan *arrange(struct plan_builder *b, const uint32_t *order)
 int plan_make(int rootfd, const struct pipeline *pipeline, const struct strlist *once_made, struct plan **ret,
 	      struct error *err)
 {
+	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
 	CLEANUP(builder_release) struct plan_builder b = {
-		.rootfd = rootfd,
-		.pipeline = pipeline,
-		.len = pipeline->nsteps,
-		.nodes = xcalloc(pipeline->nsteps, sizeof(*b.nodes)),
-		.once_made = once_made,
+		.rootfd = rootfd, .pipeline = pipeline, .once_made = once_made, .problems = &problems,
 	};
 	CLEANUP(cleanup_free) uint32_t *order = NULL;
 
-	params_keys(pipeline->params, &b.param_keys);
-	strlist_sort(&b.param_keys);
-	if (fill_nodes(&b, err) < 0 || plan_order(&b, &order, err) < 0)
+	build(&b);
+	plan_order(&b, &order);
+	if (problems_verdict(&problems, err) < 0)
 		return -1;
 	*ret = arrange(&b, order);
 	return 0;
+}
+
+size_t plan_check(int rootfd, const struct pipeline *pipeline, const struct strlist *once_made,
+		  struct problems *problems)
+{
+	CLEANUP(builder_release) struct plan_builder b = {
+		.rootfd = rootfd, .pipeline = pipeline, .once_made = once_made, .problems = problems,
+	};
+	CLEANUP(cleanup_free) uint32_t *order = NULL;
+
+	build(&b);
+	plan_order(&b, &order);
+	return b.len;
 }
 
 void plan_free(struct plan *plan)
@@ -169,29 +222,47 @@ struct plan_node *plan_maker(const struct plan *plan, const char *path)
 	return maker;
 }
 
-static int select_name(struct plan *plan, const char *name, struct error *err)
+/* Instances of a step have its name in front. */
+static bool name_selects(const char *name, bool pattern, const struct plan_node *node)
 {
-	struct plan_node *node = strmap_get(&plan->by_name, name);
-	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
-	const char *near;
-	bool found = false;
+	if (!strcmp(name, node->step->name))
+		return true;
+	return pattern && (path_match(name, node->name) || (node->matrix && path_match(name, node->step->name)));
+}
 
-	if (node) {
-		node->selected = true;
-		return 0;
-	}
+static int unknown_name(const struct plan *plan, const char *name, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+	const struct plan_node *node;
+	const char *near;
+
+	for (size_t i = 0; i < plan->pipeline->nsteps; i++)
+		strlist_push(&names, plan->pipeline->steps[i].name);
 	for (size_t i = 0; i < plan->len; i++) {
-		if (path_is_pattern(name) && path_match(name, plan->nodes[i].name))
-			found = plan->nodes[i].selected = true;
-		strlist_push(&names, plan->nodes[i].name);
+		node = &plan->nodes[i];
+		if (node->matrix)
+			strlist_push(&names, node->name);
 	}
-	if (found)
-		return 0;
 	near = strlist_nearest(&names, name);
 	error_set(err, ERR_NOT_FOUND, "no step '%s' in %s", SHOW(name), plan->pipeline->file);
 	if (near)
 		return error_help(err, "did you mean '%s'?", near);
 	return error_help(err, "run: mlops dag");
+}
+
+static int select_name(struct plan *plan, const char *name, struct error *err)
+{
+	struct plan_node *node = strmap_get(&plan->by_name, name);
+	bool pattern = path_is_pattern(name), found = false;
+
+	if (node) {
+		node->selected = true;
+		return 0;
+	}
+	for (size_t i = 0; i < plan->len; i++)
+		if (name_selects(name, pattern, &plan->nodes[i]))
+			found = plan->nodes[i].selected = true;
+	return found ? 0 : unknown_name(plan, name, err);
 }
 
 int plan_select(struct plan *plan, const struct strlist *names, enum select_mode mode, struct error *err)

@@ -9,7 +9,9 @@
  * inputs that use them, order checked. All errors come from here, before anything
  * runs: cycles (printed as a -> b -> a), two steps with one output, an output inside another or inside
  * an input of its own step, an input that neither exists nor is made by a step, paths that leave the
- * project, missing params. Nothing on the disk is hashed.
+ * project, missing params, a matrix that is too large. Nothing on the disk is hashed.
+ *
+ * A node is a step, or one combination of its matrix: an instance.
  */
 struct error;
 struct expr;
@@ -61,6 +63,9 @@ struct plan {
 /* Output paths some step once made (from the lock file and facts), so that a glob in `in` can tell a leftover from
  * a source file. May be NULL. */
 int plan_make(int rootfd, const struct pipeline *, const struct strlist *once_made, struct plan **ret, struct error *);
+/* Tells all mistakes; how many nodes there are, of the steps that could be read. Steps that are `faulty` are left out. */
+struct problems;
+size_t plan_check(int rootfd, const struct pipeline *, const struct strlist *once_made, struct problems *);
 void plan_free(struct plan *);
 void cleanup_plan(struct plan **);
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "pipeline/expand.h"
 #include "pipeline/plan_internal.h"
 #include "pipeline/show.h"
 
@@ -54,23 +55,44 @@ size_t plan_first_made(const struct plan_builder *b, const char *text)
 	return low;
 }
 
-/* Where the step names the output. */
-static struct place output_place(const struct plan_builder *b, const struct plan_made *made)
+struct place plan_output_place(struct plan_builder *b, const struct plan_node *node, const char *path)
 {
-	const struct step *step = b->nodes[made->node].step;
+	const struct step *step = node->step;
 	const struct textlist *const lists[] = { &step->out, &step->metrics, &step->plots };
 
 	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
 		for (size_t i = 0; i < lists[l]->len; i++) {
-			CLEANUP(cleanup_free) char *path = NULL;
-			if (!path_clean("", lists[l]->items[i].text, &path, NULL) && !strcmp(path, made->path))
+			const struct expand_scope scope = plan_scope(b, node, NULL, NULL);
+			CLEANUP(cleanup_free) char *text = NULL;
+			CLEANUP(cleanup_free) char *clean = NULL;
+			if (!expand_text(&scope, lists[l]->items[i].text, &text, NULL) &&
+			    !path_clean("", text, &clean, NULL) && !strcmp(clean, path))
 				return lists[l]->items[i].at;
 		}
 	}
 	return step->at;
 }
 
-int plan_check_outputs(struct plan_builder *b, struct error *err)
+static void nested_output(struct plan_builder *b, const struct plan_made *made)
+{
+	const struct plan_node *node = &b->nodes[made->node];
+	const char *slash = strrchr(made->path, '/');
+	CLEANUP(cleanup_free) char *dir = NULL;
+	size_t len, maker;
+
+	if (!slash)
+		return;
+	dir = xstrndup(made->path, (size_t)(slash - made->path));
+	maker = plan_find_maker(&b->outputs, dir, &len);
+	if (!maker)
+		return;
+	dir[len] = '\0';
+	error_set(&b->why, ERR_USAGE, "output '%s' lies inside '%s', which is an output of step %s", SHOW(made->path),
+		  SHOW(dir), b->nodes[maker - 1].name);
+	plan_fault(b, node->step, plan_output_place(b, node, made->path), &b->why);
+}
+
+void plan_check_outputs(struct plan_builder *b)
 {
 	b->nmade = b->outputs.len;
 	b->made = xcalloc(b->nmade, sizeof(*b->made));
@@ -80,23 +102,8 @@ int plan_check_outputs(struct plan_builder *b, struct error *err)
 	}
 	if (b->nmade)
 		qsort(b->made, b->nmade, sizeof(*b->made), by_path);
-	for (size_t i = 0; i < b->nmade; i++) {
-		const struct plan_made *made = &b->made[i];
-		const char *slash = strrchr(made->path, '/');
-		CLEANUP(cleanup_free) char *dir = NULL;
-		size_t len, maker;
-		if (!slash)
-			continue;
-		dir = xstrndup(made->path, (size_t)(slash - made->path));
-		maker = plan_find_maker(&b->outputs, dir, &len);
-		if (!maker)
-			continue;
-		dir[len] = '\0';
-		error_set(err, ERR_USAGE, "output '%s' lies inside '%s', which is an output of step %s", SHOW(made->path),
-			  SHOW(dir), b->nodes[maker - 1].name);
-		return plan_fault(b, b->nodes[made->node].step, output_place(b, made), err);
-	}
-	return 0;
+	for (size_t i = 0; i < b->nmade; i++)
+		nested_output(b, &b->made[i]);
 }
 
 static int missing_input(const struct plan_builder *b, const char *path, struct error *err)
@@ -104,6 +111,8 @@ static int missing_input(const struct plan_builder *b, const char *path, struct 
 	CLEANUP(strlist_release) struct strlist outputs = STRLIST_INIT;
 	const char *near;
 
+	if (b->incomplete)
+		return 0;
 	for (size_t i = 0; i < b->nmade; i++)
 		strlist_push(&outputs, b->made[i].path);
 	near = strlist_nearest(&outputs, path);
@@ -209,56 +218,123 @@ static int add_pattern(struct plan_builder *b, size_t index, const char *pattern
 	for (size_t i = 0; i < matches->inputs.len; i++)
 		if (add_input(b, index, matches->inputs.items[i], true, err) < 0)
 			return -1;
-	if (matches->inputs.len)
+	if (matches->inputs.len || b->incomplete)
 		return 0;
 	error_set(err, ERR_USAGE, "pattern '%s' matches no output and no file%s", SHOW(pattern),
 		  matches->leftovers.len ? " but left-overs of steps that are no more" : "");
 	return error_help(err, "hidden files and what .mlopsignore names are not matched; '**' crosses directories");
 }
 
-static int add_after(struct plan_builder *b, size_t index, const struct text_at *item, struct error *err)
+static int unknown_after(const struct plan_builder *b, const char *name, struct error *err)
 {
-	const struct pipeline *pipeline = b->pipeline;
-	const struct step *other = strmap_get(&pipeline->by_name, item->text);
+	CLEANUP(cleanup_free) char *head = xstrndup(name, strcspn(name, "@"));
 	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+	const struct step *step = strmap_get(&b->pipeline->by_name, head);
 	const char *near;
 
-	if (other == b->nodes[index].step)
-		return error_set(err, ERR_USAGE, "it cannot come after itself");
-	if (other) {
-		plan_add_edge(b, (size_t)(other - pipeline->steps), index);
+	if (b->incomplete)
 		return 0;
+	for (size_t i = 0; i < b->pipeline->nsteps; i++)
+		strlist_push(&names, b->pipeline->steps[i].name);
+	for (size_t i = 0; strchr(name, '@') && i < b->len; i++)
+		strlist_push(&names, b->nodes[i].name);
+	near = strlist_nearest(&names, name);
+	if (step && strchr(name, '@'))
+		error_set(err, ERR_USAGE, "'after' names '%s', which no instance of step %s is", SHOW(name), step->name);
+	else
+		error_set(err, ERR_USAGE, "'after' names an unknown step '%s'", SHOW(name));
+	return near ? error_help(err, "did you mean '%s'?", near) : -1;
+}
+
+/* A step stands for all its instances; a pattern for those that it matches. */
+static int add_after(struct plan_builder *b, size_t index, const char *name, struct error *err)
+{
+	const struct step *step = strmap_get(&b->pipeline->by_name, name);
+	const struct plan_node *node = step ? NULL : strmap_get(&b->view.by_name, name);
+	bool pattern = !step && !node && path_is_pattern(name), found = step != NULL;
+	CLEANUP(cleanup_free) char *head = xstrndup(name, strcspn(name, "@"));
+	const struct step *of = step || !pattern ? step : strmap_get(&b->pipeline->by_name, head);
+	size_t from = 0, to = b->len;
+
+	if (of) {
+		from = b->first[plan_step_index(b, of)];
+		to = b->first[plan_step_index(b, of) + 1];
+	} else if (node) {
+		from = (size_t)(node - b->nodes);
+		to = from + 1;
+	} else if (!pattern) {
+		return unknown_after(b, name, err);
 	}
-	for (size_t i = 0; i < pipeline->nsteps; i++)
-		strlist_push(&names, pipeline->steps[i].name);
-	near = strlist_nearest(&names, item->text);
-	error_set(err, ERR_USAGE, "'after' names an unknown step '%s'", SHOW(item->text));
-	if (near)
-		error_help(err, "did you mean '%s'?", near);
-	return -1;
+	for (size_t i = from; i < to; i++) {
+		if (pattern && !path_match(name, b->nodes[i].name))
+			continue;
+		if (i == index || step == b->nodes[index].step)
+			return error_set(err, ERR_USAGE, "it cannot come after itself");
+		plan_add_edge(b, i, index);
+		found = true;
+	}
+	return found ? 0 : unknown_after(b, name, err);
+}
+
+static int fill_after(struct plan_builder *b, size_t index, struct error *err)
+{
+	struct plan_node *node = &b->nodes[index];
+	int r = 0;
+
+	for (size_t i = 0; i < node->step->after.len; i++) {
+		const struct text_at *item = &node->step->after.items[i];
+		CLEANUP(cleanup_free) char *name = NULL;
+		if (plan_text(b, node, item, NULL, &name, err) < 0)
+			r = -1;
+		else if (add_after(b, index, name, err) < 0)
+			r = plan_fault(b, node->step, item->at, err);
+	}
+	return r;
+}
+
+static int fill_in(struct plan_builder *b, size_t index, struct error *err)
+{
+	struct plan_node *node = &b->nodes[index];
+	int r = 0;
+
+	for (size_t i = 0; i < node->step->in.len; i++) {
+		const struct text_at *item = &node->step->in.items[i];
+		CLEANUP(cleanup_free) char *path = NULL;
+		bool pattern;
+		if (plan_path(b, node, item, NULL, &path, err) < 0) {
+			r = -1;
+			continue;
+		}
+		pattern = path_is_pattern(path) && !strmap_has(&b->outputs, path);
+		if ((pattern ? add_pattern(b, index, path, err) : add_input(b, index, path, false, err)) < 0)
+			r = plan_fault(b, node->step, item->at, err);
+	}
+	return r;
+}
+
+/* Every edge costs memory, and two steps of thousands of instances each have millions. */
+static int check_edges(struct plan_builder *b, const struct step *step, struct error *err)
+{
+	if (b->nedges <= PLAN_EDGES_MAX)
+		return 0;
+	error_set(err, ERR_USAGE, "its instances need more than %d instances of other steps, each counted", PLAN_EDGES_MAX);
+	error_help(err, "let one step take them all, and the instances what it makes; or name the matching one only, by "
+		   "${matrix.key}");
+	return plan_fault(b, step, step->at, err);
 }
 
 int plan_fill_inputs(struct plan_builder *b, size_t index, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
-	const struct step *step = node->step;
+	size_t edges = b->nedges;
+	int r = fill_in(b, index, err);
 
-	for (size_t i = 0; i < step->in.len; i++) {
-		const struct text_at *item = &step->in.items[i];
-		CLEANUP(cleanup_free) char *path = NULL;
-		bool pattern;
-		if (plan_path(b, node, item, NULL, &path, err) < 0)
-			return -1;
-		pattern = path_is_pattern(path) && !strmap_has(&b->outputs, path);
-		if ((pattern ? add_pattern(b, index, path, err) : add_input(b, index, path, false, err)) < 0)
-			return plan_fault(b, step, item->at, err);
-	}
-	for (size_t i = 0; i < step->after.len; i++)
-		if (add_after(b, index, &step->after.items[i], err) < 0)
-			return plan_fault(b, step, step->after.items[i].at, err);
+	if (fill_after(b, index, err) < 0)
+		r = -1;
+	plan_sort_edges(b, edges);
 	strlist_sort(&node->inputs);
 	strlist_uniq(&node->inputs);
 	strlist_sort(&node->leftovers);
 	strlist_uniq(&node->leftovers);
-	return 0;
+	return r < 0 ? r : check_edges(b, node->step, err);
 }

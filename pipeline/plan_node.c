@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
+#include "base/expr.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -23,6 +24,7 @@ void plan_node_release(struct plan_node *node)
 	js_free(node->matrix);
 	free(node->image);
 	strlist_release(&node->checkpoints);
+	expr_free(node->when);
 	strlist_release(&node->argv);
 	strlist_release(&node->env);
 	strlist_release(&node->inputs);
@@ -34,13 +36,6 @@ void plan_node_release(struct plan_node *node)
 	js_free(node->params_file);
 	free(node->needs);
 	free(node->feeds);
-}
-
-int plan_fault(const struct plan_builder *b, const struct step *step, struct place at, struct error *err)
-{
-	error_wrap(err, "step %s", step->name);
-	error_where(err, b->pipeline->file, at.line, at.column);
-	return -1;
 }
 
 int plan_check_path(const char *path, struct error *err)
@@ -61,43 +56,59 @@ int plan_check_path(const char *path, struct error *err)
 	return 0;
 }
 
-int plan_path(const struct plan_builder *b, struct plan_node *node, const struct text_at *item,
-	      struct strlist *used_params, char **ret, struct error *err)
+struct expand_scope plan_scope(const struct plan_builder *b, const struct plan_node *node, struct strlist *used,
+			       size_t *ret_offset)
 {
-	size_t offset = 0;
-	struct expand_scope scope = {
+	return (struct expand_scope){
 		.params = b->pipeline->params,
 		.env = &node->env,
+		.matrix = node->matrix,
+		.matrix_key = node->matrix ? node->name + strlen(node->step->name) + 1 : NULL,
 		.step = node->name,
-		.used_params = used_params,
-		.ret_offset = &offset,
+		.used_params = used,
+		.ret_offset = ret_offset,
 	};
+}
+
+int plan_text(struct plan_builder *b, struct plan_node *node, const struct text_at *item, struct strlist *used,
+	      char **ret, struct error *err)
+{
+	size_t offset = 0;
+	const struct expand_scope scope = plan_scope(b, node, used, &offset);
+	struct place at = item->at;
+
+	if (!expand_text(&scope, item->text, ret, err))
+		return 0;
+	at.column += (int)offset;
+	return plan_fault(b, node->step, at, err);
+}
+
+int plan_path(struct plan_builder *b, struct plan_node *node, const struct text_at *item, struct strlist *used,
+	      char **ret, struct error *err)
+{
 	CLEANUP(cleanup_free) char *text = NULL;
 	CLEANUP(cleanup_free) char *path = NULL;
-	struct place at = item->at;
-	int r = 0;
+	int r;
 
-	if (!strchr(item->text, '$')) {
-		r = path_clean("", item->text, &path, err);
-	} else if (expand_text(&scope, item->text, &text, err) < 0) {
-		at.column += (int)offset;
-		r = -1;
-	} else if (strstr(text, "${run.id}")) {
+	if (plan_text(b, node, item, used, &text, err) < 0)
+		return -1;
+	if (strstr(text, "${run.id}"))
 		r = error_set(err, ERR_USAGE, "${run.id} in a path would name another path each run");
-	} else if (!*text) {
+	else if (!*text)
 		r = error_set(err, ERR_USAGE, "'%s' is empty once expanded", SHOW(item->text));
-	} else {
+	else
 		r = path_clean("", text, &path, err);
-	}
 	if (r < 0 || plan_check_path(path, err) < 0)
-		return plan_fault(b, node->step, at, err);
+		return plan_fault(b, node->step, item->at, err);
 	*ret = steal(&path);
 	return 0;
 }
 
 /* Files that a run reads or writes itself. */
-static const char *reserved_inside(const struct pipeline *pipeline, const char *path)
+static const char *reserved_inside(const struct plan_builder *b, const char *path)
 {
+	const struct pipeline *pipeline = b->pipeline;
+
 	if (path_contains(path, pipeline->file))
 		return pipeline->file;
 	if (path_contains(path, LOCKFILE_NAME))
@@ -105,6 +116,9 @@ static const char *reserved_inside(const struct pipeline *pipeline, const char *
 	for (size_t i = 0; i < pipeline->params_files.len; i++)
 		if (path_contains(path, pipeline->params_files.items[i]))
 			return pipeline->params_files.items[i];
+	for (size_t i = 0; i < b->env_files.len; i++)
+		if (path_contains(path, b->env_files.entries[i].key))
+			return b->env_files.entries[i].key;
 	return NULL;
 }
 
@@ -119,28 +133,38 @@ static bool is_rules_file(const char *path)
 	return false;
 }
 
-static int check_output(struct plan_builder *b, size_t index, const char *path, struct error *err)
+int plan_check_writable(const struct plan_builder *b, const char *what, const char *path, struct error *err)
 {
-	const char *reserved = reserved_inside(b->pipeline, path);
-	size_t maker = (size_t)(uintptr_t)strmap_get(&b->outputs, path);
+	const char *reserved = reserved_inside(b, path);
 
 	if (!strcmp(path, "."))
-		return error_set(err, ERR_USAGE, "the project itself cannot be an output");
+		return error_set(err, ERR_USAGE, "the project itself cannot be %s %s", *what == 'o' ? "an" : "a", what);
 	if (strpbrk(path, "*?")) {
-		error_set(err, ERR_USAGE, "output '%s' is a pattern", SHOW(path));
+		error_set(err, ERR_USAGE, "%s '%s' is a pattern", what, SHOW(path));
 		return error_help(err, "name the directory that will hold the files");
 	}
 	if (reserved)
-		return error_set(err, ERR_USAGE, "output '%s' would replace %s", SHOW(path), SHOW(reserved));
+		return error_set(err, ERR_USAGE, "%s '%s' would replace %s", what, SHOW(path), SHOW(reserved));
 	if (is_rules_file(path))
-		return error_set(err, ERR_USAGE, "output '%s' would replace rules of %s", SHOW(path),
+		return error_set(err, ERR_USAGE, "%s '%s' would replace rules of %s", what, SHOW(path),
 				 strcasecmp(path_base(path), ".mlopsignore") ? "git" : "mlops");
+	return 0;
+}
+
+static int check_output(struct plan_builder *b, size_t index, const char *path, struct error *err)
+{
+	size_t maker = (size_t)(uintptr_t)strmap_get(&b->outputs, path);
+
+	if (plan_check_writable(b, "output", path, err) < 0)
+		return -1;
 	if (maker == index + 1)
 		return error_set(err, ERR_USAGE, "output '%s' is named twice", SHOW(path));
-	if (maker)
-		return error_set(err, ERR_USAGE, "output '%s' is made by step %s too", SHOW(path),
-				 b->nodes[maker - 1].name);
-	return 0;
+	if (!maker)
+		return 0;
+	error_set(err, ERR_USAGE, "output '%s' is made by step %s too", SHOW(path), b->nodes[maker - 1].name);
+	if (b->nodes[maker - 1].step == b->nodes[index].step)
+		error_help(err, "give each instance its own by ${matrix.key} in the path: models/${matrix.key}");
+	return -1;
 }
 
 static int by_path(const void *a, const void *b)
@@ -148,9 +172,8 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct plan_output *)a)->path, ((const struct plan_output *)b)->path);
 }
 
-/* `outs` receives the paths of `out` as written, for ${out}. */
-static int fill_outputs(struct plan_builder *b, size_t index, struct strlist *outs, struct strlist *used,
-			struct error *err)
+/* `outs` receives the paths of `out` for ${out}; what is wrong counts too, so that ${out} is not told of as well. */
+static int fill_outputs(struct plan_builder *b, size_t index, struct strlist *outs, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
 	const struct step *step = node->step;
@@ -159,6 +182,7 @@ static int fill_outputs(struct plan_builder *b, size_t index, struct strlist *ou
 		enum output_use use;
 	} lists[] = { { &step->out, OUT_DATA }, { &step->metrics, OUT_METRICS }, { &step->plots, OUT_PLOTS } };
 	size_t all = step->out.len + step->metrics.len + step->plots.len;
+	int r = 0;
 
 	if (all)
 		node->outputs = xcalloc(all, sizeof(*node->outputs));
@@ -166,71 +190,24 @@ static int fill_outputs(struct plan_builder *b, size_t index, struct strlist *ou
 		for (size_t i = 0; i < lists[l].list->len; i++) {
 			const struct text_at *item = &lists[l].list->items[i];
 			CLEANUP(cleanup_free) char *path = NULL;
-			if (plan_path(b, node, item, used, &path, err) < 0)
-				return -1;
-			if (check_output(b, index, path, err) < 0)
-				return plan_fault(b, step, item->at, err);
-			strmap_set(&b->outputs, path, (void *)(uintptr_t)(index + 1));
+			bool good = plan_path(b, node, item, &b->used[index], &path, err) == 0;
+			if (good && check_output(b, index, path, err) < 0) {
+				plan_fault(b, step, item->at, err);
+				good = false;
+			}
 			if (lists[l].use == OUT_DATA)
-				strlist_push(outs, path);
+				strlist_push(outs, good ? path : item->text);
+			if (!good) {
+				r = -1;
+				continue;
+			}
+			strmap_set(&b->outputs, path, (void *)(uintptr_t)(index + 1));
 			node->outputs[node->noutputs++] = (struct plan_output){ steal(&path), lists[l].use };
 		}
 	}
 	if (node->noutputs)
 		qsort(node->outputs, node->noutputs, sizeof(*node->outputs), by_path);
-	return 0;
-}
-
-/* NAME=VALUE in place of an earlier one of the same name. */
-static void put_env(struct strlist *env, char *item)
-{
-	size_t name = strcspn(item, "=") + 1;
-
-	for (size_t i = 0; i < env->len; i++) {
-		if (!strncmp(env->items[i], item, name)) {
-			free(env->items[i]);
-			env->items[i] = item;
-			return;
-		}
-	}
-	strlist_push_owned(env, item);
-}
-
-static int by_env_name(const void *a, const void *b)
-{
-	const char *x = *(const char *const *)a, *y = *(const char *const *)b;
-	size_t nx = strcspn(x, "="), ny = strcspn(y, "=");
-	int order = memcmp(x, y, nx < ny ? nx : ny);
-
-	return order ? order : (nx > ny) - (nx < ny);
-}
-
-static int fill_env(struct plan_builder *b, struct plan_node *node, struct strlist *used, struct error *err)
-{
-	const struct textlist *const lists[] = { &b->pipeline->env, &node->step->env };
-	size_t offset = 0;
-	struct expand_scope scope = {
-		.params = b->pipeline->params,
-		.env = &node->env,
-		.step = node->name,
-		.used_params = used,
-		.ret_offset = &offset,
-	};
-
-	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
-		for (size_t i = 0; i < lists[l]->len; i++) {
-			struct place at = lists[l]->items[i].at;
-			char *item;
-			if (expand_text(&scope, lists[l]->items[i].text, &item, err) < 0) {
-				at.column += (int)offset;
-				return plan_fault(b, node->step, at, err);
-			}
-			put_env(&node->env, item);
-		}
-	}
-	if (node->env.len > 1)
-		qsort(node->env.items, node->env.len, sizeof(*node->env.items), by_env_name);
-	return 0;
+	return r;
 }
 
 /* Where a byte of the joined command stands in the file. */
@@ -247,19 +224,13 @@ static struct place command_place(const struct step *step, size_t offset)
 	return at;
 }
 
-static int fill_argv(struct plan_builder *b, struct plan_node *node, const struct strlist *outs, struct strlist *used,
-		     struct error *err)
+static int fill_argv(struct plan_builder *b, size_t index, const struct strlist *outs, struct error *err)
 {
+	struct plan_node *node = &b->nodes[index];
 	size_t offset = 0;
-	struct expand_scope scope = {
-		.params = b->pipeline->params,
-		.outs = outs,
-		.env = &node->env,
-		.step = node->name,
-		.used_params = used,
-		.ret_offset = &offset,
-	};
+	struct expand_scope scope = plan_scope(b, node, &b->used[index], &offset);
 
+	scope.outs = outs;
 	if (expand_command(&scope, node->step->cmd.text, &node->argv, err) < 0)
 		return plan_fault(b, node->step, command_place(node->step, offset), err);
 	return 0;
@@ -335,20 +306,25 @@ static struct plan_params *params_of(struct plan_builder *b, const struct strlis
 	return params;
 }
 
-static int fill_params(struct plan_builder *b, struct plan_node *node, struct strlist *used, struct error *err)
+static int fill_params(struct plan_builder *b, size_t index, struct error *err)
 {
+	struct plan_node *node = &b->nodes[index];
 	const struct textlist *wanted = &node->step->params;
+	struct strlist *used = &b->used[index];
 	CLEANUP(strlist_release) struct strlist keys = STRLIST_INIT;
 	const struct plan_params *params;
+	int r = 0;
 
 	for (size_t i = 0; i < wanted->len; i++) {
 		const char *text = wanted->items[i].text;
 		bool pattern = strpbrk(text, "*?") != NULL;
 		if (!push_leaves(&b->param_keys, text, pattern, &keys)) {
 			unknown_param(b, text, err);
-			return plan_fault(b, node->step, wanted->items[i].at, err);
+			r = plan_fault(b, node->step, wanted->items[i].at, err);
 		}
 	}
+	if (r)
+		return r;
 	strlist_sort(&keys);
 	strlist_uniq(&keys);
 	for (size_t i = 0; i < keys.len; i++)
@@ -373,47 +349,90 @@ static int check_image(const char *image, struct error *err)
 	return 0;
 }
 
-/* The step's own, else the pipeline's; "none" is no image. */
-static int fill_image(struct plan_builder *b, struct plan_node *node, struct strlist *used, struct error *err)
+static const struct image_section *image_named(const struct pipeline *pipeline, const char *name, size_t len)
 {
-	const struct step *step = node->step;
-	const struct text_at *text = step->image.text ? &step->image : &b->pipeline->image;
-	size_t offset = 0;
-	struct expand_scope scope = {
-		.params = b->pipeline->params,
-		.env = &node->env,
-		.step = node->name,
-		.used_params = used,
-		.ret_offset = &offset,
-	};
-	struct place at = text->at;
-	CLEANUP(cleanup_free) char *image = NULL;
+	for (size_t i = 0; i < pipeline->nimages; i++)
+		if (strlen(pipeline->images[i].name) == len && !memcmp(pipeline->images[i].name, name, len))
+			return &pipeline->images[i];
+	return NULL;
+}
 
-	if (text->text && expand_text(&scope, text->text, &image, err) < 0) {
-		at.column += (int)offset;
-		return plan_fault(b, step, at, err);
-	}
-	if (image && strcmp(image, "none") != 0) {
-		if (check_image(image, err) < 0)
-			return plan_fault(b, step, at, err);
-		node->image = steal(&image);
+static int unknown_image(const struct pipeline *pipeline, const char *name, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+	const char *near;
+
+	for (size_t i = 0; i < pipeline->nimages; i++)
+		strlist_push(&names, pipeline->images[i].name);
+	near = strlist_nearest(&names, name);
+	error_set(err, ERR_USAGE, "there is no section [image.%s]", SHOW(name));
+	if (near)
+		return error_help(err, "did you mean ${image.%s}?", near);
+	return error_help(err, "add it: [image.%s] with context = DIRECTORY", SHOW(name));
+}
+
+/* ${image.NAME}, which is all of the text: 1 when it is, 0 when it is not. */
+static int fill_built(struct plan_builder *b, struct plan_node *node, const char *text, struct error *err)
+{
+	static const char head[] = "${image.";
+	size_t len = strlen(text), at = strlen(head);
+	CLEANUP(cleanup_free) char *name = NULL;
+
+	if (strncmp(text, head, at) != 0 || strchr(text, '}') != text + len - 1 || len == at + 1)
 		return 0;
-	}
-	if (!step->root && !step->gpu)
+	name = xstrndup(text + at, len - at - 1);
+	node->build = image_named(b->pipeline, name, strlen(name));
+	if (!node->build)
+		return unknown_image(b->pipeline, name, err);
+	node->image = xasprintf("image.%s", name);
+	return 1;
+}
+
+/* What only a container has. */
+static int check_local(struct plan_builder *b, const struct step *step, struct error *err)
+{
+	if (!step->root && !step->shm)
 		return 0;
-	error_set(err, ERR_USAGE, "%s= is for a step in a container, and it has no image", step->root ? "user" : "gpu");
+	error_set(err, ERR_USAGE, "%s= is for a step in a container, and it has no image", step->root ? "user" : "shm");
 	error_help(err, "add image= to [step.%s], or leave it out", step->name);
 	return plan_fault(b, step, step->at, err);
 }
 
-int plan_fill_node(struct plan_builder *b, size_t index, struct error *err)
+/* The step's own, else the pipeline's; "none" is no image. */
+static int fill_image(struct plan_builder *b, size_t index, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
-	CLEANUP(strlist_release) struct strlist outs = STRLIST_INIT;
-	CLEANUP(strlist_release) struct strlist used = STRLIST_INIT;
+	const struct step *step = node->step;
+	const struct text_at *text = step->image.text ? &step->image : &b->pipeline->image;
+	CLEANUP(cleanup_free) char *image = NULL;
+	int built;
 
-	if (fill_env(b, node, &used, err) < 0 || fill_image(b, node, &used, err) < 0 || fill_outputs(b, index, &outs, &used, err) < 0 ||
-	    fill_argv(b, node, &outs, &used, err) < 0)
+	if (!text->text)
+		return check_local(b, step, err);
+	built = fill_built(b, node, text->text, err);
+	if (built)
+		return built < 0 ? plan_fault(b, step, text->at, err) : 0;
+	if (plan_text(b, node, text, &b->used[index], &image, err) < 0)
 		return -1;
-	return fill_params(b, node, &used, err);
+	if (!strcmp(image, "none"))
+		return check_local(b, step, err);
+	if (check_image(image, err) < 0)
+		return plan_fault(b, step, text->at, err);
+	node->image = steal(&image);
+	return 0;
+}
+
+int plan_fill_node(struct plan_builder *b, size_t index, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist outs = STRLIST_INIT;
+	int r = fill_image(b, index, err);
+
+	if (fill_outputs(b, index, &outs, err) < 0)
+		r = -1;
+	if (fill_argv(b, index, &outs, err) < 0)
+		r = -1;
+	if (fill_params(b, index, err) < 0)
+		r = -1;
+	strlist_release(&b->used[index]);
+	return r;
 }

@@ -18,14 +18,14 @@ static int by_ends(const void *a, const void *b)
 	return (x->from > y->from) - (x->from < y->from);
 }
 
-static void sort_edges(struct plan_builder *b)
+void plan_sort_edges(struct plan_builder *b, size_t from)
 {
-	size_t kept = 0;
+	size_t kept = from;
 
-	if (b->nedges)
-		qsort(b->edges, b->nedges, sizeof(*b->edges), by_ends);
-	for (size_t i = 0; i < b->nedges; i++)
-		if (!kept || by_ends(&b->edges[kept - 1], &b->edges[i]) != 0)
+	if (b->nedges > from)
+		qsort(b->edges + from, b->nedges - from, sizeof(*b->edges), by_ends);
+	for (size_t i = from; i < b->nedges; i++)
+		if (kept == from || by_ends(&b->edges[kept - 1], &b->edges[i]) != 0)
 			b->edges[kept++] = b->edges[i];
 	b->nedges = kept;
 }
@@ -100,7 +100,7 @@ static void cycle_text(const struct plan_builder *b, const uint32_t *loop, size_
 }
 
 /* Every waiting node has a waiting need, so following them must come round. */
-static int cycle_error(const struct plan_builder *b, const uint32_t *waits, struct error *err)
+static void cycle_error(struct plan_builder *b, const uint32_t *waits)
 {
 	CLEANUP(cleanup_free) uint32_t *path = xcalloc(b->len, sizeof(*path));
 	CLEANUP(cleanup_free) uint32_t *seen = xcalloc(b->len, sizeof(*seen));
@@ -108,6 +108,7 @@ static int cycle_error(const struct plan_builder *b, const uint32_t *waits, stru
 	size_t len = 0, n, first = 0;
 	const uint32_t *loop;
 	struct place at;
+	struct error why = { 0 };
 	uint32_t node = 0;
 
 	while (!waits[node])
@@ -123,12 +124,13 @@ static int cycle_error(const struct plan_builder *b, const uint32_t *waits, stru
 			first = i;
 	cycle_text(b, loop, n, first, &text);
 	at = b->nodes[loop[first]].step->at;
-	error_set(err, ERR_USAGE, "steps wait for each other: %s", text.buf);
-	error_help(err, "a -> b: b reads an output of a, or comes 'after' it; one of these has to go");
-	return error_where(err, b->pipeline->file, at.line, at.column);
+	error_set(&why, ERR_USAGE, "steps wait for each other: %s", text.buf);
+	error_help(&why, "a -> b: b reads an output of a, comes 'after' it, or has a condition on its metrics; one of "
+		   "these has to go");
+	problems_once(b->problems, b->pipeline->file, at, &why);
 }
 
-int plan_order(struct plan_builder *b, uint32_t **ret_order, struct error *err)
+int plan_order(struct plan_builder *b, uint32_t **ret_order)
 {
 	CLEANUP(cleanup_free) uint32_t *waits = xcalloc(b->len, sizeof(*waits));
 	CLEANUP(cleanup_free) uint32_t *starts = xcalloc(b->len + 1, sizeof(*starts));
@@ -138,7 +140,7 @@ int plan_order(struct plan_builder *b, uint32_t **ret_order, struct error *err)
 	struct ready ready = { heap, 0 };
 	size_t n = 0;
 
-	sort_edges(b);
+	plan_sort_edges(b, 0);
 	for (size_t i = 0; i < b->nedges; i++) {
 		waits[b->edges[i].to]++;
 		starts[b->edges[i].from]++;
@@ -158,8 +160,10 @@ int plan_order(struct plan_builder *b, uint32_t **ret_order, struct error *err)
 			if (!--waits[feeds[i]])
 				ready_push(&ready, feeds[i]);
 	}
-	if (n < b->len)
-		return cycle_error(b, waits, err);
+	if (n < b->len) {
+		cycle_error(b, waits);
+		return -1;
+	}
 	*ret_order = steal(&order);
 	return 0;
 }

@@ -5,9 +5,31 @@
 #include <string.h>
 #include "base/amount.h"
 #include "base/mem.h"
+#include "pipeline/expand.h"
 #include "pipeline/parse_internal.h"
 #include "pipeline/show.h"
 #include "registry/secrets.h"
+
+/* A problem when ${matrix.NAME} or the variable of a shell would stand for two things. */
+static bool axis_taken(struct parser *p, const struct ini_entry *entry, const struct step *step, const char *name)
+{
+	CLEANUP(cleanup_free) char *env = axis_env_name(name);
+
+	if (!strcmp(name, "key")) {
+		error_help(problem(p, entry->line, entry->column, "an axis cannot be named 'key'"),
+			   "${matrix.key} stands for all values together; take another name");
+		return true;
+	}
+	for (size_t i = 0; i < step->naxes; i++) {
+		CLEANUP(cleanup_free) char *other = axis_env_name(step->axes[i].name);
+		if (strcmp(env, other) != 0)
+			continue;
+		problem(p, entry->line, entry->column, "axes '%s' and '%s' would both be the variable %s",
+			step->axes[i].name, name, SHOW(env));
+		return true;
+	}
+	return false;
+}
 
 void value_axis(struct parser *p, const struct ini_entry *entry, void *field)
 {
@@ -21,6 +43,8 @@ void value_axis(struct parser *p, const struct ini_entry *entry, void *field)
 		problem(p, entry->line, entry->column, "axis name '%s' %s", SHOW(name), fault);
 		return;
 	}
+	if (axis_taken(p, entry, step, name))
+		return;
 	GROW(step->axes, step->naxes, step->axes_cap);
 	axis = &step->axes[step->naxes++];
 	*axis = (struct matrix_axis){ .name = xstrdup(name), .at = { entry->line, entry->column } };
@@ -68,8 +92,8 @@ void value_backoff(struct parser *p, const struct ini_entry *entry, void *field)
 		error_help(problem(p, line->line, line->column, "'backoff': %s", why.msg),
 			   "write the first wait and the longest one: backoff = 10s..5m");
 	} else if (!from || to < from) {
-		error_help(problem(p, line->line, line->column, "'backoff' goes from %s to %s",
-				   from ? "more" : "nothing", from ? "less" : "more"),
+		error_help(problem(p, line->line, line->column, "'backoff': the %s", from ?
+				   "longest wait is below the first" : "first wait must be more than 0"),
 			   "write the first wait and the longest one: backoff = 10s..5m");
 	} else {
 		step->backoff_ms = from;
@@ -121,6 +145,14 @@ void value_causes(struct parser *p, const struct ini_entry *entry, void *field)
 	textlist_release(&items);
 }
 
+static bool secret_named(const struct step *step, const char *name)
+{
+	for (size_t i = 0; i < step->nsecrets; i++)
+		if (!strcmp(step->secrets[i].name, name))
+			return true;
+	return false;
+}
+
 /* "NAME" or "NAME env" */
 void value_secrets(struct parser *p, const struct ini_entry *entry, void *field)
 {
@@ -141,6 +173,8 @@ void value_secrets(struct parser *p, const struct ini_entry *entry, void *field)
 		} else if (*rest && strcmp(rest, "env") != 0) {
 			error_help(problem(p, item->at.line, item->at.column, "'%s' follows the secret's name", SHOW(rest)),
 				   "write %s for a file, or %s env for a variable, too", SHOW(name), SHOW(name));
+		} else if (secret_named(step, name)) {
+			problem(p, item->at.line, item->at.column, "secret '%s' is named twice", name);
 		} else {
 			GROW(step->secrets, step->nsecrets, step->secrets_cap);
 			step->secrets[step->nsecrets++] =

@@ -107,7 +107,7 @@ bool record_step_valid(const char *step)
 	if (!len || len > RECORD_STEP_MAX || !(isalnum((unsigned char)*step) || *step == '_'))
 		return false;
 	for (const char *s = step; *s; s++)
-		if ((unsigned char)*s >= 0x80 || (!isalnum((unsigned char)*s) && !strchr("_.-@+=,", *s)))
+		if ((unsigned char)*s >= 0x80 || (!isalnum((unsigned char)*s) && !strchr("_.-@+=,%", *s)))
 			return false;
 	return true;
 }

@@ -169,7 +169,10 @@ static void unknown_values_get_the_nearest_right_one(void **state)
 	assert_refused("a ${}", 2, "unknown ${}", "known are");
 	assert_refused("a ${params.}", 2, "unknown ${params.}", "");
 	assert_refused("a ${env.NOPE}", 2, "${env.NOPE} is not declared", "env = NOPE=VALUE");
-	assert_refused("a b ${matrix.model}", 4, "not supported by this version", "");
+	assert_refused("a b ${matrix.model}", 4, "${matrix.model} in a step without a matrix", "matrix.model = VALUES");
+	assert_refused("a ${matrix.key}", 2, "${matrix.key} in a step without a matrix", "matrix.model = xgb, mlp");
+	assert_refused("a ${image.train}", 2, "${image.train} stands alone", "image = ${image.train}");
+	assert_refused("a ${secret.KEY}", 2, "a secret is never part of a text", "secrets = KEY env");
 }
 
 static void out_needs_exactly_one_output(void **state)
@@ -306,6 +309,37 @@ static void reals_print_short_and_as_reals(void **state)
 	}
 }
 
+static void set_matrix(struct js **matrix)
+{
+	*matrix = js_object();
+	js_set_str(*matrix, "model", "a b");
+	js_set_str(*matrix, "seed.x", "1");
+	scope.matrix = *matrix;
+	scope.matrix_key = "a%20b-1";
+}
+
+static void values_of_the_matrix_stay_one_word(void **state)
+{
+	CLEANUP_JS struct js *matrix = NULL;
+
+	(void)state;
+	set_matrix(&matrix);
+	assert_words("run ${matrix.model} --seed=${matrix.seed.x} ${matrix.key}", "run|a b|--seed=1|a%20b-1");
+	assert_words("sh -c 'echo ${matrix.key}'", "sh|-c|echo a%20b-1");
+}
+
+static void mistakes_about_the_matrix_are_told(void **state)
+{
+	CLEANUP_JS struct js *matrix = NULL;
+
+	(void)state;
+	set_matrix(&matrix);
+	assert_refused("run ${matrix.modle}", 4, "unknown axis 'modle' in ${matrix.modle}", "${matrix.model}");
+	assert_refused("run ${matrix.zzzzzz}", 4, "unknown axis", "may stand: model, seed.x, key");
+	assert_refused("sh -c 'echo ${matrix.model}'", 12, "read as shell code", "write \"$MLOPS_MATRIX_MODEL\" there");
+	assert_refused("sh -c 'echo ${matrix.seed.x}'", 12, "read as shell code", "$MLOPS_MATRIX_SEED_X");
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -326,6 +360,8 @@ int main(void)
 		CASE(durations_need_a_unit),
 		CASE(param_names_become_environment_names),
 		CASE(reals_print_short_and_as_reals),
+		CASE(values_of_the_matrix_stay_one_word),
+		CASE(mistakes_about_the_matrix_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
