@@ -160,6 +160,8 @@ static void open_section(struct parser *p, const struct ini_entry *entry)
 
 	p->nrows = 0;
 	memset(p->key_lines, 0, sizeof(p->key_lines));
+	strmap_release(&p->open_keys);
+	p->open_keys = (struct strmap)STRMAP_INIT;
 	first = (int)(uintptr_t)strmap_get(&p->sections, entry->section);
 	if (first) {
 		problem(p, entry->line, entry->column, "section [%s] stands twice, first in line %d",

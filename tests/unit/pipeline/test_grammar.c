@@ -216,6 +216,17 @@ static void design_is_refused_at_its_first_unsupported_section(void **state)
 		       "more problems in this file");
 }
 
+static void two_steps_may_have_an_axis_of_one_name(void **state)
+{
+	static const char text[] = "[step.a]\ncmd = x\nmatrix.m = 1, 2\n[step.b]\ncmd = y\nmatrix.m = 1, 2\n";
+	struct pipeline *pipeline;
+
+	(void)state;
+	assert_int_equal(pipeline_parse(text, strlen(text), "p.ini", NULL, NULL, &pipeline, NULL), 0);
+	assert_int_equal(pipeline->steps[1].naxes, 1);
+	pipeline_free(pipeline);
+}
+
 static void unsupported_keys_are_named(void **state)
 {
 	(void)state;
@@ -640,6 +651,7 @@ int main(void)
 		cmocka_unit_test(full_file_gives_the_golden_structure),
 		cmocka_unit_test(golden_uses_every_supported_key),
 		cmocka_unit_test(design_is_refused_at_its_first_unsupported_section),
+		cmocka_unit_test(two_steps_may_have_an_axis_of_one_name),
 		cmocka_unit_test(unsupported_keys_are_named),
 		cmocka_unit_test(unknown_names_get_the_nearest_right_one),
 		cmocka_unit_test(duplicates_name_both_lines),
