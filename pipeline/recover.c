@@ -11,10 +11,12 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "pipeline/orphans.h"
 #include "pipeline/run.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
 #include "registry/runs.h"
+#include "runners/docker_engine.h"
 
 struct recovery {
 	struct project *project;
@@ -106,4 +108,23 @@ int run_recover(struct project *p, struct strlist *notes, struct error *err)
 		return -1;
 	sweep_locks(p);
 	return status;
+}
+
+int run_abandon(struct project *p, struct strlist *notes, struct error *err)
+{
+	CLEANUP(cleanup_docker_engine) struct docker_engine *engine = NULL;
+	struct orphans list CLEANUP(orphans_release) = { 0 };
+
+	if (run_recover(p, notes, err) < 0 || orphans_find(p, &list, err) < 0)
+		return -1;
+	if (!list.runs.len)
+		return 0;
+	if (docker_engine_open(&engine, err) < 0 || orphans_ask(&list, p, engine, err) < 0)
+		return error_wrap(err, "containers of an interrupted run may still be there");
+	while (list.len) {
+		if (orphan_discard(&list.items[list.len - 1], p, engine, notes, err) < 0)
+			return -1;
+		orphans_drop(&list, &list.items[list.len - 1]);
+	}
+	return 0;
 }
