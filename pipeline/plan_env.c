@@ -60,20 +60,36 @@ static bool declared(const struct strlist *env, const char *name)
 	return false;
 }
 
+/* A variable has one meaning. Takes `variable`. */
+static int check_variable(struct plan_builder *b, const struct plan_node *node, const struct secret_use *secret,
+			  char *variable, struct strlist *taken, struct error *err)
+{
+	bool again = strlist_has(taken, variable), env = declared(&node->env, variable);
+
+	strlist_push_owned(taken, variable);
+	if (!again && !env)
+		return 0;
+	error_set(err, ERR_USAGE, env ? "secret '%s' would be the variable %s, that its environment declares too" :
+					"secret '%s' would be the variable %s, as another secret",
+		  secret->name, variable);
+	error_help(err, !env ? "take one of them out" :
+		   strcmp(variable, secret->name) ? "take %s out of env" :
+						    "take %s out of env, or write 'secrets = %s' for the file alone",
+		   variable, secret->name);
+	return plan_fault(b, node->step, secret->at, err);
+}
+
 static int check_secrets(struct plan_builder *b, const struct plan_node *node, struct error *err)
 {
-	const struct step *step = node->step;
+	struct strlist taken CLEANUP(strlist_release) = STRLIST_INIT;
 	int r = 0;
 
-	for (size_t i = 0; i < step->nsecrets; i++) {
-		const struct secret_use *secret = &step->secrets[i];
-		if (!secret->env || !declared(&node->env, secret->name))
-			continue;
-		error_set(err, ERR_USAGE, "secret '%s' would be the variable that its environment declares too",
-			  secret->name);
-		error_help(err, "take %s out of env, or write 'secrets = %s' for the file alone", secret->name,
-			   secret->name);
-		r = plan_fault(b, step, secret->at, err);
+	for (size_t i = 0; i < node->step->nsecrets; i++) {
+		const struct secret_use *secret = &node->step->secrets[i];
+		char *file = xasprintf("%s_FILE", secret->name);
+		if (check_variable(b, node, secret, file, &taken, err) < 0 ||
+		    (secret->env && check_variable(b, node, secret, xstrdup(secret->name), &taken, err) < 0))
+			r = -1;
 	}
 	return r;
 }

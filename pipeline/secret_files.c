@@ -184,47 +184,6 @@ static int wrong_use(const struct plan *plan, const struct secret_use *use, stru
 	return error_where(err, plan->pipeline->file, use->at.line, use->at.column);
 }
 
-static bool declares(const struct plan_node *node, const char *variable)
-{
-	size_t len = strlen(variable);
-
-	for (size_t i = 0; i < node->env.len; i++)
-		if (!strncmp(node->env.items[i], variable, len) && node->env.items[i][len] == '=')
-			return true;
-	return false;
-}
-
-/* A variable has one meaning. */
-static int check_variable(const struct plan *plan, const struct plan_node *node, const struct secret_use *use,
-			  char *variable, struct strlist *taken, struct error *err)
-{
-	bool twice = strlist_has(taken, variable), declared = declares(node, variable);
-
-	if (twice)
-		error_set(err, ERR_USAGE, "step %s: two secrets set the variable %s", node->step->name, variable);
-	else if (declared)
-		error_set(err, ERR_USAGE, "step %s: the secret %s sets the variable %s, and so does env", node->step->name,
-			  use->name, variable);
-	strlist_push_owned(taken, variable);
-	if (!twice && !declared)
-		return 0;
-	error_help(err, "take one of them out");
-	return wrong_use(plan, use, err);
-}
-
-static int check_variables(const struct plan *plan, const struct plan_node *node, struct error *err)
-{
-	struct strlist taken CLEANUP(strlist_release) = STRLIST_INIT;
-
-	for (size_t i = 0; i < node->step->nsecrets; i++) {
-		const struct secret_use *use = &node->step->secrets[i];
-		if (check_variable(plan, node, use, xasprintf("%s_FILE", use->name), &taken, err) < 0 ||
-		    (use->env && check_variable(plan, node, use, xstrdup(use->name), &taken, err) < 0))
-			return -1;
-	}
-	return 0;
-}
-
 /* Missing ones are counted elsewhere. */
 static int check_value(const struct run_secrets *rs, const struct plan *plan, const struct secret_use *use,
 		       struct error *err)
@@ -312,8 +271,6 @@ static int check_all(const struct run_secrets *rs, const struct plan *plan, cons
 		if (!is_needed(need, node))
 			continue;
 		any = true;
-		if (check_variables(plan, node, err) < 0)
-			return -1;
 		for (size_t k = 0; k < node->step->nsecrets; k++)
 			if (check_value(rs, plan, &node->step->secrets[k], err) < 0)
 				return -1;
