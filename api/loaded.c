@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/loaded.h"
+#include <string.h>
 #include "api/data.h"
 #include "api/ops.h"
 #include "base/error.h"
@@ -23,18 +24,19 @@ static void add_texts(struct strlist *list, const struct js *array)
 		strlist_push(list, js_text(js_at(array, i)));
 }
 
+/* Or may have: what ${...} stands for is not known here. */
 static bool has_patterns(const struct pipeline *pipeline)
 {
 	for (size_t i = 0; i < pipeline->nsteps; i++)
 		for (size_t k = 0; k < pipeline->steps[i].in.len; k++)
-			if (path_is_pattern(pipeline->steps[i].in.items[k].text))
+			if (strpbrk(pipeline->steps[i].in.items[k].text, "*?[$"))
 				return true;
 	return false;
 }
 
 /* Outputs that mlops.lock knows: a glob must not take what a step of the past left behind. Without a glob
  * the file need not be read for it. */
-static int once_made(struct project *p, const struct pipeline *pipeline, struct strlist *ret, struct error *err)
+int loaded_once_made(struct project *p, const struct pipeline *pipeline, struct strlist *ret, struct error *err)
 {
 	struct lockfile lock CLEANUP(lockfile_release) = LOCKFILE_INIT;
 
@@ -48,12 +50,9 @@ static int once_made(struct project *p, const struct pipeline *pipeline, struct 
 	return 0;
 }
 
-int loaded_make(struct op_context *ctx, const char *file, const struct js *overrides, bool bring, struct loaded *ret,
-		struct error *err)
+int loaded_path(struct op_context *ctx, const char *file, char **ret, struct error *err)
 {
 	struct project *p = ctx->project;
-	struct strlist made CLEANUP(strlist_release) = STRLIST_INIT;
-	struct strlist params CLEANUP(strlist_release) = STRLIST_INIT;
 	CLEANUP(cleanup_free) char *path = NULL;
 	struct stat st;
 
@@ -64,9 +63,23 @@ int loaded_make(struct op_context *ctx, const char *file, const struct js *overr
 		return error_help(err, file ? "check the name; without one, pipeline.ini is used" :
 					      "run: mlops init, which writes one, or name another file: mlops run FILE.ini");
 	}
+	*ret = steal(&path);
+	return 0;
+}
+
+int loaded_make(struct op_context *ctx, const char *file, const struct js *overrides, bool bring, struct loaded *ret,
+		struct error *err)
+{
+	struct project *p = ctx->project;
+	struct strlist made CLEANUP(strlist_release) = STRLIST_INIT;
+	struct strlist params CLEANUP(strlist_release) = STRLIST_INIT;
+	CLEANUP(cleanup_free) char *path = NULL;
+
+	if (loaded_path(ctx, file, &path, err) < 0)
+		return -1;
 	add_texts(&params, overrides);
 	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0 ||
-	    (bring && data_bring(ctx, ret->pipeline, err) < 0) || once_made(p, ret->pipeline, &made, err) < 0)
+	    (bring && data_bring(ctx, ret->pipeline, err) < 0) || loaded_once_made(p, ret->pipeline, &made, err) < 0)
 		return -1;
 	return plan_make(p->rootfd, ret->pipeline, &made, &ret->plan, err);
 }

@@ -7,6 +7,8 @@ struct js;
 struct op_context;
 struct pipeline;
 struct plan;
+struct project;
+struct strlist;
 
 struct loaded {
 	struct pipeline *pipeline;
@@ -17,3 +19,7 @@ struct loaded {
 int loaded_make(struct op_context *, const char *file, const struct js *overrides, bool bring, struct loaded *ret,
 		struct error *);
 void loaded_release(struct loaded *);
+/* The parts of it that `pipeline check` needs: the file's project path, which must be there; and the outputs that some
+ * step once made. */
+int loaded_path(struct op_context *, const char *file, char **ret, struct error *);
+int loaded_once_made(struct project *, const struct pipeline *, struct strlist *ret, struct error *);

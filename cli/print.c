@@ -31,6 +31,8 @@ static const struct {
 	{ "run.start", print_run },
 	{ "run.why", print_why },
 	{ "pipeline.dag", print_dag },
+	{ "pipeline.check", print_check },
+	{ "pipeline.keys", print_keys },
 	{ "run.list", print_runs },
 	{ "run.stop", print_stop },
 	{ "run.show", print_show },

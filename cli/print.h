@@ -86,10 +86,12 @@ void print_json(FILE *, const struct js *, bool pretty);
 
 /* Printers, by file. */
 printer print_init, print_doctor, print_config, print_version; /* print_project.c */
+printer print_check, print_keys; /* print_pipeline.c */
 /* print_data.c */
 printer print_add, print_status, print_diff, print_checkout, print_lock_take, print_fsck;
 printer print_image_list, print_image_update; /* print_image.c */
 printer print_push, print_pull; /* print_share.c */
+printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 printer print_experiments; /* print_experiments.c; of run.start, when a param has several values */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 printer print_run, print_why, print_dag, print_runs, print_show; /* print_run.c */
