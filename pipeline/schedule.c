@@ -66,6 +66,14 @@ static void commit_work(void *ctx)
 			steplog_finish(steal(&e->group.items[i].task->log));
 }
 
+static void commit_timer_fired(void *ctx);
+
+static void commit_soon(struct engine *e)
+{
+	if (e->queue.len && !e->committing && !e->commit_timer)
+		e->commit_timer = loop_after(e->loop, COMMIT_MS, commit_timer_fired, e);
+}
+
 static void commit_done(void *ctx)
 {
 	struct engine *e = ctx;
@@ -85,6 +93,7 @@ static void commit_done(void *ctx)
 	}
 	fact_list_release(&e->group);
 	schedule_pump(e);
+	commit_soon(e); /* what came meanwhile */
 }
 
 static void commit_now(struct engine *e)
@@ -111,8 +120,7 @@ void schedule_fact(struct engine *e, enum fact_kind kind, struct task *t)
 {
 	GROW(e->queue.items, e->queue.len, e->queue.cap);
 	e->queue.items[e->queue.len++] = (struct fact){ .kind = kind, .task = t };
-	if (!e->committing && !e->commit_timer)
-		e->commit_timer = loop_after(e->loop, COMMIT_MS, commit_timer_fired, e);
+	commit_soon(e);
 }
 
 /* The pipeline's run becomes a row when its first step must run, and is locked before that. The step
