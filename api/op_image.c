@@ -10,31 +10,41 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strlist.h"
+#include "pipeline/build.h"
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
+#include "pipeline/run.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
+#include "runners/docker_build.h"
 #include "runners/docker_engine.h"
 
 /* A name of an image, as written, and who uses it. */
 struct image {
 	const char *name;     /* lent by the plan or the lock file */
-	const char *pin;      /* lent; the name itself when it is exact; NULL: never resolved here */
-	struct strlist steps; /* none: only mlops.lock names it */
+	const char *pin;      /* lent; the name itself when it is exact; "build:HEX"; NULL: never resolved here */
+	struct strlist steps; /* and images that are built upon it; none: only mlops.lock names it */
+	const struct plan_node *built; /* a step of one that is built here, else NULL */
+	const char *pushed;   /* lent; the pin of where it was pushed to, or NULL */
+	char *problem;        /* why it could not be built, or NULL */
 };
 struct images {
 	struct pipeline *pipeline;
 	struct plan *plan;
 	struct lockfile lock;
+	struct looker *looker; /* NULL: no image is built here */
 	struct image *items; /* in the order of the steps */
 	size_t len, cap;
 };
 
 static void images_release(struct images *images)
 {
-	for (size_t i = 0; i < images->len; i++)
+	for (size_t i = 0; i < images->len; i++) {
 		strlist_release(&images->items[i].steps);
+		free(images->items[i].problem);
+	}
 	free(images->items);
+	looker_free(images->looker);
 	lockfile_release(&images->lock);
 	plan_free(images->plan);
 	pipeline_free(images->pipeline);
@@ -80,6 +90,62 @@ static struct image *image_of(struct images *images, const char *name)
 	return &images->items[images->len++];
 }
 
+static void use(struct image *image, const char *user)
+{
+	if (!strlist_has(&image->steps, user))
+		strlist_push(&image->steps, user);
+}
+
+/* Its key, where it was pushed to, and its bases, which are images as others are. */
+static void look_at_build(struct images *images, struct image *image)
+{
+	const struct plan_node *node = image->built;
+	CLEANUP(cleanup_free) char *pushed = NULL;
+	const struct lock_entry *entry;
+	const struct build *build;
+	const struct strlist *bases;
+	struct digest key;
+	struct error why = { 0 };
+
+	if (look_build(images->looker, node, &build, &why) < 0) {
+		image->problem = xstrdup(why.msg);
+		return;
+	}
+	image->pin = look_pin(images->looker, node);
+	if (image->pin && build->section->push.text && digest_parse(strchr(image->pin, ':') + 1, &key)) {
+		pushed = build_pushed_name(build->section, &key);
+		entry = lockfile_find(&images->lock, LOCKED_IMAGE, pushed);
+		image->pushed = entry ? entry->value : NULL;
+	}
+	bases = dockerfile_bases(build->dockerfile);
+	for (size_t i = 0; i < bases->len; i++)
+		use(image_of(images, bases->items[i]), node->image); /* `image` may have moved */
+}
+
+static int add_build(struct project *p, struct images *images, const struct plan_node *node, struct error *err)
+{
+	struct image *image = image_of(images, node->image);
+
+	use(image, node->name);
+	if (image->built)
+		return 0;
+	image->built = node;
+	image->pin = NULL;
+	if (!images->looker && looker_new(p, images->plan, false, &images->looker, err) < 0)
+		return -1;
+	look_at_build(images, image);
+	return 0;
+}
+
+/* Whether the name is only where an image that is built here was pushed to. */
+static bool is_pushed_name(const struct images *images, const char *name)
+{
+	for (size_t i = 0; i < images->pipeline->nimages; i++)
+		if (build_is_pushed_name(&images->pipeline->images[i], name))
+			return true;
+	return false;
+}
+
 /* What the steps name. */
 static int images_load(struct project *p, const char *file, struct images *ret, struct error *err)
 {
@@ -88,8 +154,10 @@ static int images_load(struct project *p, const char *file, struct images *ret, 
 	for (size_t i = 0; i < ret->plan->len; i++) {
 		const struct plan_node *node = &ret->plan->nodes[i];
 
-		if (node->image)
-			strlist_push(&image_of(ret, node->image)->steps, node->name);
+		if (node->build && add_build(p, ret, node, err) < 0)
+			return -1;
+		if (node->image && !node->build)
+			use(image_of(ret, node->image), node->name);
 	}
 	return 0;
 }
@@ -118,15 +186,30 @@ static struct js *engine_json(struct docker_engine *engine, struct error *err)
 	return json;
 }
 
-/* {name, pin, exact, steps[], here, id, size, platform}; the last four only when an engine could be asked. */
+/* What the engine calls it; NULL: it does not have it. Owned. */
+static int engine_name(struct docker_engine *engine, const struct image *image, char **ret, struct error *err)
+{
+	*ret = NULL;
+	if (!engine || (image->built && !image->pin))
+		return 0;
+	if (image->built)
+		return docker_image_labelled(engine, BUILD_LABEL, strchr(image->pin, ':') + 1, ret, err);
+	*ret = xstrdup(image->pin ? image->pin : image->name);
+	return 0;
+}
+
+/* {name, pin, exact, built, pushed, problem, steps[], here, id, size, platform}; the last four only when an engine could
+ * be asked, and pushed and problem only of one that is built here. */
 static int image_json(struct docker_engine *engine, const struct image *image, struct js **ret, struct error *err)
 {
+	CLEANUP(cleanup_free) char *name = NULL;
 	CLEANUP_JS struct js *info = NULL;
 	struct js *json;
 	struct error own;
 
-	if (engine && docker_image_inspect(engine, image->pin ? image->pin : image->name, &info, &own) < 0 &&
-	    own.code != ERR_NOT_FOUND) {
+	if (engine_name(engine, image, &name, err) < 0)
+		return -1;
+	if (name && docker_image_inspect(engine, name, &info, &own) < 0 && own.code != ERR_NOT_FOUND) {
 		if (err)
 			*err = own;
 		return -1;
@@ -135,6 +218,9 @@ static int image_json(struct docker_engine *engine, const struct image *image, s
 	js_set_str(json, "name", image->name);
 	js_set_str(json, "pin", image->pin);
 	js_set_bool(json, "exact", docker_ref_is_pinned(image->name));
+	js_set_bool(json, "built", image->built);
+	js_set_str(json, "pushed", image->pushed);
+	js_set_str(json, "problem", image->problem);
 	js_set(json, "steps", names_json(&image->steps));
 	if (engine)
 		js_set_bool(json, "here", info);
@@ -149,7 +235,7 @@ static int image_json(struct docker_engine *engine, const struct image *image, s
 
 /*
  * image.list {file} -> {engine{product, version, address, platform} | no_engine{message, help},
- *                       images: [{name, pin, exact, steps[], here, id, size, platform}]}
+ *                       images: [{name, pin, exact, built, pushed, problem, steps[], here, id, size, platform}]}
  */
 int op_image_list(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
@@ -163,7 +249,8 @@ int op_image_list(struct op_context *ctx, const struct js *args, struct js **ret
 	if (images_load(ctx->project, js_get_str(args, "file"), &images, err) < 0)
 		return -1;
 	for (size_t i = 0; i < images.lock.len; i++)
-		if (images.lock.entries[i].kind == LOCKED_IMAGE)
+		if (images.lock.entries[i].kind == LOCKED_IMAGE &&
+		    !is_pushed_name(&images, images.lock.entries[i].name))
 			image_of(&images, images.lock.entries[i].name);
 	if (docker_engine_open(&engine, &absent) == 0)
 		about = engine_json(engine, &absent);
@@ -212,10 +299,14 @@ static int choose(struct images *images, const struct js *names, struct strlist 
 			error_set(err, ERR_USAGE, "the image '%s' names exact bytes: there is nothing to update", name);
 			return error_help(err, "write another digest in %s", images->pipeline->file);
 		}
+		if (image_find(images, name)->built) {
+			error_set(err, ERR_USAGE, "the image '%s' is built here: it follows from its files", name);
+			return error_help(err, "run: mlops image update, which looks for new ones of what it is built upon");
+		}
 		strlist_push(ret, name);
 	}
 	for (size_t i = 0; !js_len(names) && i < images->len; i++)
-		if (!docker_ref_is_pinned(images->items[i].name))
+		if (!docker_ref_is_pinned(images->items[i].name) && !images->items[i].built)
 			strlist_push(ret, images->items[i].name);
 	return 0;
 }

@@ -99,7 +99,9 @@ static void show_work(struct live *live, int64_t now)
 
 	if (!live->work || spent < QUIET_START_MS || now - live->work_heard_ms > STALE_MS)
 		return;
-	strbuf_printf(&text, "%s  %s", live->work, human_bytes(live->bytes, number));
+	strbuf_puts(&text, live->work);
+	if (live->bytes || live->total_bytes)
+		strbuf_printf(&text, "  %s", human_bytes(live->bytes, number));
 	if (live->total_bytes >= live->bytes && live->total_bytes) {
 		double part = (double)live->bytes / (double)live->total_bytes;
 		int64_t left = part > 0.01 ? (int64_t)((double)spent * (1 - part) / part) / 1000 : -1;

@@ -395,11 +395,31 @@ static void say_output(struct live_groups *g, struct live_step *step, const char
 {
 	CLEANUP(cleanup_free) char *text = NULL;
 
-	if (!is_told(g, step) || ++step->lines > MOST_OUTPUT + 1)
-		return;
+	step->lines++;
 	text = step->lines > MOST_OUTPUT ? xasprintf("%s | more is in its log: mlops logs last %s", step->name, step->name) :
 					   xasprintf("%s | %.*s", step->name, (int)len, line);
 	say(g, "", "", text);
+}
+
+/* Of a flood only the last line that is not empty is seen. */
+static void see_last(struct live_step *step, const char *text)
+{
+	const char *end = text + strlen(text), *feed;
+
+	for (; end > text; end = feed ? feed : text) {
+		const char *line;
+		size_t len;
+
+		feed = memrchr(text, '\n', (size_t)(end - text));
+		line = feed ? feed + 1 : text;
+		len = (size_t)(end - line);
+		line = after_return(line, &len);
+		if (!len)
+			continue;
+		free(step->last);
+		step->last = escaped(line, len);
+		return;
+	}
 }
 
 static void on_output(struct live_groups *g, const struct js *event, int64_t now)
@@ -411,17 +431,36 @@ static void on_output(struct live_groups *g, const struct js *event, int64_t now
 	if (!name || !text)
 		return;
 	step = step_of(g, name);
-	while (*text) {
+	if (!g->plain)
+		see_last(step, text);
+	while (g->plain && *text && is_told(g, step) && step->lines <= MOST_OUTPUT) {
 		size_t whole = strcspn(text, "\n"), len = whole;
 		const char *line = after_return(text, &len);
 
-		if (g->plain) {
-			say_output(g, step, line, len);
-		} else if (len) {
-			free(step->last);
-			step->last = escaped(line, len);
-		}
+		say_output(g, step, line, len);
 		text += whole + (text[whole] == '\n');
+	}
+}
+
+/* An image that is built is shown like a step. */
+static void on_build(struct live_groups *g, const struct js *event, int64_t now)
+{
+	const char *image = js_get_str(event, "image"), *state = js_get_str(event, "state");
+	const char *text = js_get_str(event, "text");
+	CLEANUP(cleanup_free) char *name = xasprintf("image %s", image ? image : ""), *line = NULL;
+	struct live_step *step = step_of(g, name);
+
+	if (state && strcmp(state, "running") != 0) {
+		step_ends(g, step, state, event);
+		return;
+	}
+	step_begins(g, step, NULL, now);
+	if (text && g->plain) {
+		line = xasprintf("%s | %s", step->name, text);
+		say(g, "", "", line);
+	} else if (text) {
+		free(step->last);
+		step->last = escaped(text, strlen(text));
 	}
 }
 
@@ -482,7 +521,7 @@ void live_groups_event(struct live_groups *g, const struct js *event, int64_t no
 		void (*handle)(struct live_groups *, const struct js *, int64_t);
 	} handlers[] = {
 		{ "output", on_output }, { "step", on_step },           { "tick", on_tick },
-		{ "run", on_run },       { "suspended", on_suspended }, { "resumed", on_resumed },
+		{ "build", on_build },   { "run", on_run },             { "suspended", on_suspended }, { "resumed", on_resumed },
 	};
 	const char *name = js_get_str(event, "event");
 

@@ -62,6 +62,20 @@ static void image_row(struct table *table, const struct js *image)
 	table_cell(table, STYLE_PLAIN, "%s", steps.len ? steps.buf : "-");
 }
 
+static void put_built(struct print *p, const struct js *image)
+{
+	const char *pushed = js_get_str(image, "pushed"), *problem = js_get_str(image, "problem");
+
+	if (pushed) {
+		print_word(p, STYLE_NAME, js_get_str(image, "name"));
+		print_put(p, STYLE_DIM, " was pushed: %s\n", pushed);
+	}
+	if (problem) {
+		print_put(p, STYLE_WARN, "note:");
+		print_put(p, STYLE_PLAIN, " %s\n", problem);
+	}
+}
+
 void print_image_list(struct print *p, const struct js *result)
 {
 	static const struct table_column columns[] = {
@@ -84,9 +98,11 @@ void print_image_list(struct print *p, const struct js *result)
 	table_init(&table, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < js_len(images); i++) {
 		image_row(&table, js_at(images, i));
-		unresolved |= !js_get_str(js_at(images, i), "pin");
+		unresolved |= !js_get_str(js_at(images, i), "pin") && !js_get_str(js_at(images, i), "problem");
 	}
 	table_print(&table, p);
+	for (size_t i = 0; i < js_len(images); i++)
+		put_built(p, js_at(images, i));
 	if (unresolved)
 		print_put(p, STYLE_DIM, "one without a pin gets it when it is first run\n");
 }

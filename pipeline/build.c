@@ -57,9 +57,7 @@ static int read_dockerfile(const struct plan *plan, int rootfd, struct build *b,
 	if (file->text ? path_clean("", file->text, &b->file, err) < 0 : 0)
 		return at(plan, file->at, err);
 	if (!b->file)
-		b->file = path_join(b->context.dir, "Dockerfile");
-	if (!strncmp(b->file, "./", 2))
-		memmove(b->file, b->file + 2, strlen(b->file) - 1);
+		b->file = build_context_path(&b->context, "Dockerfile");
 	fd = fs_open_beneath(rootfd, b->file, O_RDONLY | O_NONBLOCK, 0, err);
 	if (fd < 0) {
 		if (err && err->code == ERR_NOT_FOUND)
@@ -96,7 +94,8 @@ static int check_outputs(const struct plan *plan, const struct build *b, struct 
 				continue;
 			error_set(err, ERR_USAGE, "the context %s holds %s, an output of step %s: the image would be another one "
 						  "after each run", b->context.dir, path, node->name);
-			error_help(err, "name it in %s/.dockerignore, or choose a context of its own", b->context.dir);
+			error_help(err, "name it in the .dockerignore of %s, or choose a directory that holds only what the "
+					"image needs", b->context.dir);
 			return at(plan, b->section->context.at, err);
 		}
 	}
@@ -222,15 +221,19 @@ char *build_pushed_name(const struct image_section *section, const struct digest
 	return xasprintf("%s" PUSHED_TAG "%.*s", section->push.text, PUSHED_DIGITS, digest_format(key, hex));
 }
 
+bool build_is_pushed_name(const struct image_section *section, const char *name)
+{
+	size_t len = section->push.text ? strlen(section->push.text) : 0;
+
+	return len && !strncmp(name, section->push.text, len) && !strncmp(name + len, PUSHED_TAG, strlen(PUSHED_TAG));
+}
+
 void build_forget_pushed(struct lockfile *lock, const struct image_section *section, const char *but)
 {
-	CLEANUP(cleanup_free) char *prefix = xasprintf("%s" PUSHED_TAG, section->push.text);
-
 	for (size_t i = lock->len; i-- > 0;) {
 		CLEANUP(cleanup_free) char *name = xstrdup(lock->entries[i].name);
 
-		if (lock->entries[i].kind == LOCKED_IMAGE && !strncmp(name, prefix, strlen(prefix)) &&
-		    strcmp(name, but) != 0)
+		if (lock->entries[i].kind == LOCKED_IMAGE && build_is_pushed_name(section, name) && strcmp(name, but) != 0)
 			lockfile_remove(lock, LOCKED_IMAGE, name);
 	}
 }

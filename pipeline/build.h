@@ -16,6 +16,8 @@ struct pipeline;
 struct plan;
 struct scanner;
 
+#define BUILD_LABEL "mlops.image" /* of the engine's image: the key */
+
 struct build {
 	const struct image_section *section; /* lent */
 	char *file;                 /* project path of its Dockerfile */
@@ -40,5 +42,6 @@ struct js *build_record(const struct build *, const struct lockfile *);
 
 /* The name under which mlops.lock pins the pushed image: "REGISTRY/NAME:mlops-" and 32 digits of the key. Owned. */
 char *build_pushed_name(const struct image_section *, const struct digest *key);
+bool build_is_pushed_name(const struct image_section *, const char *name); /* of any key */
 /* From the names of other keys of the same repository. */
 void build_forget_pushed(struct lockfile *, const struct image_section *, const char *but);

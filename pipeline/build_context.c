@@ -21,6 +21,18 @@
 #define BIGGEST     5
 #define MANY_LINKS  4096 /* bytes of a symlink's target */
 
+char *build_context_path(const struct build_context *c, const char *path)
+{
+	return strcmp(c->dir, ".") ? path_join(c->dir, path) : xstrdup(path);
+}
+
+static int help_ignore(const struct build_context *c, const char *what, struct error *err)
+{
+	CLEANUP(cleanup_free) char *file = build_context_path(c, IGNORE_FILE);
+
+	return error_help(err, "%s %s", what, file);
+}
+
 /* ---- listing ---- */
 
 struct listing {
@@ -48,7 +60,7 @@ static struct context_entry *add_entry(struct listing *l, const char *path)
 
 	if (c->len == CONTEXT_MAX_FILES) {
 		error_set(l->err, ERR_USAGE, "%s holds more than %u files", c->dir, CONTEXT_MAX_FILES);
-		error_help(l->err, "name what the image does not need in %s/" IGNORE_FILE, c->dir);
+		help_ignore(c, "name what the image does not need in", l->err);
 		return NULL;
 	}
 	GROW(c->entries, c->len, c->cap);
@@ -76,7 +88,7 @@ static int add_link(struct listing *l, const char *path)
 	struct stat st;
 
 	if (len < 0)
-		return error_sys(l->err, errno, "cannot read %s/%s", l->context->dir, SHOW(path));
+		return error_sys(l->err, errno, "cannot read %s in %s", SHOW(path), l->context->dir);
 	target[len] = '\0';
 	if (strstr(target, ".mlops/objects/") && fstatat(l->dirfd, path, &st, 0) == 0 && S_ISREG(st.st_mode))
 		return add_file(l, path, &st);
@@ -89,9 +101,11 @@ static int add_link(struct listing *l, const char *path)
 
 static int add_odd(const struct listing *l, const char *path, mode_t mode)
 {
-	error_set(l->err, ERR_USAGE, "%s/%s is a %s: an image is built from files and directories", l->context->dir,
-		  SHOW(path), fs_kind_name(mode));
-	return error_help(l->err, "remove it, or name it in %s/" IGNORE_FILE, l->context->dir);
+	CLEANUP(cleanup_free) char *full = build_context_path(l->context, path);
+
+	error_set(l->err, ERR_USAGE, "%s is a %s: an image is built from files and directories", SHOW(full),
+		  fs_kind_name(mode));
+	return help_ignore(l->context, "remove it, or name it in", l->err);
 }
 
 static int list_path(struct listing *l, const char *path)
@@ -105,7 +119,7 @@ static int list_path(struct listing *l, const char *path)
 	if (out && !dockerignore_may_return(rules, path))
 		return 0;
 	if (fstatat(l->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_sys(l->err, errno, "cannot look at %s/%s", l->context->dir, SHOW(path));
+		return error_sys(l->err, errno, "cannot look at %s in %s", SHOW(path), l->context->dir);
 	if (S_ISDIR(st.st_mode))
 		return list_dir(l, path);
 	if (out)
@@ -132,7 +146,7 @@ static int list_dir(struct listing *l, const char *dir)
 
 static int read_rules(struct build_context *c, int dirfd, struct error *err)
 {
-	CLEANUP(cleanup_free) char *name = path_join(c->dir, IGNORE_FILE);
+	CLEANUP(cleanup_free) char *name = build_context_path(c, IGNORE_FILE);
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	CLEANUP(cleanup_fd) int fd = openat(dirfd, IGNORE_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
@@ -207,8 +221,7 @@ static int too_much(const struct build_context *c, struct error *err)
 	strmap_release(&sums);
 	error_set(err, ERR_USAGE, "the context %s has %.1f GB, more than 2 GiB; the biggest: %s", c->dir,
 		  (double)c->bytes / 1e9, names.buf);
-	return error_help(err, "name what the image does not need in %s/" IGNORE_FILE ", or choose a smaller context=",
-			  c->dir);
+	return help_ignore(c, "choose a smaller context=, or name what the image does not need in", err);
 }
 
 int build_context_list(int rootfd, const char *dir, struct build_context *ret, struct error *err)
@@ -249,7 +262,7 @@ void build_context_release(struct build_context *c)
 static int add_to_form(const struct scanner *scanner, const struct build_context *c, struct context_entry *entry,
 		       struct strbuf *form, struct error *err)
 {
-	CLEANUP(cleanup_free) char *path = strcmp(c->dir, ".") ? path_join(c->dir, entry->path) : xstrdup(entry->path);
+	CLEANUP(cleanup_free) char *path = build_context_path(c, entry->path);
 	struct content content;
 	char hex[DIGEST_HEX + 1];
 

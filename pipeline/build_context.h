@@ -38,6 +38,8 @@ struct build_context {
 /* Names and sizes; nothing is read but .dockerignore. ERR_USAGE for what cannot be sent, or is too much. */
 int build_context_list(int rootfd, const char *dir, struct build_context *ret, struct error *);
 void build_context_release(struct build_context *);
+/* The project path of something in the context. Owned. */
+char *build_context_path(const struct build_context *, const char *path);
 /* The digest of what would be sent, for the image's key: docs/format.md. */
 int build_context_digest(const struct scanner *, struct build_context *, struct digest *ret, struct error *);
 

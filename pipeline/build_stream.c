@@ -95,15 +95,16 @@ static int begin(struct context_stream *s, struct error *err)
 
 static int changed(const struct context_stream *s, struct error *err)
 {
-	error_set(err, ERR_CONFLICT, "%s/%s was changed while it was sent to the engine", s->context->dir,
-		  s->context->entries[s->next].path);
+	CLEANUP(cleanup_free) char *path = build_context_path(s->context, s->context->entries[s->next].path);
+
+	error_set(err, ERR_CONFLICT, "%s was changed while it was sent to the engine", path);
 	return error_help(err, "run the command again");
 }
 
 static int begin_file(struct context_stream *s, const struct context_entry *entry, struct error *err)
 {
 	const struct build_context *c = s->context;
-	CLEANUP(cleanup_free) char *path = path_join(c->dir, entry->path);
+	CLEANUP(cleanup_free) char *path = build_context_path(c, entry->path);
 	struct stat st;
 
 	s->fd = fs_open_beneath(c->rootfd, path, O_RDONLY | O_NONBLOCK, 0, err);

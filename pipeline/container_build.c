@@ -20,8 +20,6 @@
 #include "runners/docker_build.h"
 #include "runners/docker_engine.h"
 
-#define LABEL "mlops.image"
-
 struct engine_image {
 	struct engine *engine;
 	const struct build *build; /* lent by the looker */
@@ -167,7 +165,7 @@ static int build_it(struct engine_image *image, struct docker_engine *engine, co
 	struct docker_built built;
 	int r;
 
-	strlist_push_owned(&labels, xasprintf(LABEL "=%s", image->hex));
+	strlist_push_owned(&labels, xasprintf(BUILD_LABEL "=%s", image->hex));
 	dockerfile_pinned(b->dockerfile, pin_of, image, &dockerfile);
 	stream = context_stream_new(&b->context, dockerfile.buf);
 	const struct docker_build spec = {
@@ -236,7 +234,7 @@ static int pull(struct engine_image *image, struct docker_engine *engine, const 
 		return error_wrap(err, "image %s", name);
 	}
 	if (docker_image_inspect(engine, image->pushed_pin, &info, err) < 0 ||
-	    docker_image_labelled(engine, LABEL, image->hex, &image->id, err) < 0)
+	    docker_image_labelled(engine, BUILD_LABEL, image->hex, &image->id, err) < 0)
 		return -1;
 	if (image->id)
 		return 1;
@@ -265,7 +263,7 @@ static int have(struct engine_image *image, struct docker_engine *engine, const 
 {
 	int r;
 
-	if (docker_image_labelled(engine, LABEL, image->hex, &image->id, err) < 0)
+	if (docker_image_labelled(engine, BUILD_LABEL, image->hex, &image->id, err) < 0)
 		return -1;
 	if (!image->id) {
 		r = pull(image, engine, progress, err);

@@ -98,6 +98,8 @@ int look_save(struct looker *, struct error *);
  *   {event:"step", step, state, reason, done, total, duration_ms, error}
  *        state: fresh restored cached running ok failed timeout killed blocked
  *   {event:"output", step, stream:"stdout"|"stderr", text}   whole lines, several joined by '\n'
+ *   {event:"build", image, state, text, duration_ms}    [image.NAME] is built: "running" with a line of the builder or
+ *                                                       none, then "ok" or "failed"
  *   {event:"note", text}                                a warning or remark
  *   {event:"tick"}                                      every 100 ms while steps run
  * What the run came to is pipeline_run's result.

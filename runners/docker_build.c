@@ -107,6 +107,17 @@ static bool take_step(struct docker_built *built, const char *line)
 	return true;
 }
 
+/* What the builder says of itself, between the lines of instructions. */
+static bool is_builders(const char *line)
+{
+	static const char *const heads[] = { " ---> ", "Removing intermediate container " };
+
+	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
+		if (!strncmp(line, heads[i], strlen(heads[i])))
+			return true;
+	return false;
+}
+
 static void take_line(struct building *b)
 {
 	char *line = b->line.buf;
@@ -115,7 +126,7 @@ static void take_line(struct building *b)
 	while (b->line.len && line[b->line.len - 1] == '\r')
 		line[--b->line.len] = '\0';
 	line = strrchr(line, '\r') ? strrchr(line, '\r') + 1 : line;
-	if (!take_step(b->built, line) && strncmp(line, " ---> ", 6) != 0 && *line)
+	if (!take_step(b->built, line) && *line && !is_builders(line))
 		add_tail(&b->built->tail, line);
 	if (b->build->line)
 		b->build->line(b->build->line_ctx, line);
