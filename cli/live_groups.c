@@ -1,64 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/live_groups.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
+#include "cli/live_internal.h"
 #include "cli/text.h"
 
-#define MOST_RUNNING  8     /* lines of the view */
-#define MOST_RETRYING 3
-#define MOST_GROUPS   6
-#define MOST_FAILED   3     /* names */
 #define MOST_OUTPUT   1000  /* lines of one step, where they are told */
 #define SUMMARY_MS    10000
-#define LAST_ROOM     8     /* columns, or what a step said last says nothing */
-
-/* A step is in two lists of its phase, each in the order in which the phase began. */
-enum place { IN_ALL, IN_GROUP, PLACES };
-struct live_step {
-	char *name;        /* escaped, as the next two */
-	char *last;        /* last line it printed; NULL none */
-	char *why;         /* it will be tried again */
-	struct group *group; /* NULL: it is alone */
-	size_t number;     /* in its group, from 1, in order of appearance */
-	int64_t started;
-	uint64_t lines;
-	enum { STEP_IDLE, STEP_RUNNING, STEP_RETRYING } phase;
-	struct {
-		struct live_step *prev, *next;
-	} at[PLACES];
-};
-struct list {
-	struct live_step *first, *last;
-	size_t len;
-};
-struct lists {
-	struct list running, retrying;
-};
-struct group {
-	char *name;        /* escaped */
-	int64_t total, done, failed, skipped;
-	size_t seen;
-	struct lists lists;
-	int64_t began, told;
-	bool news;         /* since it was told */
-};
-struct live_groups {
-	struct live_sink sink;
-	bool plain;
-	struct strmap steps;  /* name -> struct live_step * */
-	struct strmap groups; /* name -> struct group * */
-	struct lists lists;
-	char *failed_names[MOST_FAILED]; /* the last ones of large groups */
-	size_t nfailed_names;
-	int64_t began, done, total, failed, skipped, retries;
-	bool announced, any;
-	int64_t suspended;    /* since when; 0: it is not */
-};
 
 /* ---- lists ---- */
 
@@ -139,7 +90,7 @@ void live_groups_free(struct live_groups *g)
 		free(group->name);
 		free(group);
 	}
-	for (size_t i = 0; i < MOST_FAILED; i++)
+	for (size_t i = 0; i < LIVE_FAILED; i++)
 		free(g->failed_names[i]);
 	strmap_release(&g->steps);
 	strmap_release(&g->groups);
@@ -194,29 +145,7 @@ static void say(struct live_groups *g, const char *code, const char *word, const
 	g->sink.say(g->sink.ctx, code, word, text);
 }
 
-/* ---- a group in a line ---- */
-
-static void add_count(struct strbuf *to, int64_t n, const char *what)
-{
-	if (n > 0)
-		strbuf_printf(to, ", %lld %s", (long long)n, what);
-}
-
-static void group_line(const struct group *group, int64_t now, struct strbuf *to)
-{
-	int64_t running = (int64_t)group->lists.running.len, retrying = (int64_t)group->lists.retrying.len;
-	const struct live_step *slowest = group->lists.running.first;
-	char time[HUMAN];
-
-	strbuf_printf(to, "  %lld/%lld done", (long long)group->done, (long long)group->total);
-	add_count(to, running, "running");
-	add_count(to, group->failed, "failed");
-	add_count(to, retrying, "to try again");
-	add_count(to, group->skipped, "skipped");
-	add_count(to, group->total - group->done - running - retrying, "waiting");
-	if (slowest)
-		strbuf_printf(to, "   slowest %s %s", slowest->name, human_duration(now - slowest->started, time));
-}
+/* ---- groups ---- */
 
 static void tell_group(struct live_groups *g, struct group *group, int64_t now)
 {
@@ -225,7 +154,7 @@ static void tell_group(struct live_groups *g, struct group *group, int64_t now)
 	char time[HUMAN];
 
 	strbuf_puts(&text, group->name);
-	group_line(group, now, &text);
+	live_group_line(group, now, &text);
 	if (over)
 		strbuf_printf(&text, "  %s", human_duration(now - group->began, time));
 	say(g, over ? group->failed ? "1;31" : "32" : "36", over ? "all of  " : "so far  ", text.buf);
@@ -301,8 +230,8 @@ static void note_failed(struct live_groups *g, const struct live_step *step)
 {
 	if (!is_large(step->group))
 		return;
-	free(g->failed_names[MOST_FAILED - 1]);
-	memmove(g->failed_names + 1, g->failed_names, (MOST_FAILED - 1) * sizeof(*g->failed_names));
+	free(g->failed_names[LIVE_FAILED - 1]);
+	memmove(g->failed_names + 1, g->failed_names, (LIVE_FAILED - 1) * sizeof(*g->failed_names));
 	g->failed_names[0] = xstrdup(step->name);
 	g->nfailed_names++;
 }
@@ -528,143 +457,4 @@ void live_groups_event(struct live_groups *g, const struct js *event, int64_t no
 	for (size_t i = 0; name && i < ARRAY_LEN(handlers); i++)
 		if (!strcmp(handlers[i].name, name))
 			handlers[i].handle(g, event, now);
-}
-
-/* ---- the view ---- */
-
-struct view {
-	struct live_groups *g;
-	int width; /* of a text beside a mark */
-	bool utf8;
-	int64_t now;
-};
-
-static void show(const struct view *v, enum live_mark mark, const char *text)
-{
-	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
-
-	text_cut(text, mark == MARK_NONE ? v->width + 2 : v->width, v->utf8, &line);
-	v->g->sink.show(v->g->sink.ctx, mark, line.buf);
-}
-
-static int at_least(int a, int b)
-{
-	return a > b ? a : b;
-}
-
-static int at_most(size_t a, int b)
-{
-	return a < (size_t)at_least(b, 0) ? (int)a : at_least(b, 0);
-}
-
-/* A long name gives way to the time it took. */
-static void show_running(const struct view *v, const struct live_step *step)
-{
-	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
-	char time[HUMAN];
-	int room;
-
-	human_duration(v->now - step->started, time);
-	text_cut(step->name, at_least(v->width - 2 - text_width(time), 6), v->utf8, &line);
-	strbuf_printf(&line, "  %s", time);
-	room = v->width - text_width(line.buf) - 2;
-	if (step->last && room >= LAST_ROOM) {
-		strbuf_puts(&line, "  ");
-		text_cut(step->last, room, v->utf8, &line);
-	}
-	show(v, MARK_BUSY, line.buf);
-}
-
-static void show_retrying(const struct view *v, const struct live_step *step)
-{
-	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
-
-	text_cut(step->name, at_least(v->width / 2, 6), v->utf8, &line);
-	strbuf_printf(&line, "  %s", step->why);
-	show(v, MARK_NONE, line.buf);
-}
-
-static void show_failed(const struct view *v)
-{
-	const struct live_groups *g = v->g;
-	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
-	size_t n = g->nfailed_names < MOST_FAILED ? g->nfailed_names : MOST_FAILED;
-
-	strbuf_puts(&line, "failed: ");
-	for (size_t i = 0; i < n; i++)
-		strbuf_printf(&line, "%s%s", i ? ", " : "", g->failed_names[i]);
-	if (g->nfailed_names > n)
-		strbuf_printf(&line, " and %zu more", g->nfailed_names - n);
-	show(v, MARK_BAD, line.buf);
-}
-
-static bool is_active(const struct group *group)
-{
-	return group->seen && group->done < group->total;
-}
-
-static void show_group(const struct view *v, const struct group *group)
-{
-	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
-
-	text_cut(group->name, at_least(v->width / 2, 6), v->utf8, &line);
-	group_line(group, v->now, &line);
-	show(v, MARK_NONE, line.buf);
-}
-
-static void show_steps(const struct view *v, const struct list *list, int most,
-		       void (*one)(const struct view *, const struct live_step *))
-{
-	const struct live_step *step = list->first;
-
-	for (int i = 0; step && i < most; i++, step = step->at[IN_ALL].next)
-		one(v, step);
-}
-
-void live_groups_view(struct live_groups *g, int width, int height, bool utf8, int64_t now)
-{
-	const struct view v = { .g = g, .width = at_least(width - 2, 1), .utf8 = utf8, .now = now };
-	int room = at_least(height - 4, 1), retrying, running, groups = 0, most_groups;
-
-	for (size_t i = 0; i < g->groups.len; i++)
-		groups += is_active(g->groups.entries[i].value);
-	most_groups = at_most((size_t)groups, room / 3 < MOST_GROUPS ? room / 3 : MOST_GROUPS);
-	retrying = at_most(g->lists.retrying.len, room / 4 < MOST_RETRYING ? room / 4 : MOST_RETRYING);
-	if (g->nfailed_names && room > 2) {
-		show_failed(&v);
-		room--;
-	}
-	room -= most_groups + retrying;
-	running = at_most(g->lists.running.len, room < MOST_RUNNING ? room : MOST_RUNNING);
-	show_steps(&v, &g->lists.running, running, show_running);
-	if (g->lists.running.len > (size_t)running) {
-		CLEANUP(cleanup_free) char *text = xasprintf("and %zu more", g->lists.running.len - (size_t)running);
-
-		show(&v, MARK_NONE, text);
-	}
-	show_steps(&v, &g->lists.retrying, retrying, show_retrying);
-	for (size_t i = 0; i < g->groups.len && most_groups > 0; i++) {
-		const struct group *group = g->groups.entries[i].value;
-
-		if (!is_active(group))
-			continue;
-		show_group(&v, group);
-		most_groups--;
-	}
-}
-
-void live_groups_status(struct live_groups *g, int width, bool utf8, int64_t now)
-{
-	const struct view v = { .g = g, .width = at_least(width - 2, 1), .utf8 = utf8, .now = now };
-	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
-	char time[HUMAN];
-
-	if (!g->any)
-		return;
-	strbuf_printf(&line, "%lld/%lld steps", (long long)g->done, (long long)g->total);
-	add_count(&line, g->failed, "failed");
-	add_count(&line, g->skipped, "skipped");
-	add_count(&line, g->retries, g->retries == 1 ? "retry" : "retries");
-	strbuf_printf(&line, "  %s", human_duration(now - g->began, time));
-	show(&v, MARK_NONE, line.buf);
 }
