@@ -14,6 +14,7 @@
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
 #include "pipeline/scratch.h"
+#include "pipeline/secret_files.h"
 #include "pipeline/show.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
@@ -22,6 +23,7 @@
 #include "store/store.h"
 
 #define UNDECLARED_NAMED 3
+#define SECRETS_INSIDE   "/run/secrets"
 
 static int need_engine(struct engine *e, struct error *err)
 {
@@ -138,6 +140,7 @@ static void discard(struct engine *e, struct orphan *o)
 		engine_note(e, "run %.8s left a container of step %s: %s", o->run, o->step, err.msg);
 	for (size_t i = 0; i < notes.len; i++)
 		engine_note(e, "%s", notes.items[i]);
+	secret_files_drop(e->project, o->name);
 	orphans_drop(&e->orphans, o);
 }
 
@@ -282,6 +285,18 @@ static void container_env(const struct task *t, struct strlist *env)
 	task_declared_env(t, env);
 }
 
+static int give_secrets(struct task *t, struct scratch *scratch, struct strlist *env, struct error *err)
+{
+	char *dir = NULL;
+
+	if (secret_files_make(t->engine->secrets, t->node, t->container, SECRETS_INSIDE, scratch->user.uid, scratch->user.gid, env,
+			      &dir, err) < 0)
+		return -1;
+	if (dir)
+		scratch_mount(scratch, dir, xstrdup(SECRETS_INSIDE), false);
+	return 0;
+}
+
 static int start_runner(struct task *t, struct scratch *scratch, const struct scratch_user *inside, struct error *err)
 {
 	struct engine *e = t->engine;
@@ -292,6 +307,8 @@ static int start_runner(struct task *t, struct scratch *scratch, const struct sc
 	memcpy(run, t->container, sizeof(run) - 1);
 	task_argv(t, &argv);
 	container_env(t, &env);
+	if (!t->adopted && give_secrets(t, scratch, &env, err) < 0)
+		return -1;
 	strlist_push_owned(&argv, NULL);
 	strlist_push_owned(&env, NULL);
 	struct runner_spec spec = {

@@ -29,6 +29,8 @@
 struct docker_engine;
 struct loop;
 struct loop_timer;
+struct mask_stream;
+struct run_secrets;
 struct steplog;
 struct store;
 struct task;
@@ -69,6 +71,7 @@ struct task {
 	struct content *before;   /* by index of the node's outputs: what stood in the project when it started */
 	bool *precious;           /* by index of the node's outputs */
 	struct steplog *log;
+	struct mask_stream *masks[2]; /* by stream; NULL: nothing is masked */
 	struct strlist tail;      /* last lines of the log */
 	struct strbuf unseen[2];  /* by stream: what no event has told yet */
 	struct loop_timer *output_timer; /* the log and the events get what came; NULL: nothing did */
@@ -141,6 +144,7 @@ struct engine {
 	size_t total, done, todo; /* selected tasks; those not fresh at the first look */
 	int jobs, running, restoring, finishing, backing_off;
 	struct budget budget;
+	struct run_secrets *secrets; /* of the selected steps */
 
 	struct fact_list queue;   /* not yet handed to the worker */
 	struct fact_list group;   /* in the worker's hands */
@@ -174,16 +178,25 @@ void schedule_fact(struct engine *, enum fact_kind, struct task *);
 /* task.c: one step, in the loop's thread. Each ends in schedule_done or in FACT_END. */
 extern const struct runner_events task_events;
 void task_start(struct task *);
-void task_restore(struct task *);
+void task_restore(struct task *); /* task_restore.c */
 void task_interrupt(struct task *, bool force);
 void task_finished(struct task *);               /* its FACT_END was committed */
 void task_emit(struct task *, const char *state);
-void task_emit_unfinished(struct task *, bool all); /* the start of an output line */
+char *task_attempt_name(const struct task *); /* RUN-STEP-ATTEMPT, of which a container has its name. Caller frees. */
+void task_tell_notes(struct task *);
 bool task_succeeded(const struct task *); /* its outputs are in place; false for a skipped one */
 /* For the person who runs it; from the loop or from the worker that has the task. */
 void task_note(struct task *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Project path of a file through which the step reports. Caller frees. */
 char *task_file(const struct task *, const char *name);
+
+/* task_output.c: what a step prints, with secrets masked before anybody sees it */
+void task_output_begin(struct task *);
+void task_output(void *task, enum runner_stream, const char *data, size_t len);
+void task_output_end(struct task *);
+void task_emit_unfinished(struct task *, bool all); /* the start of an output line */
+void task_mask_error(struct task *);                /* the task's own */
+char *task_masked(const struct task *, const char *text); /* caller frees */
 
 /*
  * container.c: steps in containers. Before the run: images become pins, engine, images and

@@ -249,6 +249,7 @@ static int record_summary(struct task *t, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = task_file(t, "summary.md");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP(cleanup_free) char *masked = NULL;
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct error why;
 	struct stat st;
@@ -261,7 +262,8 @@ static int record_summary(struct task *t, struct error *err)
 		task_note(t, "its summary was not recorded: %s", why.msg);
 		return 0;
 	}
-	return tag(t->engine, t->run, "mlflow.note.content", text.buf, err);
+	masked = task_masked(t, text.buf);
+	return tag(t->engine, t->run, "mlflow.note.content", masked, err);
 }
 
 static int record_end(struct task *t, const struct metric_list *points, struct error *err)
@@ -378,8 +380,10 @@ static void gather(struct engine *e, struct store_batch *batch, struct fact_list
 			add_code(e, batch);
 		if (fact->kind == FACT_START)
 			tools_add(fact->task);
-		if (fact->kind == FACT_END)
+		if (fact->kind == FACT_END) {
 			finish_step(&f, fact->task, &fact->points);
+			task_mask_error(fact->task);
+		}
 	}
 }
 

@@ -18,6 +18,7 @@
 #include "pipeline/control.h"
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
+#include "pipeline/secret_files.h"
 #include "pipeline/stepdir.h"
 #include "pipeline/steplog.h"
 #include "registry/keys.h"
@@ -191,6 +192,7 @@ static void engine_release(struct engine *e)
 	looker_free(e->looker);
 	fetcher_release(&e->fetcher);
 	budget_release(&e->budget);
+	run_secrets_close(e->secrets);
 	code_version_release(&e->code);
 	js_free(e->tools);
 	fact_list_release(&e->queue);
@@ -238,6 +240,24 @@ static int check_budget(struct engine *e, struct error *err)
 			return -1;
 	}
 	return 0;
+}
+
+static bool needs_secrets(void *ctx, const struct plan_node *node)
+{
+	const struct task *t = node->user;
+
+	(void)ctx;
+	return t && (t->look->state == STEP_STALE || t->look->state == STEP_BLOCKED);
+}
+
+/* Files of secrets go when their attempt ends; what a killed mlops left goes here. */
+static void sweep_secrets(struct engine *e)
+{
+	struct strlist keep CLEANUP(strlist_release) = STRLIST_INIT;
+
+	for (size_t i = 0; i < e->orphans.len; i++)
+		strlist_push(&keep, e->orphans.items[i].name);
+	secret_files_sweep(e->project, &keep);
 }
 
 /* Looks at every selected step, upstream first. */
@@ -412,6 +432,25 @@ static int show_build_failure(const struct engine *e, struct js **ret_result, co
 	return -1;
 }
 
+/* What a run lacks is told before its first step, the quick things first. */
+static int check_needs(struct engine *e, struct error *err)
+{
+	if (!e->todo)
+		return 0;
+	if (check_budget(e, err) < 0)
+		return -1;
+	return run_secrets_open(e->project, e->plan, needs_secrets, NULL, &e->secrets, err);
+}
+
+static int prepare(struct engine *e, struct error *err)
+{
+	if (container_pin_images(e, err) < 0 || look_at_all(e, err) < 0 || check_needs(e, err) < 0 ||
+	    container_check(e, err) < 0 || container_find_orphans(e, err) < 0)
+		return -1;
+	sweep_secrets(e);
+	return 0;
+}
+
 static int run_locked(struct engine *e, struct js **ret_result, struct error *err)
 {
 	const char *status = run_status_name(RUN_FINISHED);
@@ -423,8 +462,7 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 	make_tasks(e);
 	if (look_conditions(e->looker, err) < 0)
 		return -1;
-	if ((!e->opt->dry && container_pin_images(e, err) < 0) || look_at_all(e, err) < 0 || (e->todo && check_budget(e, err) < 0) ||
-	    (!e->opt->dry && (container_check(e, err) < 0 || container_find_orphans(e, err) < 0)))
+	if (e->opt->dry ? look_at_all(e, err) < 0 || check_needs(e, err) < 0 : prepare(e, err) < 0)
 		return show_build_failure(e, ret_result, err);
 	if ((e->todo || e->opt->record) && !e->opt->dry) {
 		if (open_engine(e, err) < 0)

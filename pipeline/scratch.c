@@ -201,7 +201,7 @@ static int open_parent_for(const struct scratch *s, int topfd, const char *path,
 	return parent ? open_dir_for(s, topfd, parent, err) : fcntl(topfd, F_DUPFD_CLOEXEC, 0);
 }
 
-static void add_mount(struct scratch *s, char *source, char *target, bool writable)
+void scratch_mount(struct scratch *s, char *source, char *target, bool writable)
 {
 	GROW(s->mounts, s->nmounts, s->mounts_cap);
 	s->mounts[s->nmounts++] = (struct runner_mount){ source, target, writable };
@@ -268,7 +268,7 @@ static int mount_input(struct scratch *s, int workfd, size_t input, struct error
 		return error_sys(err, errno, "cannot find input %s", path);
 	if (is_reserved(s, real))
 		return error_set(err, ERR_USAGE, "input %s is a symlink into what belongs to git or mlops", path);
-	add_mount(s, steal(&real), xasprintf(SCRATCH_WORK "/%s", path), false);
+	scratch_mount(s, steal(&real), xasprintf(SCRATCH_WORK "/%s", path), false);
 	return 0;
 }
 
@@ -323,7 +323,7 @@ static int farm_input(struct scratch *s, int workfd, int farmfd, struct strmap *
 		strmap_set(roots, root, s);
 		if (make_mount_point(s, workfd, root, true, err) < 0)
 			return -1;
-		add_mount(s, xasprintf("%s/.mlops/work/%s/%s/farm/%s", s->project->root, s->run, s->node->name, root),
+		scratch_mount(s, xasprintf("%s/.mlops/work/%s/%s/farm/%s", s->project->root, s->run, s->node->name, root),
 			  xasprintf(SCRATCH_WORK "/%s", root), false);
 	}
 	return 0;
@@ -370,7 +370,7 @@ static int mount_checkpoints(struct scratch *s, int workfd, struct error *err)
 	for (size_t i = 0; i < paths->len; i++) {
 		if (make_mount_point(s, workfd, paths->items[i], true, err) < 0)
 			return -1;
-		add_mount(s, path_join(s->project->root, paths->items[i]), xasprintf(SCRATCH_WORK "/%s", paths->items[i]), true);
+		scratch_mount(s, path_join(s->project->root, paths->items[i]), xasprintf(SCRATCH_WORK "/%s", paths->items[i]), true);
 	}
 	return 0;
 }
@@ -390,8 +390,8 @@ int scratch_make(struct scratch *s, struct error *err)
 	/* Whatever our umask is, the step works here. */
 	if (fchmod(workfd, 0755) < 0 || fchmod(reportfd, 0755) < 0)
 		return error_sys(err, errno, "cannot open %s to the step", work);
-	add_mount(s, path_join(s->project->root, work), xstrdup(SCRATCH_WORK), true);
-	add_mount(s, path_join(s->project->root, report), xstrdup(SCRATCH_REPORT), true);
+	scratch_mount(s, path_join(s->project->root, work), xstrdup(SCRATCH_WORK), true);
+	scratch_mount(s, path_join(s->project->root, report), xstrdup(SCRATCH_REPORT), true);
 	for (size_t i = 0; i < s->node->noutputs; i++) {
 		CLEANUP(cleanup_fd) int parent = open_parent_for(s, workfd, s->node->outputs[i].path, err);
 		if (parent < 0)

@@ -47,6 +47,8 @@ struct scratch {
 };
 /* The directories that stepdir_begin_scratch and the report need stand. */
 int scratch_make(struct scratch *, struct error *);
+/* One more mount; takes both texts. */
+void scratch_mount(struct scratch *, char *source, char *target, bool writable);
 void scratch_release(struct scratch *);
 /* Who runs a step: the caller; for root the project's owner, and if that is root, too, 65532. With `root`, root. An engine
  * without root makes its own root of the caller. *ret_inside is for the container, *ret_here what files it makes belong to. */

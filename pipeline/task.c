@@ -17,14 +17,12 @@
 #include "pipeline/expand.h"
 #include "pipeline/grammar.h"
 #include "pipeline/retry.h"
+#include "pipeline/secret_files.h"
 #include "pipeline/stepdir.h"
 #include "pipeline/steplog.h"
 #include "registry/project.h"
-#include "store/checkout.h"
 
 #define GRACE_MS   10000	/* from TERM to KILL */
-#define UNSEEN_MAX (64u << 10) /* bytes that wait for an event */
-#define OUTPUT_MS  20          /* how long output waits for company */
 
 static const char *const end_names[] = {
 	"waiting", "fresh", "restored", "cached", "ok", "skipped", "failed", "timeout", "killed", "blocked",
@@ -54,10 +52,11 @@ void task_note(struct task *t, const char *fmt, ...)
 	va_start(ap, fmt);
 	strbuf_vprintf(&text, fmt, ap);
 	va_end(ap);
-	strlist_push_owned(&t->notes, strbuf_detach(&text));
+	strlist_push_owned(&t->notes, task_masked(t, text.buf));
+	strbuf_release(&text);
 }
 
-static void tell_notes(struct task *t)
+void task_tell_notes(struct task *t)
 {
 	for (size_t i = 0; i < t->notes.len; i++)
 		engine_note(t->engine, "%s", t->notes.items[i]);
@@ -165,15 +164,23 @@ void task_argv(const struct task *t, struct strlist *argv)
 		strlist_push_owned(argv, with_run_id(t->node->argv.items[i], t->run));
 }
 
+char *task_attempt_name(const struct task *t)
+{
+	return t->container ? xstrdup(t->container) : xasprintf("%s-%s-%d", t->engine->run, t->node->name, t->attempt);
+}
+
 static int start_command(struct task *t, struct error *err)
 {
 	struct engine *e = t->engine;
 	struct strlist argv CLEANUP(strlist_release) = STRLIST_INIT;
 	struct strlist env CLEANUP(strlist_release) = STRLIST_INIT;
-	CLEANUP(cleanup_free) char *name = xasprintf("%s-%s-%d", e->run, t->node->name, t->attempt);
+	CLEANUP(cleanup_free) char *name = task_attempt_name(t);
+	CLEANUP(cleanup_free) char *secrets = NULL;
 
 	task_argv(t, &argv);
 	local_env(t, &env);
+	if (secret_files_make(e->secrets, t->node, name, NULL, geteuid(), getegid(), &env, &secrets, err) < 0)
+		return -1;
 	strlist_push_owned(&argv, NULL);
 	strlist_push_owned(&env, NULL);
 	struct runner_spec spec = {
@@ -257,6 +264,7 @@ static void timeout_fired(void *ctx)
 static void finish_task(struct task *t)
 {
 	struct engine *e = t->engine;
+	CLEANUP(cleanup_free) char *attempt = task_attempt_name(t);
 
 	loop_cancel(e->loop, t->timer);
 	t->timer = NULL;
@@ -267,6 +275,8 @@ static void finish_task(struct task *t)
 		task_note(t, "the end of its log is lost: %s", strerror(steplog_error(t->log)));
 	if (t->err->code == ERR_FAILED && t->container && !t->err->help[0])
 		container_explain(t);
+	secret_files_drop(e->project, attempt);
+	task_mask_error(t);
 	t->phase = TASK_FINISHING;
 	t->end_ms = clock_wall_ms();
 	t->duration_ms = clock_mono_ms() - t->start_mono_ms;
@@ -318,6 +328,7 @@ void task_start(struct task *t)
 	budget_take(&e->budget, t->node->step, &t->gpus);
 	error_clear(&err);
 	schedule_fact(e, FACT_START, t);
+	task_output_begin(t);
 	if (steplog_open(e->project->homefd, e->run, t->node->name, t->attempt,
 			 settings_int(&e->project->settings, SETTING_LOG_MAX), &t->log, &err) < 0 ||
 	    (t->node->image ? container_start(t, &err) : start_local(t, &err)) < 0) {
@@ -335,78 +346,6 @@ static void on_started(void *task, const char *handle)
 {
 	(void)handle;
 	task_emit(task, "running");
-}
-
-/* The first bytes of what no event has told, and a line feed after them that needs no telling. */
-static void emit_output(struct task *t, enum runner_stream stream, size_t len)
-{
-	struct strbuf *text = &t->unseen[stream];
-	struct js *event = js_object();
-
-	js_set_str(event, "event", "output");
-	js_set_str(event, "step", t->node->name);
-	js_set_str(event, "stream", stream == RUNNER_STDERR ? "stderr" : "stdout");
-	js_set(event, "text", js_strn(text->buf, len));
-	engine_emit(t->engine, event);
-	len += len < text->len && text->buf[len] == '\n';
-	memmove(text->buf, text->buf + len, text->len - len + 1);
-	text->len -= len;
-}
-
-static void emit_lines(struct task *t, enum runner_stream stream)
-{
-	const struct strbuf *text = &t->unseen[stream];
-	const char *end = text->len ? memrchr(text->buf, '\n', text->len) : NULL;
-
-	if (end)
-		emit_output(t, stream, (size_t)(end - text->buf));
-	if (text->len > UNSEEN_MAX)
-		emit_output(t, stream, text->len);
-}
-
-/* A line that has not ended waits, unless it is a progress bar, which never ends before its work does. */
-void task_emit_unfinished(struct task *t, bool all)
-{
-	for (enum runner_stream stream = RUNNER_STDOUT; stream <= RUNNER_STDERR; stream++) {
-		const struct strbuf *text = &t->unseen[stream];
-
-		emit_lines(t, stream);
-		if (text->len && (all || memchr(text->buf, '\r', text->len)))
-			emit_output(t, stream, text->len);
-	}
-}
-
-static void output_due(void *ctx)
-{
-	struct task *t = ctx;
-
-	t->output_timer = NULL;
-	steplog_flush(t->log);
-	emit_lines(t, RUNNER_STDOUT);
-	emit_lines(t, RUNNER_STDERR);
-}
-
-/* Into the log, and to who watches; both in larger pieces than it may come in. Of two streams, what came
- * first is told first. */
-static void take_output(struct task *t, enum runner_stream stream, const char *data, size_t len)
-{
-	struct strbuf *text = &t->unseen[stream];
-
-	steplog_feed(t->log, stream == RUNNER_STDERR, data, len);
-	if (!t->output_timer)
-		t->output_timer = loop_after(t->engine->loop, OUTPUT_MS, output_due, t);
-	if (!t->engine->opt->emit)
-		return;
-	emit_lines(t, stream == RUNNER_STDERR ? RUNNER_STDOUT : RUNNER_STDERR);
-	strbuf_add(text, data, len);
-	if (text->len > UNSEEN_MAX)
-		emit_lines(t, stream);
-}
-
-/* Raw bytes of a stream, before anybody sees them. */
-static void on_output(void *task, enum runner_stream stream, const char *data, size_t len)
-{
-	take_output(task, stream, data, len);
 }
 
 static const struct {
@@ -455,7 +394,7 @@ static void on_exited(void *task, const struct runner_exit *exit)
 	struct task *t = task;
 
 	t->exit = *exit;
-	task_emit_unfinished(t, true);
+	task_output_end(t);
 	explain_exit(t, exit);
 	finish_task(t);
 	schedule_pump(t->engine);
@@ -475,7 +414,7 @@ void task_finished(struct task *t)
 	struct engine *e = t->engine;
 
 	e->finishing--;
-	tell_notes(t);
+	task_tell_notes(t);
 	container_forget(t);
 	if (retry_begin(t))
 		return;
@@ -487,12 +426,13 @@ void task_finished(struct task *t)
 static void on_note(void *task, const char *text)
 {
 	const struct task *t = task;
+	CLEANUP(cleanup_free) char *masked = task_masked(t, text);
 
-	engine_note(t->engine, "step %s: %s", t->node->name, text);
+	engine_note(t->engine, "step %s: %s", t->node->name, masked);
 }
 
 const struct runner_events task_events = {
-	.started = on_started, .output = on_output, .exited = on_exited, .note = on_note,
+	.started = on_started, .output = task_output, .exited = on_exited, .note = on_note,
 };
 
 void task_interrupt(struct task *t, bool force)
@@ -502,85 +442,4 @@ void task_interrupt(struct task *t, bool force)
 		kill_task(t, SIGKILL);
 	else
 		stop_task(t);
-}
-
-/* ---- restoring ---- */
-
-static void restore_work(void *ctx)
-{
-	struct task *t = ctx;
-	struct engine *e = t->engine;
-	CLEANUP(cleanup_free) char *aside = xasprintf(".mlops/aside/%s", e->run);
-	struct checkout checkout = {
-		.store = e->store,
-		.scanner = &e->scanner,
-		.unknown = UNKNOWN_ASIDE,
-		.aside = aside,
-		.link = CHECKOUT_COPY,
-		.verify = true,
-	};
-	struct checkout_result result = { 0 };
-	int brought = fetcher_bring(&e->fetcher, t, t->outputs, t->node->noutputs, t->err);
-
-	t->fetched = brought != 0;
-	if (brought < 0)
-		return;
-	checkout_link_parse(settings_get(&e->project->settings, SETTING_CHECKOUT_LINK), &checkout.link, NULL);
-	for (size_t i = 0; i < t->node->noutputs; i++)
-		if (checkout_path(&checkout, t->node->outputs[i].path, &t->outputs[i], &result, t->err) < 0)
-			return;
-	if (result.files_aside)
-		task_note(t, "%llu changed files were in the way and are kept in %s",
-			  (unsigned long long)result.files_aside, aside);
-}
-
-/* A remote that is half there, or damaged, costs a run of the step, not the run of the pipeline. */
-static bool run_instead(struct task *t)
-{
-	struct engine *e = t->engine;
-
-	if (!t->fetched || (t->err->code != ERR_NOT_FOUND && t->err->code != ERR_DAMAGED))
-		return false;
-	engine_note(e, "step %s runs, because its result cannot be had: %s", t->node->name, t->err->msg);
-	error_clear(t->err);
-	look_distrust(e->looker, t->node);
-	free(t->outputs);
-	t->outputs = NULL;
-	free(t->reason);
-	t->reason = xstrdup("its last result cannot be had");
-	schedule_again(t);
-	return true;
-}
-
-static void restore_done(void *ctx)
-{
-	struct task *t = ctx;
-	struct engine *e = t->engine;
-
-	e->restoring--;
-	t->duration_ms = clock_mono_ms() - t->start_mono_ms;
-	tell_notes(t);
-	if (t->err->code && run_instead(t)) {
-		schedule_pump(e);
-		return;
-	}
-	if (t->err->code) {
-		schedule_done(t, END_FAILED);
-	} else {
-		look_accept(e->looker, t->node, t->outputs, true);
-		schedule_done(t, t->look->source[0] ? END_CACHED : END_RESTORED);
-		if (e->recorded)
-			schedule_fact(e, FACT_NOT_RUN, t);
-	}
-	schedule_pump(e);
-}
-
-void task_restore(struct task *t)
-{
-	t->phase = TASK_RESTORING;
-	t->start_ms = clock_wall_ms();
-	t->start_mono_ms = clock_mono_ms();
-	t->outputs = xmemdup(t->look->outputs, t->node->noutputs * sizeof(*t->outputs));
-	t->engine->restoring++;
-	loop_work(t->engine->loop, restore_work, restore_done, t);
 }
