@@ -22,6 +22,7 @@
 #include "registry/git.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
+#include "registry/secrets.h"
 #include "runners/docker_engine.h"
 
 #define MIB            (1024ull * 1024)
@@ -187,6 +188,24 @@ static void exam_pipeline(struct exam *x)
 	pipeline_free(pipeline);
 }
 
+static void secret_refused(void *ctx, const char *name, const struct error *err)
+{
+	(void)name;
+	finding_error(ctx, "fail", err);
+}
+
+static void exam_secrets(struct exam *x)
+{
+	CLEANUP(secret_list_release) struct secret_list secrets = { 0 };
+	struct error err = { 0 };
+	int fails = x->fails;
+
+	if (secret_list(x->project, &secrets, secret_refused, x, &err) < 0)
+		finding_error(x, "fail", &err);
+	else if (secrets.len && x->fails == fails)
+		finding(x, "pass", NULL, "%zu, readable by you alone", secrets.len);
+}
+
 static void exam_lockfile(struct exam *x)
 {
 	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
@@ -336,6 +355,7 @@ static const struct {
 	{ "database", exam_database, true },
 	{ "pipeline", exam_pipeline, true },
 	{ "lock file", exam_lockfile, true },
+	{ "secrets", exam_secrets, true },
 	{ "git", exam_git, false },
 	{ "python", exam_python, false },
 	{ "disk", exam_disk, false },
