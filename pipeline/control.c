@@ -215,12 +215,14 @@ static struct js *stop_steps(struct engine *e, const char *pattern, const char *
 	return answer;
 }
 
+/* What is half a request stops nothing. NULL: it is none. */
 static struct js *serve(struct engine *e, const struct js *request)
 {
 	const char *step = js_get_str(request, "step"), *by = js_get_str(request, "by");
 	bool force = js_get_bool(request, "kill");
 
-	by = by && *by ? by : "somebody";
+	if (!by || (js_get(request, "step") && !step))
+		return NULL;
 	if (step)
 		return stop_steps(e, step, by, force);
 	engine_note(e, "stopped by %s", by);
@@ -243,6 +245,8 @@ static void serve_file(struct engine *e, const char *name)
 	    js_parse(text.buf, text.len, path, &request, NULL) < 0)
 		return;
 	answer = serve(e, request);
+	if (!answer)
+		return;
 	strbuf_clear(&text);
 	js_dump(answer, JS_COMPACT, &text);
 	io_replace_file(e->project->homefd, to, text.buf, text.len, 0666, false, NULL);

@@ -124,6 +124,24 @@ static void cancelled_timers_never_fire(void **state)
 	assert_string_equal(story->text.buf, "AMYeIUaEQ]");
 }
 
+static void delayed_timers_fire_later(void **state)
+{
+	struct story *story = *state;
+	struct note notes[] = { { story, 'a' }, { story, 'b' }, { story, 'c' }, { story, 'd' } };
+	struct loop_timer *timers[4];
+
+	freeze_clock();
+	for (int i = 0; i < 4; i++)
+		timers[i] = loop_after(story->loop, i, write_note, &notes[i]);
+	loop_delay(story->loop, timers[0], 2);
+	loop_delay(story->loop, timers[2], 20);
+	loop_delay(story->loop, timers[1], -5);
+	loop_delay(story->loop, NULL, 5);
+	thaw_clock();
+	run(story);
+	assert_string_equal(story->text.buf, "badc");
+}
+
 static void cancel_victim(void *ctx)
 {
 	struct story *story = ctx;
@@ -454,6 +472,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(timers_fire_by_time_then_by_order),
 		CASE(cancelled_timers_never_fire),
+		CASE(delayed_timers_fire_later),
 		CASE(a_timer_may_cancel_one_that_is_due_too),
 		CASE(immediate_timers_do_not_starve_descriptors),
 		CASE(bytes_before_a_hang_up_are_read),
