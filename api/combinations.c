@@ -85,8 +85,10 @@ static int add_item(struct param_values *param, const char *item, bool alone, st
 		return error_help(err, "for a text that only looks like a range write: -p '%s=\"%s\"'", SHOW(param->key),
 				  SHOW(item));
 	}
-	if (range.count > COMBINATIONS_MAX - param->values.len)
-		return error_set(err, ERR_USAGE, "-p %s has more than %d values", SHOW(param->key), COMBINATIONS_MAX);
+	if (range.count > COMBINATIONS_MAX - param->values.len) {
+		error_set(err, ERR_USAGE, "-p %s has more than %d values", SHOW(param->key), COMBINATIONS_MAX);
+		return error_help(err, "run them in parts; a range with larger steps is %s:STEP", SHOW(item));
+	}
 	param->many = param->many || !alone || range.kind == ITEM_RANGE;
 	axis_item_values(&range, &param->values);
 	return 0;
@@ -100,9 +102,10 @@ static int check_repeats(const struct param_values *param, struct error *err)
 		strlist_push(&sorted, param->values.items[i]);
 	strlist_sort(&sorted);
 	for (size_t i = 1; i < sorted.len; i++)
-		if (!strcmp(sorted.items[i - 1], sorted.items[i]))
-			return error_set(err, ERR_USAGE, "-p %s has the value %s twice", SHOW(param->key),
-					 SHOW(sorted.items[i]));
+		if (!strcmp(sorted.items[i - 1], sorted.items[i])) {
+			error_set(err, ERR_USAGE, "-p %s has the value %s twice", SHOW(param->key), SHOW(sorted.items[i]));
+			return error_help(err, "leave one of them out");
+		}
 	return 0;
 }
 

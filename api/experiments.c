@@ -20,7 +20,6 @@
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
 #include "pipeline/run.h"
-#include "registry/lockfile.h"
 #include "registry/project.h"
 #include "registry/runs.h"
 
@@ -103,50 +102,6 @@ static int name_combination(const struct experiment *x, size_t i, struct error *
 
 /* ---- before the first: plans of all ---- */
 
-static void want_text(struct strlist *list, const struct text_at *path)
-{
-	if (path->text)
-		strlist_push(list, path->text);
-}
-
-/* What a run reads beside the inputs of its steps. */
-static void want_pipeline(struct experiment *x, const struct pipeline *pipeline)
-{
-	struct strlist *inputs = &x->want.inputs;
-
-	strlist_push(inputs, LOCKFILE_NAME);
-	strlist_push(inputs, ".mlopsignore");
-	strlist_push(inputs, pipeline->file);
-	for (size_t i = 0; i < pipeline->params_files.len; i++)
-		strlist_push(inputs, pipeline->params_files.items[i]);
-	for (size_t i = 0; i < pipeline->nimages; i++) {
-		want_text(inputs, &pipeline->images[i].context);
-		want_text(inputs, &pipeline->images[i].file);
-	}
-	for (size_t i = 0; i < pipeline->nsteps; i++)
-		want_text(inputs, &pipeline->steps[i].env_file);
-}
-
-static void want_plan(struct experiment *x, const struct plan *plan)
-{
-	for (size_t i = 0; i < plan->len; i++) {
-		const struct plan_node *node = &plan->nodes[i];
-		for (size_t k = 0; k < node->noutputs; k++)
-			strlist_push(&x->want.outputs, node->outputs[k].path);
-		for (size_t k = 0; k < node->checkpoints.len; k++)
-			strlist_push(&x->want.outputs, node->checkpoints.items[k]);
-		for (size_t k = 0; node->selected && k < node->inputs.len; k++) {
-			const struct plan_node *maker = plan_maker(plan, node->inputs.items[k]);
-			if (!maker || !maker->selected)
-				strlist_push(&x->want.inputs, node->inputs.items[k]);
-		}
-	}
-	strlist_sort(&x->want.outputs);
-	strlist_uniq(&x->want.outputs);
-	strlist_sort(&x->want.inputs);
-	strlist_uniq(&x->want.inputs);
-}
-
 static int plan_one(struct experiment *x, size_t i, struct loaded *ret, struct error *err)
 {
 	CLEANUP_JS struct js *params = params_of(x, i);
@@ -168,8 +123,8 @@ static int plan_all(struct experiment *x, struct error *err)
 		struct loaded loaded CLEANUP(loaded_release) = { 0 };
 		if (plan_one(x, i, &loaded, err) < 0)
 			return -1;
-		want_pipeline(x, loaded.pipeline);
-		want_plan(x, loaded.plan);
+		frozen_want_pipeline(&x->want, loaded.pipeline);
+		frozen_want_plan(&x->want, loaded.plan);
 	}
 	return 0;
 }
@@ -449,6 +404,7 @@ static int run_all(struct experiment *x, struct error *err)
 		return -1;
 	for (x->now = 0; x->now < x->combos->len; x->now++) {
 		struct js *row = new_row(x, x->now);
+		js_set(row, "status", js_null());
 		js_push(x->rows, row);
 		if (!x->interrupts && run_one(x, row, err) < 0 && !x->interrupts)
 			return name_combination(x, x->now, err);

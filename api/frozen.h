@@ -11,6 +11,8 @@
  * .git, .mlops and what is never versioned (store/ignore.h) are left out.
  */
 struct error;
+struct pipeline;
+struct plan;
 struct progress;
 struct project;
 
@@ -30,6 +32,10 @@ struct frozen_want {
 	struct strlist outputs; /* project paths, left out unless they are inputs, too */
 	const struct progress *progress; /* may be NULL */
 };
+/* What a run reads beside the inputs of its steps. */
+void frozen_want_pipeline(struct frozen_want *, const struct pipeline *);
+/* What the selected steps read and none of them makes, and what all steps make. */
+void frozen_want_plan(struct frozen_want *, const struct plan *);
 void frozen_release(struct frozen *);
 /* Copies into the empty directory `to`. */
 int frozen_take(const struct frozen_want *, int to, struct frozen *ret, struct error *);

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "pipeline/orphans.h"
 #include "pipeline/run.h"
+#include "pipeline/secret_files.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
 #include "registry/runs.h"
@@ -115,6 +116,7 @@ int run_abandon(struct project *p, struct strlist *notes, struct error *err)
 	CLEANUP(cleanup_docker_engine) struct docker_engine *engine = NULL;
 	struct orphans list CLEANUP(orphans_release) = { 0 };
 
+	secret_files_sweep(p, &(struct strlist)STRLIST_INIT);
 	if (run_recover(p, notes, err) < 0 || orphans_find(p, &list, err) < 0)
 		return -1;
 	if (!list.runs.len)

@@ -57,7 +57,7 @@ static bool is_trusted(const struct project *p, uid_t owner)
 {
 	struct stat home;
 
-	return owner == geteuid() || (fstat(p->dirfd, &home) == 0 && owner == home.st_uid);
+	return owner == geteuid() || (fstat(p->homefd, &home) == 0 && owner == home.st_uid);
 }
 
 static int check_stat(const struct project *p, const struct stat *st, const char *shown, struct error *err)
@@ -68,7 +68,7 @@ static int check_stat(const struct project *p, const struct stat *st, const char
 	}
 	if (st->st_mode & OTHERS) {
 		error_set(err, ERR_DENIED, "%s is open to others, mode %03o", shown, (unsigned)st->st_mode & 0777u);
-		return error_help(err, "if nobody can have seen it, in %s run: chmod go= %s", p->root, shown);
+		return error_help(err, "if nobody can have seen it, in %s run: chmod go= %s", p->top, shown);
 	}
 	return 0;
 }
@@ -76,16 +76,16 @@ static int check_stat(const struct project *p, const struct stat *st, const char
 /* The directory, or -1: ERR_NOT_FOUND when there is none yet. */
 static int open_dir(struct project *p, struct error *err)
 {
-	CLEANUP(cleanup_fd) int fd = openat(p->dirfd, DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	CLEANUP(cleanup_fd) int fd = openat(p->homefd, DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int sys = errno;
 	struct stat st;
 
 	if (fd < 0 && (sys == ELOOP || sys == ENOTDIR)) {
-		error_set(err, ERR_CONFLICT, "%s/" SHOWN " is not a directory", p->root);
+		error_set(err, ERR_CONFLICT, "%s/" SHOWN " is not a directory", p->top);
 		return error_help(err, "move it away, then add the secrets anew: mlops secret add NAME");
 	}
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_sys(err, fd < 0 ? sys : errno, "cannot open %s/" SHOWN, p->root);
+		return error_sys(err, fd < 0 ? sys : errno, "cannot open %s/" SHOWN, p->top);
 	return check_stat(p, &st, SHOWN, err) < 0 ? -1 : steal_fd(&fd);
 }
 
@@ -103,8 +103,8 @@ static void sweep(int dirfd)
 
 static int make_dir(struct project *p, struct error *err)
 {
-	if (faccessat(p->dirfd, DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-	    (io_mkdir(p->dirfd, DIR, 0700, err) < 0 || io_sync_dir(p->dirfd, ".mlops", err) < 0))
+	if (faccessat(p->homefd, DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    (io_mkdir(p->homefd, DIR, 0700, err) < 0 || io_sync_dir(p->homefd, ".mlops", err) < 0))
 		return -1;
 	return open_dir(p, err);
 }
