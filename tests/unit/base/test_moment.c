@@ -9,7 +9,7 @@
 #include <time.h>
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/when.h"
+#include "base/moment.h"
 
 #define NOW 1800000000000
 
@@ -45,7 +45,7 @@ static void moments_are_read(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		int64_t ms = -1;
 
-		assert_int_equal(parse_when(good[i].text, NOW, &ms, NULL), 0);
+		assert_int_equal(parse_moment(good[i].text, NOW, &ms, NULL), 0);
 		assert_int_equal(ms, good[i].ms);
 	}
 }
@@ -65,7 +65,7 @@ static void all_else_is_refused(void **state)
 		struct error err = { 0 };
 		int64_t ms = 7;
 
-		assert_int_equal(parse_when(bad[i], NOW, &ms, &err), -1);
+		assert_int_equal(parse_moment(bad[i], NOW, &ms, &err), -1);
 		assert_int_equal(err.code, ERR_USAGE);
 		assert_non_null(strstr(err.help, "10m"));
 		assert_int_equal(ms, 7);

@@ -7,4 +7,4 @@
  * 2026-01-31T10:00Z, 2026-01-31T10:00+02:00. ERR_USAGE with a way to write one.
  */
 struct error;
-int parse_when(const char *text, int64_t now_ms, int64_t *ret_ms, struct error *);
+int parse_moment(const char *text, int64_t now_ms, int64_t *ret_ms, struct error *);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/when.h"
+#include "base/moment.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -77,7 +77,7 @@ static bool is_day(const struct tm *tm)
 	return timegm(&day) != -1 && day.tm_mday == tm->tm_mday;
 }
 
-static bool parse_moment(const char *text, int64_t *ret_ms)
+static bool parse_date_time(const char *text, int64_t *ret_ms)
 {
 	struct tm tm = { .tm_isdst = -1 };
 	const char *at = parse_date(text, &tm);
@@ -96,11 +96,11 @@ static bool parse_moment(const char *text, int64_t *ret_ms)
 	return true;
 }
 
-int parse_when(const char *text, int64_t now_ms, int64_t *ret_ms, struct error *err)
+int parse_moment(const char *text, int64_t now_ms, int64_t *ret_ms, struct error *err)
 {
 	int64_t ago;
 
-	if (parse_moment(text, ret_ms))
+	if (parse_date_time(text, ret_ms))
 		return 0;
 	if (parse_duration(text, &ago, NULL) == 0) {
 		*ret_ms = now_ms - ago;
