@@ -160,17 +160,23 @@ const struct op ops[] = {
 		"program changed; otherwise its outputs are taken from the store. Ctrl-C stops\n"
 		"gracefully, a second one kills. Exit status 1: a step failed.\n" },
 	{ .name = "run.why", .command = "why", .method = "GET", .path = "/why",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL, .handler = op_why,
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_why,
 	  .params = PARAMS(
-		ARG("step", OPP_REQUIRED, "STEP", COMPLETE_STEP, "a step of the pipeline"),
+		ARG("step", 0, "STEP", COMPLETE_STEP, "a step of the pipeline, or a pattern of steps"),
+		FLAG("all", 'a', "all steps that are not up to date, in short"),
 		TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
 	  .summary = "why a step ran, or would run",
 	  .details =
 		"Examples:\n"
 		"  mlops why train\n"
+		"  mlops why 'train@*'         each instance of a matrix\n"
+		"  mlops why --all             what a run would do, and why\n"
 		"\n"
-		"Lists each fact that differs from the last time, old -> new: command,\n"
-		"parameters, inputs, program, environment.\n" },
+		"Lists each fact that differs from the accepted result, old -> new: parameters,\n"
+		"files of inputs with their sizes, words of the command, program, image and\n"
+		"environment; and packages of Python, which do not decide whether it runs. Of a\n"
+		"result in place: who made it, when, and in which run. Of a step that waits: for\n"
+		"what, in the end.\n" },
 	{ .name = "step.accept", .command = "accept", .method = "POST", .path = "/accept",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_accept,
 	  .params = PARAMS(

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include "cli/text.h"
 /*
@@ -94,5 +95,12 @@ printer print_push, print_pull; /* print_share.c */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 printer print_experiments; /* print_experiments.c; of run.start, when a param has several values */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
-printer print_run, print_why, print_dag, print_runs, print_show; /* print_run.c */
 printer print_active, print_stop; /* print_active.c */
+printer print_run, print_dag, print_runs, print_show; /* print_run.c */
+printer print_why, print_accept; /* print_why.c */
+printer print_cache_list, print_cache_rm; /* print_cache.c */
+/* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
+ * then how many there are of each state. */
+void print_plan(struct print *, const struct js *steps, int64_t fresh);
+/* What was accepted of a run's results (api/op_history.c), or nothing. */
+void print_accepted(struct print *, const struct js *accepted);

@@ -102,36 +102,6 @@ static void print_other_failures(struct print *p, const struct js *steps, const 
 		print_put(p, STYLE_PLAIN, "\n");
 }
 
-static void print_plan(struct print *p, const struct js *result)
-{
-	static const struct {
-		const char *state, *word;
-		enum style style;
-	} words[] = {
-		{ "stale", "would run", STYLE_WARN },
-		{ "restore", "would be restored", STYLE_GOOD },
-		{ "blocked", "waits", STYLE_DIM },
-		{ "skipped", "would be skipped", STYLE_DIM },
-	};
-	static const struct table_column columns[] = { { 0 }, { 0 }, { .shrink = true } };
-	const struct js *steps = js_get(result, "steps");
-	struct table table;
-
-	table_init(&table, columns, ARRAY_LEN(columns));
-	for (size_t i = 0; i < js_len(steps); i++) {
-		const struct js *step = js_at(steps, i);
-		const char *reason = js_get_str(step, "reason");
-		for (size_t k = 0; k < ARRAY_LEN(words); k++) {
-			if (strcmp(words[k].state, js_get_str(step, "state")) != 0)
-				continue;
-			table_cell(&table, STYLE_NAME, "%s", js_get_str(step, "name"));
-			table_cell(&table, words[k].style, "%s", words[k].word);
-			table_cell(&table, STYLE_PLAIN, "%s", reason ? reason : "");
-		}
-	}
-	table_print(&table, p);
-}
-
 void print_run(struct print *p, const struct js *result)
 {
 	const struct js *steps = js_get(result, "steps");
@@ -158,7 +128,7 @@ void print_run(struct print *p, const struct js *result)
 		return;
 	}
 	if (!js_get(result, "ran")) {
-		print_plan(p, result);
+		print_plan(p, steps, total - (int64_t)js_len(steps));
 		return;
 	}
 	print_counts(p, result);
@@ -168,32 +138,7 @@ void print_run(struct print *p, const struct js *result)
 		print_failure(p, js_get(result, "failure"));
 }
 
-/* ---- why, dag ---- */
-
-void print_why(struct print *p, const struct js *result)
-{
-	static const struct {
-		const char *state, *text;
-	} states[] = {
-		{ "fresh", "is up to date" },
-		{ "stale", "would run" },
-		{ "restore", "would be restored from the store" },
-		{ "blocked", "cannot be judged yet" },
-		{ "skipped", "is skipped" },
-	};
-	const struct js *reasons = js_get(result, "reasons"), *last = js_get(result, "last");
-	const char *reason = js_get_str(last, "reason");
-
-	print_put(p, STYLE_NAME, "%s", js_get_str(result, "step"));
-	for (size_t i = 0; i < ARRAY_LEN(states); i++)
-		if (!strcmp(states[i].state, js_get_str(result, "state")))
-			print_put(p, STYLE_PLAIN, " %s%s\n", states[i].text, js_len(reasons) ? ":" : "");
-	for (size_t i = 0; i < js_len(reasons); i++)
-		print_put(p, STYLE_PLAIN, "  %s\n", js_text(js_at(reasons, i)));
-	if (last)
-		print_put(p, STYLE_DIM, "  in run %.8s: %s%s%s\n", js_get_str(last, "run_id"), js_get_str(last, "state"),
-			  reason ? ", because: " : "", reason ? reason : "");
-}
+/* ---- dag ---- */
 
 void print_dag(struct print *p, const struct js *result)
 {

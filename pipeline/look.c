@@ -101,8 +101,7 @@ void cleanup_looker(struct looker **l)
 	looker_free(*l);
 }
 
-/* In mlops.lock a step of pipeline.ini is its name; of another file, "FILE:NAME". Caller frees. */
-static char *lock_name(const struct looker *l, const struct plan_node *node)
+char *look_lock_name(const struct looker *l, const struct plan_node *node)
 {
 	const char *file = l->plan->pipeline->file;
 
@@ -111,7 +110,7 @@ static char *lock_name(const struct looker *l, const struct plan_node *node)
 	return xasprintf("%s:%s", file, node->name);
 }
 
-static int looker_db(struct looker *l, struct error *err)
+int look_db(struct looker *l, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = NULL;
 	CLEANUP(cleanup_free) char *lock = NULL;
@@ -160,10 +159,8 @@ static void reason(struct step_look *look, char *text)
 	strlist_push_owned(&look->reasons, text);
 }
 
-/* Compares the outputs on the disk with what the lock file accepted: 1 all equal, 0 not. `locked`
- * receives what the lock says, or NULL when it does not know all of them. */
-static int outputs_as_locked(struct looker *l, const struct plan_node *node, struct step_look *look,
-			     struct content **ret_locked, struct error *err)
+int look_outputs(struct looker *l, const struct plan_node *node, struct step_look *look, struct content **ret_locked,
+		 struct error *err)
 {
 	CLEANUP(cleanup_free) struct content *locked = xcalloc(node->noutputs, sizeof(*locked));
 	bool same = true, known = true;
@@ -207,7 +204,7 @@ static int can_have_all(struct looker *l, const struct content *outputs, size_t 
 }
 
 /* What somebody else's run made: 1 hit, 0 miss. An entry that is none is a miss. */
-static int remote_entry(struct looker *l, const struct digest *key, struct cache_entry *ret)
+static int remote_entry(struct looker *l, const struct digest *key, struct cache_entry *ret, const char **ret_remote)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	char hex[DIGEST_HEX + 1], name[DIGEST_HEX + 8];
@@ -215,7 +212,7 @@ static int remote_entry(struct looker *l, const struct digest *key, struct cache
 	if (!l->remotes)
 		return 0;
 	snprintf(name, sizeof(name), "cache/%s", digest_format(key, hex));
-	return remotes_ref(l->remotes, name, &text) > 0 && cache_read(text.buf, text.len, key, ret, NULL) == 0;
+	return remotes_ref(l->remotes, name, &text, ret_remote) > 0 && cache_read(text.buf, text.len, key, ret, NULL) == 0;
 }
 
 /* What the cache knows for this key, by index of the node's outputs: 1 hit, 0 miss. */
@@ -226,11 +223,11 @@ static int cached_outputs(struct looker *l, const struct plan_node *node, struct
 	CLEANUP(cleanup_free) struct content *outputs = xcalloc(node->noutputs, sizeof(*outputs));
 	int r;
 
-	if (looker_db(l, err) < 0)
+	if (look_db(l, err) < 0)
 		return -1;
 	r = cache_find(l->db, &look->key, &entry, err);
 	if (r == 0)
-		r = remote_entry(l, &look->key, &entry);
+		r = remote_entry(l, &look->key, &entry, &look->remote);
 	if (r <= 0)
 		return r;
 	r = entry.noutputs == node->noutputs;
@@ -262,58 +259,9 @@ static void restore_from(struct looker *l, const struct plan_node *node, struct 
 		look_remember(l, node->outputs[i].path, &outputs[i]);
 }
 
-/* The record of the result that is in place, which mlops.lock names by its key; of a result that was made
- * elsewhere, the step's last success here. */
-static int accepted_record(struct looker *l, const struct plan_node *node, const struct digest *accepted,
-			   struct js **ret, struct error *err)
-{
-	CLEANUP_JS struct js *attempt = NULL;
-	struct js *record;
-
-	if (looker_db(l, err) < 0 || (accepted && attempt_of_key(l->db, accepted, &attempt, err) < 0))
-		return -1;
-	record = js_get(attempt, "record");
-	if (!record)
-		return attempt_last_record(l->db, l->plan->pipeline->name, node->name, ret, err);
-	*ret = js_ref(record);
-	return 0;
-}
-
-static int explain_stale(struct looker *l, struct plan_node *node, const struct digest *accepted,
-			 struct step_look *look, struct error *err)
-{
-	CLEANUP_JS struct js *last = NULL;
-	CLEANUP_JS struct js *now = NULL;
-
-	if (accepted_record(l, node, accepted, &last, err) < 0)
-		return -1;
-	if (!last) {
-		reason(look, xstrdup("never run here"));
-		return 0;
-	}
-	now = look_record(l, node);
-	key_explain(last, now, &look->reasons);
-	if (!look->reasons.len && js_get_bool(last, "inputs_changed"))
-		reason(look, xstrdup("an input changed while it last ran"));
-	if (!look->reasons.len)
-		reason(look, xstrdup("its last result is not in the store any more"));
-	return 0;
-}
-
-/* The pipeline's run is what people know; the cache knows the step's. */
-static char *cached_reason(struct looker *l, const struct step_look *look)
-{
-	CLEANUP_JS struct js *attempt = NULL;
-	const char *run = NULL;
-
-	if (attempt_of_key(l->db, &look->key, &attempt, NULL) == 0)
-		run = js_get_str(attempt, "run_id");
-	return xasprintf("result of run %.8s", run ? run : look->source);
-}
-
 static int judge(struct looker *l, struct plan_node *node, struct step_look *look, struct error *err)
 {
-	CLEANUP(cleanup_free) char *name = lock_name(l, node);
+	CLEANUP(cleanup_free) char *name = look_lock_name(l, node);
 	CLEANUP(cleanup_free) struct content *locked = NULL;
 	struct content *cached = NULL;
 	struct digest accepted;
@@ -331,7 +279,7 @@ static int judge(struct looker *l, struct plan_node *node, struct step_look *loo
 	}
 	locked_here = lockfile_step(&l->lock, name, &accepted);
 	if (locked_here && digest_equal(&accepted, &look->key)) {
-		r = outputs_as_locked(l, node, look, &locked, err);
+		r = look_outputs(l, node, look, &locked, err);
 		if (r < 0)
 			return -1;
 		if (r) {
@@ -352,12 +300,13 @@ static int judge(struct looker *l, struct plan_node *node, struct step_look *loo
 		return -1;
 	if (r) {
 		if (!look->reasons.len)
-			reason(look, cached_reason(l, look));
+			reason(look, look_cached_reason(l, look));
 		restore_from(l, node, look, cached);
 		return 0;
 	}
 	look->source[0] = '\0';
-	return look->reasons.len ? 0 : explain_stale(l, node, locked_here ? &accepted : NULL, look, err);
+	look->remote = NULL;
+	return look->reasons.len ? 0 : look_explain(l, node, locked_here ? &accepted : NULL, look, err);
 }
 
 /* Before the key: a step that is skipped needs none. The state stays UNKNOWN when the step is not skipped. */
@@ -473,7 +422,7 @@ void look_distrust(struct looker *l, struct plan_node *node)
 
 void look_accept(struct looker *l, struct plan_node *node, const struct content *outputs, bool reusable)
 {
-	CLEANUP(cleanup_free) char *name = lock_name(l, node);
+	CLEANUP(cleanup_free) char *name = look_lock_name(l, node);
 	struct step_look *look = look_of(l, node);
 	char text[CONTENT_TEXT], hex[DIGEST_HEX + 1];
 

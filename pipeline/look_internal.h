@@ -31,6 +31,19 @@ struct looker {
 /* What key_record says of an image that is built here; NULL for others. Lent. */
 const struct js *look_build_record(struct looker *, const struct plan_node *);
 void look_forget_builds(struct looker *);
+/* Opens the database for reading, when it is not. */
+int look_db(struct looker *, struct error *);
+/* In mlops.lock a step of pipeline.ini is its name; of another file, "FILE:NAME". Caller frees. */
+char *look_lock_name(const struct looker *, const struct plan_node *);
+/* Compares the outputs on the disk with what the lock file accepted: 1 all equal, 0 not, with reasons. *ret_locked
+ * receives what the lock says, or NULL when it does not know all of them. */
+int look_outputs(struct looker *, const struct plan_node *, struct step_look *, struct content **ret_locked,
+		 struct error *);
+/* look_last.c: reasons of a step that must run; `accepted` is the key in mlops.lock, or NULL. */
+int look_explain(struct looker *, struct plan_node *, const struct digest *accepted, struct step_look *,
+		 struct error *);
+/* Of one whose result the cache has. Caller frees. */
+char *look_cached_reason(struct looker *, const struct step_look *);
 /* From now on this is what stands at the path, or will once restored. */
 void look_remember(struct looker *, const char *path, const struct content *);
 /* What stands there; hashed once. Lent. */

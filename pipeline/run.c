@@ -68,6 +68,15 @@ static void count_ends(const struct engine *e, size_t counts[END_BLOCKED + 1])
 			counts[e->tasks[i].end]++;
 }
 
+static struct js *reason_list(const struct step_look *look)
+{
+	struct js *reasons = js_array();
+
+	for (size_t i = 0; i < look->reasons.len; i++)
+		js_push_str(reasons, look->reasons.items[i]);
+	return reasons;
+}
+
 static struct js *step_result(const struct task *t, bool dry)
 {
 	struct js *step = js_object();
@@ -75,7 +84,11 @@ static struct js *step_result(const struct task *t, bool dry)
 
 	js_set_str(step, "name", t->node->name);
 	js_set_str(step, "state", dry ? step_state_name(t->look->state) : task_end_name(t->end));
+	if (strcmp(t->node->name, t->node->step->name) != 0)
+		js_set_str(step, "of", t->node->step->name);
 	js_set_str(step, "reason", t->reason && *t->reason ? t->reason : NULL);
+	if (dry)
+		js_set(step, "reasons", reason_list(t->look));
 	if (t->look && !digest_is_zero(&t->look->key))
 		js_set_str(step, "key", digest_format(&t->look->key, hex));
 	if (t->run[0])

@@ -37,6 +37,7 @@ struct step_look {
 	struct strlist reasons;  /* why it is not FRESH: "never run here", "param lr: 0.01 -> 0.1", ... */
 	struct content *outputs; /* by index of the node's outputs, when FRESH or RESTORE; else NULL */
 	char source[33];         /* RESTORE: nested run the result is from, or "" */
+	const char *remote;      /* RESTORE: name of the remote that knows the result, or NULL: this registry does */
 };
 
 /*
@@ -82,6 +83,13 @@ int look_build(struct looker *, const struct plan_node *, const struct build **r
 /* What mlops.lock will be. Lent. */
 struct lockfile;
 struct lockfile *look_lock(struct looker *);
+/* The record of the result in place: the one that mlops.lock names by its key, else the step's last success here;
+ * NULL when there is none. Owned by the caller. */
+int look_last(struct looker *, struct plan_node *, struct js **ret, struct error *);
+/* The key that mlops.lock has for the node, and its outputs by index (owned by the caller), which stand on the disk like
+ * that; else ERR_CONFLICT with what is missing or was changed. */
+int look_locked(struct looker *, struct plan_node *, struct digest *ret_key, struct content **ret_outputs,
+		struct error *);
 /* Content of an input as it was looked at; NULL when it was not. Lent. */
 const struct content *look_input(struct looker *, const char *path);
 /* Whether what stands at the node's output is kept nowhere else. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of the programs that steps run: for Python, its version and installed packages. */
 #include <string.h>
+#include <unistd.h>
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -34,9 +35,11 @@ static struct js *ask_python(const char *program, const char *path, const char *
 	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
 	char hex[DIGEST_HEX + 1];
 	struct js *packages, *tool = js_object();
+	char host[128] = "", *rest;
 	struct digest digest;
-	char *rest;
 
+	gethostname(host, sizeof(host) - 1);
+	js_set_str(tool, "host", host);
 	if (process_capture(argv, root, 10000, 1u << 20, &out, NULL) != 0 || !(rest = strchr(out.buf, '\n')))
 		return tool;
 	*rest++ = '\0';
@@ -53,11 +56,16 @@ static struct js *ask_python(const char *program, const char *path, const char *
 	return tool;
 }
 
-struct js *tools_ask(const struct plan_node *node, const char *root)
+struct js *tools_ask(const struct plan_node *node, const struct js *before, const char *root)
 {
+	char host[128] = "";
+	const char *was = js_get_str(before, "host");
 	const char *program = node->argv.items[0];
 
-	return node->image || !is_python(path_base(program)) ? NULL : ask_python(program, look_path(&node->env), root);
+	gethostname(host, sizeof(host) - 1);
+	if (!was || strcmp(was, host) != 0 || node->image || !is_python(path_base(program)))
+		return NULL;
+	return ask_python(program, look_path(&node->env), root);
 }
 
 /* Asked once a run for each name and PATH; as the step names it, because a virtual environment is a

@@ -7,9 +7,10 @@
 struct js;
 struct plan_node;
 
-/* {version, packages[], packages_digest}, by asking the program, which takes a while; NULL when it is no Python, or runs
- * in a container. Owned by the caller. */
-struct js *tools_ask(const struct plan_node *, const char *root);
+/* {host, version, packages[], packages_digest} now, by asking the program, which takes a while. NULL when it is no
+ * Python, runs in a container, or did not run on this machine before (`before` is what was recorded): why never runs
+ * what a stranger's project brings. Owned by the caller. */
+struct js *tools_ask(const struct plan_node *, const struct js *before, const char *root);
 /* Differences of two of them in the form of key_differences, of the kinds python and package, with in_key: false. What
  * one side does not know is not compared. Owned by the caller. */
 struct js *tools_differences(const struct js *old, const struct js *now);

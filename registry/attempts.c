@@ -267,7 +267,8 @@ int attempt_last_record(struct db *db, const char *experiment, const char *step,
 int attempt_of_key(struct db *db, const struct digest *key, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
-	    db_query(db, "SELECT p.run_id, a.reason, a.record FROM attempts a CROSS JOIN runs p ON p.id = a.parent"
+	    db_query(db, "SELECT p.run_id, a.reason, a.record, n.run_id, a.end_time FROM attempts a"
+			 " CROSS JOIN runs p ON p.id = a.parent LEFT JOIN runs n ON n.id = a.run"
 			 " WHERE a.key = ?1 AND a.state = 'ok' ORDER BY a.id DESC LIMIT 1");
 	struct js *record;
 	int r;
@@ -282,7 +283,29 @@ int attempt_of_key(struct db *db, const struct digest *key, struct js **ret, str
 	*ret = js_object();
 	js_set_str(*ret, "run_id", db_text(q, 0));
 	js_set_str(*ret, "reason", db_text(q, 1));
+	js_set_str(*ret, "run", db_text(q, 3));
+	js_set_int(*ret, "time", db_int(q, 4));
 	if (record)
 		js_set(*ret, "record", record);
+	return 0;
+}
+
+int attempt_cached(struct db *db, const char *step, const struct digest *key, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+	    db_query(db, "SELECT p.run_id, a.reason, a.source FROM attempts a CROSS JOIN runs p ON p.id = a.parent"
+			 " WHERE a.step = ?1 AND a.key = ?2 AND a.state = 'cached' ORDER BY a.id DESC LIMIT 1");
+	int r;
+
+	db_bind(q, 1, step);
+	db_bind(q, 2, key);
+	*ret = NULL;
+	r = db_step(q, err);
+	if (r <= 0)
+		return r;
+	*ret = js_object();
+	js_set_str(*ret, "run_id", db_text(q, 0));
+	js_set_str(*ret, "reason", db_text(q, 1));
+	js_set_str(*ret, "run", db_text(q, 2));
 	return 0;
 }

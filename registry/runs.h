@@ -85,9 +85,12 @@ int attempts_list(struct db *, const char *parent, struct js **ret, struct error
 /* How far a pipeline run is: {states: {ok: 7, ...} of the newest attempt of each step, running: [{step, number,
  * start_time}], the oldest first}. */
 int attempts_progress(struct db *, const char *parent, struct js **ret, struct error *);
-/* The newest attempt in state "ok" with this step key: {run_id (of the pipeline), reason, record}. NULL when there
- * is none. */
+/* The newest attempt in state "ok" with this step key: {run_id (of the pipeline), reason, run (nested), time, record}.
+ * NULL when there is none. */
 int attempt_of_key(struct db *, const struct digest *key, struct js **ret, struct error *);
+/* The newest time that a step took a result of this key from the cache: {run_id, reason, run (nested, that made it)}.
+ * NULL when it did not. */
+int attempt_cached(struct db *, const char *step, const struct digest *key, struct js **ret, struct error *);
 /* Attempts of a pipeline run that were running when it was killed become "lost". */
 int attempts_lose(struct db *, const char *parent, int64_t end_ms, struct error *);
 /* The record of the newest attempt in state "ok" of a step, in runs of the experiment. NULL when there is none. */

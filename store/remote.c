@@ -238,7 +238,7 @@ bool remotes_have(struct remotes *remotes, const struct digest *id)
 	return false;
 }
 
-int remotes_ref(struct remotes *remotes, const char *name, struct strbuf *ret)
+int remotes_ref(struct remotes *remotes, const char *name, struct strbuf *ret, const char **ret_remote)
 {
 	for (size_t i = 0; i < remotes->len; i++) {
 		struct remote *remote = remotes_use(remotes, i);
@@ -247,6 +247,8 @@ int remotes_ref(struct remotes *remotes, const char *name, struct strbuf *ret)
 
 		if (r < 0)
 			remotes_give_up(remotes, i, why.msg);
+		if (r > 0 && ret_remote)
+			*ret_remote = remotes->places[i].name;
 		if (r > 0)
 			return 1;
 	}

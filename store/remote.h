@@ -94,8 +94,8 @@ void remotes_release(struct remotes *);
 int remotes_open(struct remotes *, const char *name, bool create, struct remote **ret, struct error *);
 /* Whether some remote has the object (a tree's root). Remotes that cannot be opened have nothing. */
 bool remotes_have(struct remotes *, const struct digest *);
-/* 1 and the text appended, from the first that has it; 0. */
-int remotes_ref(struct remotes *, const char *name, struct strbuf *ret);
+/* 1 and the text appended, from the first that has it; 0. *ret_remote (lent, may be NULL): its name. */
+int remotes_ref(struct remotes *, const char *name, struct strbuf *ret, const char **ret_remote);
 
 struct transfer {
 	struct store *store;

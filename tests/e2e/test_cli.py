@@ -59,7 +59,7 @@ def test_help_and_version_need_no_project_and_leave_nothing(mlops, tmp_path):
     (["run", "-j-1"], "-j must be a whole number, not '-1'", ""),
     (["run", "--jobs=99999999999999999999"], "--jobs must be a whole number", ""),
     (["run", "--force=yes"], "--force takes no value", ""),
-    (["why"], "STEP is missing", "mlops help why"),
+    (["accept"], "STEP is missing", "mlops help accept"),
     (["why", "a", "b"], "mlops why takes no further argument: 'b'", "mlops help why"),
     (["status", "x"], "mlops status takes no argument: 'x'", "mlops help status"),
     (["lock", "take", "mine"], "side must be ours|theirs, not 'mine'", "mlops help lock take"),
@@ -89,7 +89,7 @@ def test_a_step_typed_as_a_command_is_known(mlops, project):
 
 
 def test_wrong_words_come_as_json_when_asked(mlops):
-    for words in (["rnu", "--json"], ["--json", "run", "--forse"], ["why", "--json"]):
+    for words in (["rnu", "--json"], ["--json", "run", "--forse"], ["accept", "--json"]):
         status, out, err = mlops(*words)
         assert (status, err) == (2, "")
         assert json.loads(out)["error"]["code"] == "INVALID_ARGUMENT"

@@ -10,7 +10,8 @@ SECONDS = 10
 def why(mlops, project, step, *args):
     status, out, err = mlops("why", step, "--json", *args, cwd=project)
     assert status == 0, err
-    return result_of(out)
+    told, = result_of(out)["steps"]
+    return told
 
 
 def test_a_new_step_never_ran_and_the_next_waits(mlops, project):
@@ -75,7 +76,7 @@ def test_an_earlier_result_would_come_from_the_cache(mlops, project):
     run_ok(mlops, project, "-p", "lr=0.1")
     b = why(mlops, project, "b")
     nested = {s["name"]: s["run_id"] for s in first["steps"]}["b"]
-    assert b["state"] == "restore" and b["source"] == nested
+    assert b["state"] == "restore" and b["source"]["run"] == nested
     assert b["reasons"] == [f"result of run {first['run_id'][:8]}"]
 
 
@@ -91,7 +92,8 @@ def test_a_step_that_is_none_is_named_with_the_nearest(mlops, project):
     (project / "pipeline.ini").write_text((project / "pipeline.ini").read_text().replace("step.a]", "step.prepare]"))
     message, _, fix = fails(mlops, project, 3, "why", "prepar")
     assert "prepar" in message and "prepare" in fix
-    fails(mlops, project, 2, "why")
+    message, _, fix = fails(mlops, project, 2, "why")
+    assert message == "STEP is missing" and "mlops why --all" in fix
 
 
 def test_why_changes_nothing(mlops, project):

@@ -1014,6 +1014,7 @@ static void remotes_are_asked_in_order_and_a_lost_one_is_told_once(void **state)
 	struct remotes remotes = { .len = 2, .note = count_note };
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	struct digest id = store_text("x"), absent;
+	const char *from = NULL;
 	struct remote *remote;
 
 	(void)state;
@@ -1029,8 +1030,9 @@ static void remotes_are_asked_in_order_and_a_lost_one_is_told_once(void **state)
 	notes = 0;
 	assert_true(remotes_have(&remotes, &id));
 	assert_false(remotes_have(&remotes, &absent));
-	assert_int_equal(remotes_ref(&remotes, "runs/a", &text), 1);
-	assert_int_equal(remotes_ref(&remotes, "runs/b", &text), 0);
+	assert_int_equal(remotes_ref(&remotes, "runs/a", &text, &from), 1);
+	assert_string_equal(from, "team");
+	assert_int_equal(remotes_ref(&remotes, "runs/b", &text, NULL), 0);
 	assert_string_equal(text.buf, "x");
 	assert_int_equal(notes, 1);
 	assert_int_equal(remotes_open(&remotes, NULL, false, &remote, &err), -1);
