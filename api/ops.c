@@ -139,7 +139,8 @@ const struct op ops[] = {
 	  .params = PARAMS(
 		ARG("args", OPP_MANY, "FILE.ini|STEP", COMPLETE_PIPELINE_STEP,
 		    "a pipeline file, then steps; default: pipeline.ini, all"),
-		MANY("param", 'p', "KEY=VALUE", COMPLETE_PARAM, "change a parameter for this run"),
+		MANY("param", 'p', "KEY=VALUE", COMPLETE_PARAM,
+		     "change a parameter for this run; a list or a range: try each value"),
 		INT("jobs", 'j', "N", "steps at a time; default: one a core"),
 		FLAG("keep-going", 'k', "after a failure, run what does not depend on it"),
 		FLAG("only", 0, "just the named steps, not what they need"),
@@ -154,6 +155,8 @@ const struct op ops[] = {
 		"  mlops run                    the whole of pipeline.ini\n"
 		"  mlops run train              up to step train\n"
 		"  mlops run -p lr=0.1 -j 4     with a parameter changed, 4 steps at a time\n"
+		"  mlops run -p lr=0.1,0.01 -p seed=1..5\n"
+		"                               each combination, beside the work tree\n"
 		"  mlops run --dry              only say what would run and why\n"
 		"\n"
 		"A step runs again when its command, its inputs, the parameters it uses or its\n"

@@ -12,7 +12,7 @@ import pytest
 
 from steps import alive, one_error, result_of, run_json
 
-SECONDS = 40
+SECONDS = 20
 
 PIPELINE = """\
 [pipeline]
