@@ -158,6 +158,7 @@ const struct op ops[] = {
 		"  mlops run -p lr=0.1,0.01 -p seed=1..5\n"
 		"                               each combination, beside the work tree\n"
 		"  mlops run --dry              only say what would run and why\n"
+		"  mlops run --detach           go on without the terminal\n"
 		"\n"
 		"A step runs again when its command, its inputs, the parameters it uses or its\n"
 		"program changed; otherwise its outputs are taken from the store. Ctrl-C stops\n"
@@ -279,14 +280,20 @@ const struct op ops[] = {
 	  .handler = op_logs,
 	  .params = PARAMS(
 		ARG("run", 0, "RUN", COMPLETE_RUN, "a run; default: last"),
-		ARG("step", 0, "STEP", COMPLETE_STEP, "one step; default: all"),
-		FLAG("follow", 'f', "go on while the run does")),
+		ARG("step", 0, "STEP", COMPLETE_STEP, "a step, or a pattern of steps; default: all"),
+		FLAG("follow", 'f', "go on while the run does"),
+		TEXT("since", 0, "TIME", COMPLETE_NONE, "from then on: 10m, 2026-01-31T10:00"),
+		INT("tail", 'n', "N", "the last N lines of all, by time")),
 	  .summary = "print what steps printed",
 	  .details =
 		"Examples:\n"
 		"  mlops logs                  all steps of the last run\n"
-		"  mlops logs last train\n"
-		"  mlops logs -f               follow the run that is going on\n" },
+		"  mlops logs last train       a step, or all instances of a matrix\n"
+		"  mlops logs last 'train@xgb-*' --tail 20\n"
+		"  mlops logs -f --since 10m   follow the run that is going on\n"
+		"\n"
+		"Attempts of a step follow each other. Of a log longer than log.max its middle is\n"
+		"cut out. With -f the exit status is the run's: 0 finished, 1 failed, 130 killed.\n" },
 	{ .name = "run.stop", .command = "stop", .method = "POST", .path = "/runs/{run}/stop",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_stop,
 	  .params = PARAMS(

@@ -69,6 +69,7 @@ struct op_context {
 	const char *origin;      /* "cli" */
 	/* Sends one event (lent). */
 	void (*emit)(void *ctx, const struct js *event);
+	bool events;             /* OP_BYTES: who can say more of them than bytes do emits events instead */
 	/* OP_BYTES: sends bytes; -1 stops. */
 	int (*write)(void *ctx, const void *data, size_t len);
 	/* OP_INPUT: appends all of the input, at most `max` bytes, which are `what`; more is ERR_USAGE. A person is

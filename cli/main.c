@@ -212,6 +212,7 @@ static int run_operation(struct session *s, struct error *err)
 		.rest = STRBUF_INIT,
 	};
 	s->ctx.emit = on_event;
+	s->ctx.events = s->args.as_json;
 	s->ctx.write = on_bytes;
 	s->ctx.read = on_input;
 	s->ctx.progress = s->detach ? detach_progress(s->detach) : live_progress(s->live);

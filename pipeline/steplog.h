@@ -29,6 +29,7 @@
 struct error;
 struct steplog;
 #define STEPLOG_TAIL 20
+#define STEPLOG_RUN  "@run" /* in place of a step, which has no such name: the run itself, without a terminal */
 #define STEPLOG_LINE_MAX (64u << 10)
 
 /* Attempts count from 1. `max` limits the bytes of the file, 0 does not; it is at least four lines of the
