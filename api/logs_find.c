@@ -112,7 +112,7 @@ static int compare(const void *a, const void *b)
 	return order ? order : x->attempt - y->attempt;
 }
 
-static void add_log(struct logs *l, struct found *f)
+static void add_log(struct logs *l, const struct found *f)
 {
 	bool chosen = is_chosen(l, f->step);
 
@@ -120,10 +120,10 @@ static void add_log(struct logs *l, struct found *f)
 	strmap_set(&l->known, f->step, NULL);
 	GROW(l->items, l->len, l->cap);
 	l->items[l->len++] = (struct log){
-		.chosen = chosen,
+		.step = xstrdup(f->step),
 		.attempt = f->attempt,
 		.reader = steplog_reader_new(f->step, f->attempt),
-		.step = steal(&f->step),
+		.chosen = chosen,
 	};
 }
 
