@@ -349,13 +349,14 @@ static int make_scratch(struct task *t, struct scratch *scratch, struct error *e
 	return 0;
 }
 
-/* A build that failed shows the end of its output, as a step does. Returns -1. */
+/* A build that failed shows the end of its output, as a step does; another attempt would find the same. Returns -1. */
 static int show_build(struct task *t)
 {
 	const struct strlist *tail = container_build_tail(t->engine, t->node);
 
 	for (size_t i = 0; tail && i < tail->len; i++)
 		strlist_push(&t->tail, tail->items[i]);
+	t->exit.lasting = true;
 	return -1;
 }
 

@@ -69,6 +69,10 @@ static struct engine_image *image_new(struct engine *e, const struct plan_node *
 
 	if (look_build(e->looker, node, &build, err) < 0)
 		return NULL;
+	if (!look_pin(e->looker, node)) {
+		error_set(err, ERR_CONFLICT, "image %s: what it is built upon was not resolved", node->build->name);
+		return NULL;
+	}
 	image = xcalloc(1, sizeof(*image));
 	image->engine = e;
 	image->build = build;
