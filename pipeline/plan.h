@@ -37,6 +37,7 @@ struct plan_node {
 	const struct image_section *build; /* of an image that is built here, else NULL */
 	struct strlist argv;      /* ${run.id} still literal */
 	struct strlist env;       /* NAME=VALUE: pipeline's and step's, expanded, sorted by NAME */
+	/* Lists without room are lent by the first instance of the step, which reads the same. */
 	struct strlist inputs;    /* project paths, globs resolved, sorted, unique */
 	struct strlist leftovers; /* matched a glob, but were made by an instance that is no more: ignored */
 	struct strlist checkpoints; /* project paths of directories, sorted */

@@ -323,15 +323,46 @@ static int check_edges(struct plan_builder *b, const struct step *step, struct e
 	return plan_fault(b, step, step->at, err);
 }
 
+/* Whether `in` says the same for all instances of the node's step, and it is not the first of them. */
+static bool shares_inputs(const struct plan_builder *b, size_t index)
+{
+	const struct step *step = b->nodes[index].step;
+
+	for (size_t i = 0; i < step->in.len; i++)
+		if (strchr(step->in.items[i].text, '$'))
+			return false;
+	return index > b->first[plan_step_index(b, step)];
+}
+
+/* Takes the inputs of the first instance, and copies its edges. False when one of them would lead to itself. */
+static bool share_inputs(struct plan_builder *b, size_t index)
+{
+	struct plan_node *node = &b->nodes[index];
+	const struct plan_node *first = &b->nodes[b->first[plan_step_index(b, node->step)]];
+
+	for (size_t i = b->shared_from; i < b->shared_to; i++)
+		if (b->edges[i].from == index)
+			return false;
+	for (size_t i = b->shared_from; i < b->shared_to; i++)
+		plan_add_edge(b, b->edges[i].from, index);
+	node->inputs = (struct strlist){ first->inputs.items, first->inputs.len, 0 };
+	node->leftovers = (struct strlist){ first->leftovers.items, first->leftovers.len, 0 };
+	return true;
+}
+
 int plan_fill_inputs(struct plan_builder *b, size_t index, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
+	int r = fill_after(b, index, err);
 	size_t edges = b->nedges;
-	int r = fill_in(b, index, err);
 
-	if (fill_after(b, index, err) < 0)
+	if (shares_inputs(b, index) && share_inputs(b, index))
+		return r < 0 ? r : check_edges(b, node->step, err);
+	if (fill_in(b, index, err) < 0)
 		r = -1;
 	plan_sort_edges(b, edges);
+	b->shared_from = edges;
+	b->shared_to = b->nedges;
 	strlist_sort(&node->inputs);
 	strlist_uniq(&node->inputs);
 	strlist_sort(&node->leftovers);

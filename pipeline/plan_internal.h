@@ -57,6 +57,7 @@ struct plan_builder {
 	size_t nmade;
 	struct plan_edge *edges;
 	size_t nedges, edges_cap;
+	size_t shared_from, shared_to; /* edges that follow from `in` of the latest node that did not share them */
 	struct strlist *used;    /* of each node: params that its texts name */
 	size_t nused;
 	struct strlist param_keys; /* all leaves, sorted */

@@ -27,8 +27,10 @@ void plan_node_release(struct plan_node *node)
 	expr_free(node->when);
 	strlist_release(&node->argv);
 	strlist_release(&node->env);
-	strlist_release(&node->inputs);
-	strlist_release(&node->leftovers);
+	if (node->inputs.cap)
+		strlist_release(&node->inputs);
+	if (node->leftovers.cap)
+		strlist_release(&node->leftovers);
 	for (size_t i = 0; i < node->noutputs; i++)
 		free(node->outputs[i].path);
 	free(node->outputs);
