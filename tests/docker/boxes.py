@@ -86,10 +86,13 @@ class Box:
 
     def log(self, step="one"):
         """What a step printed in its newest run, both streams, each line with an end; None when it never ran."""
-        logs = sorted(self.project.glob(f".mlops/logs/*/{step}.log"), key=lambda p: p.stat().st_mtime_ns)
+        logs = sorted(self.project.glob(f".mlops/logs/*/{step}.log*"), key=lambda p: p.stat().st_mtime_ns)
         if not logs:
             return None
-        return b"".join(line.split(b" ", 2)[2] for line in logs[-1].read_bytes().splitlines(keepends=True))
+        text = logs[-1].read_bytes()
+        if logs[-1].suffix == ".zst":
+            text = subprocess.run(["zstd", "-dc"], input=text, stdout=subprocess.PIPE, check=True).stdout
+        return b"".join(line.split(b" ", 2)[2] for line in text.splitlines(keepends=True))
 
     def attempt(self, step="one", run="last"):
         return next(a for a in self.json("show", run)["attempts"] if a["step"] == step)

@@ -200,14 +200,14 @@ def test_an_engine_that_dies_and_comes_back(box, fake):
 def test_what_is_asked_of_the_engine(box, fake):
     """The container, as it was asked for: everything that keeps a step in its box."""
     box.step(SCRIPT, inputs=["in.txt"], mem="1G", cpu="1.5", gpu="2", env="A=1")
-    box.run()
+    box.run(env={"MLOPS_RUN_GPU": "1,4", "MLOPS_RUN_MEM": "2G"})
     asked = next(r["body"] for r in fake.requests("POST", "^/containers/create") if "-one-" in r["query"]["name"])
     host = asked["HostConfig"]
     assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and host["Init"] and not host.get("Privileged")
     assert host["SecurityOpt"] == ["no-new-privileges"] and host["PidsLimit"] == 4096
     assert host["NetworkMode"].startswith("container:") and host["AutoRemove"] is False
     assert host["Memory"] == host["MemorySwap"] == 1 << 30 and host["NanoCpus"] == 1_500_000_000
-    assert host["DeviceRequests"][0]["Count"] == 2 and host["DeviceRequests"][0]["Capabilities"] == [["gpu"]]
+    assert host["DeviceRequests"] == [{"DeviceIDs": ["1", "4"], "Capabilities": [["gpu"]]}]
     assert "/tmp" in host["Tmpfs"] and not asked["Tty"] and asked["StopSignal"] == "SIGTERM"
     assert asked["Labels"]["mlops.project"] == box.label() and asked["Labels"]["mlops.step"] == "one"
     assert asked["Image"].startswith("sha256:") and "A=1" in asked["Env"]

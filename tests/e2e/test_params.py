@@ -40,7 +40,7 @@ def test_dots_reach_into_objects(shown):
 @pytest.mark.parametrize("text, value", [
     ("1", 1), ("0.5", 0.5), ("1e-3", 0.001), ("true", True), ("null", None), ("[1, 2]", [1, 2]), ("word", "word"),
     ("two words", "two words"), ('"1"', "1"), ("", ""), ("a=b", "a=b"), ("-1", -1), ("01", "01"), ("0x10", "0x10"),
-    ("9007199254740993", 9007199254740993), ("ünï", "ünï"), ("inf", "inf"), ("1,5", "1,5"),
+    ("9007199254740993", 9007199254740993), ("ünï", "ünï"), ("inf", "inf"), ('"1,5"', "1,5"),
 ])
 def test_a_value_is_json_or_else_text(shown, text, value):
     got = shown({"a": "old"}, "", "-p", f"a={text}")
