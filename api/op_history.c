@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "api/ops.h"
 #include "base/clock.h"
 #include "base/db.h"
@@ -9,6 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "pipeline/control.h"
+#include "pipeline/steplog.h"
 #include "registry/artifacts.h"
 #include "registry/name.h"
 #include "registry/project.h"
@@ -115,6 +118,16 @@ static int show_run(struct db *db, const char *id, struct js *result, struct err
 	return 0;
 }
 
+/* A run without a terminal told its notes and its end to a log. */
+static void show_own_log(struct op_context *ctx, const char *run, struct js *result)
+{
+	CLEANUP(cleanup_free) char *path = steplog_path(ctx->project->homefd, run, STEPLOG_RUN, 1);
+	struct stat st;
+
+	if (fstatat(ctx->project->homefd, path + strlen(".mlops/"), &st, AT_SYMLINK_NOFOLLOW) == 0)
+		js_set_str(result, "log", path);
+}
+
 static int show_artifact(struct db *db, const struct name *name, struct js *result, struct error *err)
 {
 	char text[CONTENT_TEXT];
@@ -154,7 +167,7 @@ static void show_content(const struct content *content, struct js *result)
 }
 
 /*
- * run.show {name} -> {kind: "run", run{}, attempts[]} | {kind: "artifact", name, version, content, versions[]}
+ * run.show {name} -> {kind: "run", run{}, attempts[], log} | {kind: "artifact", name, version, content, versions[]}
  *                  | {kind: "commit", commit, runs[]} | {kind: "content", content, size}
  */
 int op_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
@@ -171,6 +184,7 @@ int op_show(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	switch (name.kind) {
 	case NAME_RUN:
 		r = show_run(db, name.run, result, err);
+		show_own_log(ctx, name.run, result);
 		break;
 	case NAME_ARTIFACT:
 		r = show_artifact(db, &name, result, err);

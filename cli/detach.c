@@ -148,7 +148,7 @@ static void open_log(struct detach *d, struct project *p, const char *run)
 {
 	struct steplog *log;
 
-	if (d->log || steplog_open(p->homefd, run, DETACH_LOG, 1, 0, &log, NULL) < 0)
+	if (d->log || steplog_open(p->homefd, run, STEPLOG_RUN, 1, 0, &log, NULL) < 0)
 		return;
 	d->log = log;
 	steplog_feed(log, 1, d->notes.buf, d->notes.len);

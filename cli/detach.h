@@ -14,9 +14,6 @@ struct js;
 struct project;
 struct detach;
 
-/* The log's step: no step of a pipeline has such a name. */
-#define DETACH_LOG "@run"
-
 /* In the child: 0 and *ret_child. In the parent: 1 and *ret_words, to read from. */
 int detach_fork(struct detach **ret_child, FILE **ret_words, struct error *);
 

@@ -158,6 +158,7 @@ def test_a_detached_run_outlives_its_terminal_and_is_followed(mlops, project, on
     wait_for(lambda: not active(mlops, project))
     assert shown(mlops, project)["run"]["status"] == "FINISHED"
     assert "1 ran" in mlops("logs", run, cwd=project).out, "its end is in its logs"
+    assert "@run.log" in mlops("show", run, cwd=project).out
     assert not alive(pid)
 
 
