@@ -392,6 +392,28 @@ def test_containers_of_other_projects_are_not_ours(box, engine, tmp_path_factory
     assert running.returncode == 0, err
 
 
+def test_combinations_run_in_containers_of_their_own_trees(box, engine):
+    box.write("data/x.txt", "x")
+    box.step("test $MLOPS_PARAM_N != 3 || { echo begun; sleep 1000; }; cat data/x.txt > out.txt; echo $MLOPS_PARAM_N >> "
+             "out.txt; id -u", inputs=["data"], more="[params]\nn = 1\n", params="n")
+    box.json("run", "-p", "n=1,2")
+    assert not (box.project / "out.txt").exists()
+    assert box.run("-p", "n=2")["cached"] == 1 and box.read("out.txt") == "x2\n"
+    # One that outlives a killed mlops goes with its tree.
+    running = box.start("run", "-p", "n=3,4")
+    wait_for(lambda: any(b"begun" in p.read_bytes() for p in box.project.glob(".mlops/logs/*/one*.log")))
+    running.kill()
+    running.communicate()
+    assert list((box.project / ".mlops/scratch").iterdir())
+
+    def is_swept():
+        box.run()
+        return not (box.project / ".mlops/scratch").exists()
+    wait_for(is_swept)
+    assert not engine.containers()
+    box.check_whole()
+
+
 def test_an_engine_that_keeps_containers_alive_is_replaced_under_a_step(own_engine, project):
     engine = own_engine("--live-restore")
     engine.image("busybox-test")
