@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,7 +29,7 @@ static int rootfd;
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/mlops-context-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/mlops-context-XXXXXX");
 	rootfd = mkdtemp(dir) ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	return rootfd < 0 ? -1 : 0;
 }

@@ -79,10 +79,10 @@ static struct docker_engine *start(void)
 	struct docker_engine *engine;
 	struct error err;
 
-	strcpy(server.dir, "/tmp/mlops-build-XXXXXX");
+	snprintf(server.dir, sizeof(server.dir), "/tmp/mlops-build-XXXXXX");
 	assert_non_null(mkdtemp(server.dir));
 	snprintf(server.path, sizeof(server.path), "%s/s", server.dir);
-	strcpy(addr.sun_path, server.path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", server.path);
 	server.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(server.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(server.listener, 8), 0);
