@@ -59,6 +59,17 @@ size_t plan_step_index(const struct plan_builder *b, const struct step *step)
 	return (size_t)(step - b->pipeline->steps);
 }
 
+bool plan_unplanned(const struct plan_builder *b, const char *name)
+{
+	for (size_t i = 0; i < b->pipeline->nsteps; i++) {
+		const char *step = b->pipeline->steps[i].name;
+		size_t len = strlen(step);
+		if (b->first[i] == b->first[i + 1] && !strncmp(name, step, len) && (!name[len] || strchr("@.", name[len])))
+			return true;
+	}
+	return false;
+}
+
 int plan_fault(struct plan_builder *b, const struct step *step, struct place at, struct error *err)
 {
 	error_wrap(err, "step %s", step->name);
@@ -91,8 +102,11 @@ static void build(struct plan_builder *b)
 	if (plan_make_nodes(b, &b->why) < 0)
 		b->incomplete = true;
 	plan_read_env_files(b, &b->why);
-	if (plan_stage(b, STAGE_ENV, plan_fill_env) < 0 || plan_stage(b, STAGE_NODE, plan_fill_node) < 0)
+	if (plan_stage(b, STAGE_ENV, plan_fill_env) < 0)
 		b->incomplete = true;
+	if (plan_stage(b, STAGE_OUTPUTS, plan_fill_outputs) < 0)
+		b->incomplete = true;
+	plan_stage(b, STAGE_NODE, plan_fill_node);
 	plan_check_outputs(b);
 	plan_stage(b, STAGE_CHECKPOINTS, plan_fill_checkpoints);
 	plan_stage(b, STAGE_INPUTS, plan_fill_inputs);

@@ -232,7 +232,7 @@ static int unknown_after(const struct plan_builder *b, const char *name, struct 
 	const struct step *step = strmap_get(&b->pipeline->by_name, head);
 	const char *near;
 
-	if (b->incomplete)
+	if (plan_unplanned(b, name))
 		return 0;
 	for (size_t i = 0; i < b->pipeline->nsteps; i++)
 		strlist_push(&names, b->pipeline->steps[i].name);

@@ -75,11 +75,21 @@ struct plan_builder {
 };
 
 /* What of a step may fail by itself. Once an instance failed, the others of its step are not looked at. */
-enum plan_stage { STAGE_ENV = 1, STAGE_NODE = 2, STAGE_INPUTS = 4, STAGE_CHECKPOINTS = 8, STAGE_WHEN = 16 };
+enum plan_stage {
+	STAGE_ENV = 1,
+	STAGE_OUTPUTS = 2,
+	STAGE_NODE = 4,
+	STAGE_CHECKPOINTS = 8,
+	STAGE_INPUTS = 16,
+	STAGE_WHEN = 32,
+};
 
 /* Tells the error as a problem of the step, once for each place. Returns -1. */
 int plan_fault(struct plan_builder *, const struct step *, struct place, struct error *);
 size_t plan_step_index(const struct plan_builder *, const struct step *);
+/* The name is that of a step that could not become nodes, or of an instance or a metric of one: no mistake of who names
+ * it. */
+bool plan_unplanned(const struct plan_builder *, const char *name);
 /* Runs the stage for every node whose step did not fail in it. Without its environment a step is not looked at. */
 int plan_stage(struct plan_builder *, enum plan_stage,
 	       int (*fill)(struct plan_builder *, size_t index, struct error *));
@@ -108,7 +118,8 @@ int plan_check_path(const char *path, struct error *);
 /* Expands and cleans a path of a step. Places the error. */
 int plan_path(struct plan_builder *, struct plan_node *, const struct text_at *, struct strlist *used_params,
 	      char **ret, struct error *);
-/* Image, outputs, command and params of the node at `index`. */
+int plan_fill_outputs(struct plan_builder *, size_t index, struct error *);
+/* Image, command and params of the node at `index`. */
 int plan_fill_node(struct plan_builder *, size_t index, struct error *);
 /* Refuses outputs inside others. Sorts `made`. */
 void plan_check_outputs(struct plan_builder *);

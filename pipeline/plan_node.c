@@ -174,8 +174,7 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct plan_output *)a)->path, ((const struct plan_output *)b)->path);
 }
 
-/* `outs` receives the paths of `out` for ${out}; what is wrong counts too, so that ${out} is not told of as well. */
-static int fill_outputs(struct plan_builder *b, size_t index, struct strlist *outs, struct error *err)
+int plan_fill_outputs(struct plan_builder *b, size_t index, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
 	const struct step *step = node->step;
@@ -192,19 +191,14 @@ static int fill_outputs(struct plan_builder *b, size_t index, struct strlist *ou
 		for (size_t i = 0; i < lists[l].list->len; i++) {
 			const struct text_at *item = &lists[l].list->items[i];
 			CLEANUP(cleanup_free) char *path = NULL;
-			bool good = plan_path(b, node, item, &b->used[index], &path, err) == 0;
-			if (good && check_output(b, index, path, err) < 0) {
-				plan_fault(b, step, item->at, err);
-				good = false;
-			}
-			if (lists[l].use == OUT_DATA)
-				strlist_push(outs, good ? path : item->text);
-			if (!good) {
+			if (plan_path(b, node, item, &b->used[index], &path, err) < 0) {
 				r = -1;
-				continue;
+			} else if (check_output(b, index, path, err) < 0) {
+				r = plan_fault(b, step, item->at, err);
+			} else {
+				strmap_set(&b->outputs, path, (void *)(uintptr_t)(index + 1));
+				node->outputs[node->noutputs++] = (struct plan_output){ steal(&path), lists[l].use };
 			}
-			strmap_set(&b->outputs, path, (void *)(uintptr_t)(index + 1));
-			node->outputs[node->noutputs++] = (struct plan_output){ steal(&path), lists[l].use };
 		}
 	}
 	if (node->noutputs)
@@ -226,13 +220,27 @@ static struct place command_place(const struct step *step, size_t offset)
 	return at;
 }
 
-static int fill_argv(struct plan_builder *b, size_t index, const struct strlist *outs, struct error *err)
+/* What ${out} may stand for; as written when it is wrong, so that the command is not told of as well. */
+static void list_outs(const struct plan_builder *b, const struct plan_node *node, struct strlist *ret)
+{
+	bool faulty = b->faulty[plan_step_index(b, node->step)] & STAGE_OUTPUTS;
+
+	for (size_t i = 0; faulty && i < node->step->out.len; i++)
+		strlist_push(ret, node->step->out.items[i].text);
+	for (size_t i = 0; !faulty && i < node->noutputs; i++)
+		if (node->outputs[i].use == OUT_DATA)
+			strlist_push(ret, node->outputs[i].path);
+}
+
+static int fill_argv(struct plan_builder *b, size_t index, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
+	CLEANUP(strlist_release) struct strlist outs = STRLIST_INIT;
 	size_t offset = 0;
 	struct expand_scope scope = plan_scope(b, node, &b->used[index], &offset);
 
-	scope.outs = outs;
+	list_outs(b, node, &outs);
+	scope.outs = &outs;
 	if (expand_command(&scope, node->step->cmd.text, &node->argv, err) < 0)
 		return plan_fault(b, node->step, command_place(node->step, offset), err);
 	return 0;
@@ -426,12 +434,9 @@ static int fill_image(struct plan_builder *b, size_t index, struct error *err)
 
 int plan_fill_node(struct plan_builder *b, size_t index, struct error *err)
 {
-	CLEANUP(strlist_release) struct strlist outs = STRLIST_INIT;
 	int r = fill_image(b, index, err);
 
-	if (fill_outputs(b, index, &outs, err) < 0)
-		r = -1;
-	if (fill_argv(b, index, &outs, err) < 0)
+	if (fill_argv(b, index, err) < 0)
 		r = -1;
 	if (fill_params(b, index, err) < 0)
 		r = -1;

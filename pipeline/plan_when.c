@@ -151,8 +151,7 @@ static int take_name(void *ctx, const char *name, size_t offset)
 	struct when_name found;
 
 	if (plan_when_name(&b->view, &b->nodes[namer->index], name, &found, namer->err) < 0) {
-		bool other = strncmp(name, "params.", 7) != 0 && strncmp(name, "matrix.", 7) != 0;
-		if (other && b->incomplete && strchr(name, '.'))
+		if (plan_unplanned(b, name))
 			return 0;
 		namer->offset = offset;
 		return -1;
