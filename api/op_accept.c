@@ -33,7 +33,6 @@ struct kept {
 	struct content *outputs; /* by index of the node's outputs */
 	struct strlist changes;
 	struct js *record;
-	bool known;              /* the cache has this very result for the key: only mlops.lock lacks it */
 };
 struct accept {
 	struct op_context *ctx;
@@ -63,22 +62,6 @@ static void accept_release(struct accept *a)
 
 /* ---- judging ---- */
 
-/* The cache has a result of its own for the step as it is now: it is true, where accepting would be an opinion. */
-static int other_result(const struct plan_node *node, const struct step_look *look, struct error *err)
-{
-	error_set(err, ERR_CONFLICT, "step %s as it is now has a result already: %s", node->name, look->reasons.items[0]);
-	return error_help(err, "run: mlops run %s, which puts it in place; or first: mlops cache rm %s", node->name,
-			  node->name);
-}
-
-static bool same_contents(const struct content *a, const struct content *b, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!content_equal(&a[i], &b[i]))
-			return false;
-	return true;
-}
-
 static int check_state(const struct plan_node *node, const struct step_look *look, struct error *err)
 {
 	const char *reason = look->reasons.len ? look->reasons.items[0] : "";
@@ -91,6 +74,11 @@ static int check_state(const struct plan_node *node, const struct step_look *loo
 		error_set(err, ERR_CONFLICT, "step %s %s: %s", node->name,
 			  look->state == STEP_BLOCKED ? "cannot be judged yet" : "is skipped", reason);
 		return error_help(err, "run: mlops why %s", node->name);
+	}
+	/* A result of its own is true, where accepting another would be an opinion. */
+	if (look->state == STEP_RESTORE) {
+		error_set(err, ERR_CONFLICT, "step %s as it is now has a result already: %s", node->name, reason);
+		return error_help(err, "run: mlops run %s, which puts it in place without running it", node->name);
 	}
 	if (digest_is_zero(&look->key)) {
 		error_set(err, ERR_CONFLICT, "step %s has no key yet: %s", node->name, reason);
@@ -109,16 +97,15 @@ static int keep(struct accept *a, struct plan_node *node, const struct step_look
 	if (look_locked(a->looker, node, &kept.old, &kept.outputs, err) < 0)
 		return error_help(err, "what is accepted must be in place as it was made: mlops checkout, or mlops run %s",
 				  node->name);
+	if (look_last(a->looker, node, &last, err) < 0) {
+		free(kept.outputs);
+		return -1;
+	}
+	kept.record = look_record(a->looker, node);
+	key_explain(last, kept.record, &kept.changes);
+	look_accept(a->looker, node, kept.outputs, true);
 	GROW(a->kept, a->len, a->cap);
 	a->kept[a->len++] = kept;
-	if (look->state == STEP_RESTORE && !same_contents(look->outputs, kept.outputs, node->noutputs))
-		return other_result(node, look, err);
-	if (look_last(a->looker, node, &last, err) < 0)
-		return -1;
-	a->kept[a->len - 1].known = look->state == STEP_RESTORE;
-	a->kept[a->len - 1].record = look_record(a->looker, node);
-	key_explain(last, a->kept[a->len - 1].record, &a->kept[a->len - 1].changes);
-	look_accept(a->looker, node, kept.outputs, true);
 	return 0;
 }
 
@@ -190,7 +177,7 @@ static int store_all(struct accept *a, struct error *err)
 	    data_scanner(a->ctx, batch, &scanner, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->len; i++)
-		if (!a->kept[i].known && store_step(a, &scanner, &a->kept[i], err) < 0)
+		if (store_step(a, &scanner, &a->kept[i], err) < 0)
 			return -1;
 	return batch_commit(batch, err);
 }
@@ -244,7 +231,7 @@ static int record_all(struct accept *a, struct error *err)
 	if (project_db(a->ctx->project, &db, err) < 0 || db_begin(db, err) < 0)
 		return -1;
 	for (size_t i = 0; i < a->len; i++) {
-		if (!a->kept[i].known && record_step(a, db, &a->kept[i], now, err) < 0) {
+		if (record_step(a, db, &a->kept[i], now, err) < 0) {
 			db_rollback(db);
 			return -1;
 		}

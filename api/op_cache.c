@@ -39,7 +39,7 @@ struct row {
 	char step[256];
 };
 struct listing {
-	struct store *store;
+	struct store *store; /* of list */
 	struct db *db;
 	const char *step;  /* NULL: all */
 	int64_t limit, total;
@@ -56,12 +56,19 @@ static void listing_release(struct listing *l)
 	strmap_release(&l->here);
 }
 
+/* The step's name, and that of all its instances. */
+static void add_names(struct strlist *ret, const char *step)
+{
+	strlist_push_owned(ret, xstrndup(step, strcspn(step, "@")));
+	strlist_push(ret, step);
+}
+
 static int take_row(void *ctx, const struct digest *key, const struct cache_entry *entry)
 {
 	struct listing *l = ctx;
 
 	if (l->step && !is_step(l->step, entry->step)) {
-		strlist_push(&l->steps, entry->step);
+		add_names(&l->steps, entry->step);
 		return 0;
 	}
 	l->total++;
@@ -221,7 +228,7 @@ static int mark(struct removal *r, const char *name, struct error *err)
 	for (size_t i = 0; i < r->all.len; i++) {
 		if (is_step(name, r->all.rows[i].step))
 			found = r->gone[i] = true;
-		strlist_push(&steps, r->all.rows[i].step);
+		add_names(&steps, r->all.rows[i].step);
 	}
 	if (found)
 		return 0;

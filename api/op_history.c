@@ -11,7 +11,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "pipeline/control.h"
+<<<<<<< ours
 #include "pipeline/steplog.h"
+=======
+#include "registry/accepts.h"
+>>>>>>> theirs
 #include "registry/artifacts.h"
 #include "registry/name.h"
 #include "registry/project.h"
@@ -104,7 +108,7 @@ int op_runs(struct op_context *ctx, const struct js *args, struct js **ret_resul
 
 static int show_run(struct db *db, const char *id, struct js *result, struct error *err)
 {
-	struct js *run, *attempts;
+	struct js *run, *attempts, *accepted;
 	const char *parent;
 
 	if (run_load(db, id, &run, err) < 0)
@@ -115,6 +119,9 @@ static int show_run(struct db *db, const char *id, struct js *result, struct err
 	if (attempts_list(db, parent ? parent : id, &attempts, err) < 0)
 		return -1;
 	js_set(result, "attempts", attempts);
+	if (accepts_of_run(db, id, &accepted, err) < 0)
+		return -1;
+	js_set(result, "accepted", accepted);
 	return 0;
 }
 
@@ -167,7 +174,11 @@ static void show_content(const struct content *content, struct js *result)
 }
 
 /*
+<<<<<<< ours
  * run.show {name} -> {kind: "run", run{}, attempts[], log} | {kind: "artifact", name, version, content, versions[]}
+=======
+ * run.show {name} -> {kind: "run", run{}, attempts[], accepted[]} | {kind: "artifact", name, version, content, versions[]}
+>>>>>>> theirs
  *                  | {kind: "commit", commit, runs[]} | {kind: "content", content, size}
  */
 int op_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)

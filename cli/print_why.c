@@ -58,14 +58,18 @@ static void groups_release(struct groups *g)
 	strmap_release(&g->by_reason);
 }
 
-static char *joined_reasons(const struct js *step)
+static char *joined(const struct js *lines)
 {
-	const struct js *reasons = js_get(step, "reasons");
 	struct strbuf sb = STRBUF_INIT;
 
-	for (size_t i = 0; i < js_len(reasons); i++)
-		strbuf_printf(&sb, "%s%s", i ? "; " : "", js_text(js_at(reasons, i)));
+	for (size_t i = 0; i < js_len(lines); i++)
+		strbuf_printf(&sb, "%s%s", i ? "; " : "", js_text(js_at(lines, i)));
 	return strbuf_detach(&sb);
+}
+
+static char *joined_reasons(const struct js *step)
+{
+	return joined(js_get(step, "reasons"));
 }
 
 static void gather_groups(struct groups *g, const struct js *steps)
@@ -298,13 +302,12 @@ static void put_causes(struct print *p, const struct js *causes)
 		print_put(p, STYLE_DIM, "  and because of %zu more steps\n", js_len(causes) - n);
 }
 
-/* "accepted by ann@host, 2026-11-22 10:11, of run 3f2a91bc: what changed" */
-static void put_acceptance(struct print *p, const struct js *accepted, const char *what)
+static void put_acceptance(struct print *p, const struct js *accepted)
 {
 	const struct js *changes = js_get(accepted, "changes");
 	char time[HUMAN];
 
-	print_put(p, STYLE_WARN, "  %s", what);
+	print_put(p, STYLE_WARN, "  accepted");
 	print_put(p, STYLE_PLAIN, " by %s, %s, without a run, although:\n", js_get_str(accepted, "by"),
 		  human_time(js_get_int(accepted, "time", 0), time));
 	for (size_t i = 0; i < js_len(changes); i++) {
@@ -328,7 +331,7 @@ static void put_source(struct print *p, const struct js *step)
 			  of && strcmp(of, step_name(step)) ? of : "", remote ? ", known from remote " : "",
 			  remote ? remote : "");
 	if (js_get(source, "accepted"))
-		put_acceptance(p, js_get(source, "accepted"), "accepted");
+		put_acceptance(p, js_get(source, "accepted"));
 	if (last)
 		print_put(p, STYLE_DIM, "  in run %.8s: %s%s%s\n", js_get_str(last, "run_id"), js_get_str(last, "state"),
 			  reason ? ", because: " : "", reason ? reason : "");
@@ -386,8 +389,24 @@ void print_accept(struct print *p, const struct js *result)
 
 void print_accepted(struct print *p, const struct js *accepted)
 {
-	if (js_len(accepted))
-		print_put(p, STYLE_BOLD, "accepted for other keys\n");
-	for (size_t i = 0; i < js_len(accepted); i++)
-		put_acceptance(p, js_at(accepted, i), js_get_str(js_at(accepted, i), "step"));
+	static const struct table_column columns[] = {
+		{ .title = "STEP" }, { .title = "BY" }, { .title = "WHEN" }, { .title = "ALTHOUGH", .shrink = true },
+	};
+	struct table table;
+	char time[HUMAN];
+
+	if (!js_len(accepted))
+		return;
+	print_put(p, STYLE_BOLD, "accepted without a run\n");
+	table_init(&table, columns, ARRAY_LEN(columns));
+	table.indent = 2;
+	for (size_t i = 0; i < js_len(accepted); i++) {
+		const struct js *a = js_at(accepted, i);
+		CLEANUP(cleanup_free) char *changes = joined(js_get(a, "changes"));
+		table_cell(&table, STYLE_NAME, "%s", js_get_str(a, "step"));
+		table_cell(&table, STYLE_PLAIN, "%s", js_get_str(a, "by"));
+		table_cell(&table, STYLE_PLAIN, "%s", human_time(js_get_int(a, "time", 0), time));
+		table_cell(&table, STYLE_PLAIN, "%s", changes);
+	}
+	table_print(&table, p);
 }

@@ -124,19 +124,60 @@ static void cut_digest(char *text)
 		digits[13] = '\0';
 }
 
-/* A fact that is one word or absent. */
-static void explain_word(struct js *list, const char *kind, const char *absent, const struct js *old,
-			 const struct js *now)
+/* Two words, or one and `absent`. */
+static void add_words(struct js *list, const char *kind, const char *name, const char *absent, const struct js *old,
+		      const struct js *now)
 {
-	const struct js *a = js_get(old, kind), *b = js_get(now, kind);
-	CLEANUP(cleanup_free) char *before = xstrdup(js_text(a) ? js_text(a) : absent);
-	CLEANUP(cleanup_free) char *after = xstrdup(js_text(b) ? js_text(b) : absent);
+	CLEANUP(cleanup_free) char *before = xstrdup(js_text(old) ? js_text(old) : absent);
+	CLEANUP(cleanup_free) char *after = xstrdup(js_text(now) ? js_text(now) : absent);
 
 	if (!strcmp(before, after))
 		return;
 	cut_digest(before);
 	cut_digest(after);
-	explain_add(list, kind, NULL, a, b, xasprintf("%s: %s -> %s", kind, SHOW(before), SHOW(after)));
+	explain_add(list, kind, name, old, now,
+		    xasprintf("%s%s%s: %s -> %s", kind, name ? " " : "", name ? SHOW(name) : "", SHOW(before), SHOW(after)));
+}
+
+/* A fact that is one word or absent. */
+static void explain_word(struct js *list, const char *kind, const char *absent, const struct js *old,
+			 const struct js *now)
+{
+	add_words(list, kind, NULL, absent, js_get(old, kind), js_get(now, kind));
+}
+
+static void explain_base(struct js *list, const char *kind, const char *name, const struct js *old,
+			 const struct js *now)
+{
+	CLEANUP(cleanup_free) char *full = xasprintf("base %s", name);
+
+	add_words(list, kind, full, "none", old, now);
+}
+
+static void explain_arg(struct js *list, const char *kind, const char *name, const struct js *old, const struct js *now)
+{
+	CLEANUP(cleanup_free) char *full = xasprintf("arg %s", name);
+
+	explain_value(list, kind, full, old, now);
+}
+
+/* Why an image that is built here became another one. */
+static void explain_build(struct js *list, const struct js *old, const struct js *now)
+{
+	static const char *const files[] = { "context", "dockerfile" };
+
+	if (!old || !now)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		const char *a = js_get_str(old, files[i]), *b = js_get_str(now, files[i]);
+		if (a && b && strcmp(a, b) != 0)
+			explain_add(list, "build", files[i], js_get(old, files[i]), js_get(now, files[i]),
+				    xasprintf("build %s changed: %.8s -> %.8s", files[i], a, b));
+	}
+	explain_members(list, "build", js_get(old, "args"), js_get(now, "args"), explain_arg);
+	explain_members(list, "build", js_get(old, "bases"), js_get(now, "bases"), explain_base);
+	if (js_get_bool(old, "network") != js_get_bool(now, "network"))
+		explain_value(list, "build", "network", js_get(old, "network"), js_get(now, "network"));
 }
 
 /* Sorted names; what is no text has none. */
@@ -200,7 +241,12 @@ struct js *key_differences(const struct js *old, const struct js *now)
 	explain_command(list, old, now);
 	if (!js_get_str(old, "image") && !js_get_str(now, "image"))
 		explain_program(list, js_get(old, "program"), js_get(now, "program"));
+<<<<<<< ours
 	explain_image(list, old, now);
+=======
+	explain_word(list, "image", "none", old, now);
+	explain_build(list, js_get(old, "build"), js_get(now, "build"));
+>>>>>>> theirs
 	explain_word(list, "user", "user", old, now);
 	explain_word(list, "network", "no", old, now);
 	explain_members(list, "env", js_get(old, "env"), js_get(now, "env"), explain_value);

@@ -9,6 +9,7 @@
 #include "pipeline/look_internal.h"
 #include "pipeline/plan.h"
 #include "registry/accepts.h"
+#include "registry/cache.h"
 #include "registry/runs.h"
 
 /* Of a run that had the key, or of a person who accepted a result for it. */
@@ -54,6 +55,8 @@ int look_explain(struct looker *l, struct plan_node *node, const struct digest *
 {
 	CLEANUP_JS struct js *last = NULL;
 	CLEANUP_JS struct js *now = NULL;
+	CLEANUP(cache_entry_release) struct cache_entry entry = { .created_ms = 0 };
+	int known;
 
 	if (accepted_record(l, node, accepted, &last, err) < 0)
 		return -1;
@@ -63,10 +66,14 @@ int look_explain(struct looker *l, struct plan_node *node, const struct digest *
 	}
 	now = look_record(l, node);
 	key_explain(last, now, &look->reasons);
-	if (!look->reasons.len && js_get_bool(last, "inputs_changed"))
-		strlist_push(&look->reasons, "an input changed while it last ran");
-	if (!look->reasons.len)
-		strlist_push(&look->reasons, "its last result is not in the store any more");
+	if (look->reasons.len)
+		return 0;
+	known = cache_find(l->db, &look->key, &entry, err);
+	if (known < 0)
+		return -1;
+	strlist_push(&look->reasons, js_get_bool(last, "inputs_changed") ? "an input changed while it last ran" :
+				     known ? "its last result is not in the store any more" :
+					     "the cache has no result of it");
 	return 0;
 }
 

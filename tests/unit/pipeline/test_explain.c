@@ -51,6 +51,13 @@ static void each_fact_has_its_kind_its_sides_and_its_line(void **state)
 		{ "{\"image\": \"py@sha256:" HEX64 "\"}", "{\"image\": \"build:" HEX64 "\"}",
 		  "[{\"kind\":\"image\",\"old\":\"py@sha256:" HEX64 "\",\"new\":\"build:" HEX64 "\","
 		  "\"text\":\"image: py@sha256:0123456789ab -> build:0123456789ab\"}]" },
+		{ "{\"build\": {\"context\": \"112233445566\", \"args\": {\"A\": \"1\"}, \"bases\": {\"d\": \"d@sha256:" HEX64 "\"}}}",
+		  "{\"build\": {\"context\": \"99\", \"args\": {\"A\": \"2\"}, \"bases\": {\"d\": \"sha256:1\"}}}",
+		  "[{\"kind\":\"build\",\"name\":\"context\",\"old\":\"112233445566\",\"new\":\"99\","
+		  "\"text\":\"build context changed: 11223344 -> 99\"},"
+		  "{\"kind\":\"build\",\"name\":\"arg A\",\"old\":\"1\",\"new\":\"2\",\"text\":\"build arg A: 1 -> 2\"},"
+		  "{\"kind\":\"build\",\"name\":\"base d\",\"old\":\"d@sha256:" HEX64 "\",\"new\":\"sha256:1\","
+		  "\"text\":\"build base d: d@sha256:0123456789ab -> sha256:1\"}]" },
 		{ "{\"image\": \"i\"}", "{\"image\": \"i\", \"user\": \"root\"}",
 		  "[{\"kind\":\"user\",\"new\":\"root\",\"text\":\"user: user -> root\"}]" },
 		{ "{\"image\": \"i\", \"network\": \"yes\"}", "{\"image\": \"i\"}",
