@@ -4,7 +4,8 @@
  * longest pattern that ends there. Matches that overlap are one; so is what is left of the input, however it was cut.
  *
  * States are numbered breadth first: the children of one stand in a row, most have one or none, and the depth of a
- * state is where its number lies among the levels. From the root, bytes that begin no pattern are skipped by pairs.
+ * state is where its number lies among the levels. From the root, bytes that begin no pattern are skipped, as the first four
+ * of each are known by their hash.
  */
 #include "base/mask.h"
 #include <pthread.h>
@@ -19,6 +20,7 @@
 #define STARS	 "***"
 #define BLOCK	 ((size_t)64 << 10) /* of input, between two looks at what is certain */
 #define BYTES	 256
+#define HASH_BITS 19
 #define MAX_NODES (UINT32_MAX / 2)
 
 /* While patterns are added. */
@@ -52,7 +54,7 @@ struct mask_set {
 	uint32_t *levels;       /* first state of each depth, and the end */
 	size_t nlevels, levels_cap;
 	uint32_t from_root[BYTES];
-	unsigned char pairs[BYTES * BYTES / 8]; /* that begin a pattern */
+	unsigned char begins[1u << HASH_BITS >> 3]; /* hashes of the first four bytes of all patterns */
 	bool some;
 };
 
@@ -122,6 +124,14 @@ static uint32_t trie_child(struct mask_set *set, uint32_t at, unsigned char byte
 	return child;
 }
 
+static unsigned hash4(const void *text)
+{
+	uint32_t bytes;
+
+	memcpy(&bytes, text, sizeof(bytes));
+	return bytes * 2654435761u >> (32 - HASH_BITS);
+}
+
 static void add_pattern(void *ctx, const char *pattern, size_t len)
 {
 	struct mask_set *set = ctx;
@@ -133,6 +143,7 @@ static void add_pattern(void *ctx, const char *pattern, size_t len)
 			return;
 	}
 	set->trie[at].ends = (uint32_t)len;
+	set->begins[hash4(pattern) / 8] |= (unsigned char)(1u << hash4(pattern) % 8);
 	set->some = true;
 }
 
@@ -180,41 +191,45 @@ static inline uint32_t step(const struct mask_set *set, uint32_t at, unsigned ch
 	return set->from_root[byte];
 }
 
-/* Numbers the children of `trie` from `number` on, by their bytes, and notes them in `order`. Returns how many. */
-static unsigned make_state(struct mask_set *set, uint32_t trie, uint32_t at, uint32_t number, uint32_t *order)
+/* Two children or more, numbered by their bytes from b->first on. Returns how many. */
+static uint32_t make_branch(const struct mask_set *set, uint32_t child, struct branch *b, uint32_t *order)
 {
-	uint32_t children[BYTES] = { 0 };
-	struct state *s = &set->states[at];
-	struct branch b = { .first = number };
-	unsigned count = 0;
+	uint32_t children[BYTES] = { 0 }, count = 0;
 
-	for (uint32_t c = set->trie[trie].child; c; c = set->trie[c].sibling)
-		children[set->trie[c].byte] = c;
+	for (; child; child = set->trie[child].sibling)
+		children[set->trie[child].byte] = child;
 	for (unsigned byte = 0; byte < BYTES; byte++) {
 		if (byte % 64 == 0)
-			b.before[byte / 64] = (uint16_t)count;
+			b->before[byte / 64] = (uint16_t)count;
 		if (!children[byte])
 			continue;
-		b.bits[byte / 64] |= (uint64_t)1 << byte % 64;
-		order[number + count++] = children[byte];
-		s->byte = (unsigned char)byte;
+		b->bits[byte / 64] |= (uint64_t)1 << byte % 64;
+		order[b->first + count++] = children[byte];
 	}
-	s->kind = count > 1 ? STATE_BRANCH : count ? STATE_CHAIN : STATE_LEAF;
-	s->next = number;
-	if (count < 2)
-		return count;
+	return count;
+}
+
+/* Numbers the children of a node from `first` on and notes them in `order`. Returns how many. */
+static uint32_t make_state(struct mask_set *set, uint32_t node, struct state *s, uint32_t first, uint32_t *order)
+{
+	struct branch b = { .first = first };
+	uint32_t child = set->trie[node].child, count;
+
+	if (!child)
+		return 0;
+	if (!set->trie[child].sibling) {
+		s->kind = STATE_CHAIN;
+		s->byte = set->trie[child].byte;
+		s->next = first;
+		order[first] = child;
+		return 1;
+	}
+	count = make_branch(set, child, &b, order);
+	s->kind = STATE_BRANCH;
 	s->next = (uint32_t)set->nbranches;
 	GROW(set->branches, set->nbranches, set->branches_cap);
 	set->branches[set->nbranches++] = b;
 	return count;
-}
-
-static void make_pairs(struct mask_set *set)
-{
-	for (unsigned first = 0; first < BYTES; first++)
-		for (unsigned second = 0; set->from_root[first] && second < BYTES; second++)
-			if (child_of(set, &set->states[set->from_root[first]], (unsigned char)second))
-				set->pairs[first * (BYTES / 8) + second / 8] |= (unsigned char)(1u << second % 8);
 }
 
 static void make_states(struct mask_set *set)
@@ -231,7 +246,7 @@ static void make_states(struct mask_set *set)
 			set->levels[set->nlevels++] = at;
 			level_end = made;
 		}
-		made += make_state(set, order[at], at, first, order);
+		made += make_state(set, order[at], &set->states[at], first, order);
 		for (uint32_t child = first; child < made; child++) {
 			const struct trie_node *node = &set->trie[order[child]];
 			struct state *s = &set->states[child];
@@ -241,7 +256,6 @@ static void make_states(struct mask_set *set)
 				set->from_root[node->byte] = child;
 		}
 	}
-	make_pairs(set);
 }
 
 /* The first reader makes the states; all others find them. */
@@ -294,24 +308,6 @@ static void add_cover(struct mask_stream *m, uint64_t from, uint64_t to)
 	m->covers[m->ncovers++] = cover;
 }
 
-static void find_matches(struct mask_stream *m, const unsigned char *data, size_t len)
-{
-	const struct mask_set *set = m->set;
-	uint32_t at = m->state;
-
-	for (size_t i = 0; i < len; i++) {
-		if (!at) {
-			while (i + 1 < len &&
-			       !(set->pairs[data[i] * (BYTES / 8) + data[i + 1] / 8] >> data[i + 1] % 8 & 1))
-				i++;
-		}
-		at = step(set, at, data[i]);
-		if (set->states[at].found)
-			add_cover(m, m->at + i + 1 - set->states[at].found, m->at + i + 1);
-	}
-	m->state = at;
-}
-
 /* Bytes that the state remembers: nothing before them can be part of a match that is still to come. */
 static size_t depth_of(const struct mask_set *set, uint32_t at)
 {
@@ -325,6 +321,50 @@ static size_t depth_of(const struct mask_set *set, uint32_t at)
 			high = middle;
 	}
 	return low;
+}
+
+/* The next byte from `i` on that may begin a pattern. */
+static size_t skip(const struct mask_set *set, const unsigned char *data, size_t i, size_t len)
+{
+	while (i + MASK_SHORTEST <= len && !(set->begins[hash4(data + i) / 8] >> hash4(data + i) % 8 & 1))
+		i++;
+	return i;
+}
+
+/* The same for a state that is shorter than any pattern. */
+static size_t short_depth(const struct mask_set *set, uint32_t at)
+{
+	size_t depth = 0;
+
+	while (set->levels[depth + 1] <= at)
+		depth++;
+	return depth;
+}
+
+/*
+ * With many patterns two or three bytes nearly always begin one, and the states would never come back to the root.
+ * What is that short is begun again where skip() can look at it; each byte is begun with once at most.
+ */
+static void find_matches(struct mask_stream *m, const unsigned char *data, size_t len)
+{
+	const struct mask_set *set = m->set;
+	const uint32_t deep = set->levels[MASK_SHORTEST];
+	uint32_t at = m->state;
+
+	for (size_t i = 0; i < len; i++) {
+		uint32_t child;
+		if (!at)
+			i = skip(set, data, i, len);
+		child = child_of(set, &set->states[at], data[i]);
+		at = child ? child : step(set, set->states[at].fail, data[i]);
+		if (!child && at < deep && short_depth(set, at) <= i) {
+			i -= short_depth(set, at);
+			at = 0;
+		} else if (set->states[at].found) {
+			add_cover(m, m->at + i + 1 - set->states[at].found, m->at + i + 1);
+		}
+	}
+	m->state = at;
 }
 
 /* Bytes [from, to) of the stream, from those held or from the new ones, which begin at m->at. */

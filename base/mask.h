@@ -11,8 +11,8 @@
  * What is shorter than MASK_SHORTEST bytes is not looked for: it would shred the text.
  *
  * A mask_set is filled, then read by any thread; nothing is added after its first stream or text. A mask_stream belongs
- * to one stream and thread. Time is linear in the input for any set. Of a secret's byte stay some 15 patterns with 16
- * bytes a byte, twice that while they are prepared; a stream holds back at most the longest pattern.
+ * to one stream and thread. Time is linear in the input for any set. A set takes some 500 bytes for a byte of its
+ * secrets, twice that while it is made ready; a stream holds back at most the longest pattern.
  */
 struct mask_set;
 struct mask_stream;
