@@ -10,6 +10,7 @@
 #include "api/scratch_tree.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -141,6 +142,7 @@ static int open_set(struct op_context *ctx, struct scratch_set *set, struct erro
 	set->fd = fs_open_direct(p->rootfd, dir, O_RDONLY | O_DIRECTORY, 0, err);
 	if (set->fd < 0)
 		return -1;
+	FAILPOINT("scratch.opened");
 	set->lock = lock_take(set->fd, LOCK, LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, err);
 	return set->lock < 0 || spawner_hold(ctx->spawner, set->lock, err) < 0 ? -1 : 0;
 }
@@ -203,6 +205,7 @@ static int try_take(struct op_context *ctx, const struct frozen_want *want, stru
 	to = open_tree(set, FILES, err);
 	if (to < 0 || frozen_take(want, to, &set->frozen, err) < 0 || take_code(ctx, set, err) < 0)
 		return -1;
+	FAILPOINT("scratch.copied");
 	frozen_changed(&set->frozen, ctx->project->rootfd, &changed);
 	if (changed.len)
 		*ret_changed = xstrdup(changed.items[0]);
@@ -262,6 +265,7 @@ int scratch_set_make(struct scratch_set *set, const char *name, const char *comm
 	if (fstat(set->project->dirfd, &st) < 0 || (geteuid() == 0 && fchownat(tree, ".mlops", st.st_uid, st.st_gid, 0) < 0))
 		return error_sys(err, errno, "cannot give away the scratch tree %s", name);
 	*ret_path = path_of(set->project, set->id, name);
+	FAILPOINT("scratch.made");
 	return 0;
 }
 
@@ -269,6 +273,7 @@ int scratch_set_drop(struct scratch_set *set, const char *name, struct error *er
 {
 	if (is_tree(set->fd, name) && end_tree(set->project, set->id, name, err) < 0)
 		return -1;
+	FAILPOINT("scratch.ended");
 	return fs_remove_tree(set->fd, name, err);
 }
 
