@@ -210,27 +210,6 @@ static void explain_names(struct js *list, const char *kind, const struct js *ol
 	}
 }
 
-/* Of an image that is built here, what it is made of. */
-static void explain_image(struct js *list, const struct js *old, const struct js *now)
-{
-	static const struct {
-		const char *key, *text;
-	} parts[] = { { "context", "its context" }, { "dockerfile", "its Dockerfile" }, { "args", "its args" },
-		      { "bases", "what it is built upon" }, { "network", "its network" } };
-	const struct js *a = js_get(old, "build"), *b = js_get(now, "build");
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
-	for (size_t i = 0; a && b && i < ARRAY_LEN(parts); i++)
-		if (!js_equal(js_get(a, parts[i].key), js_get(b, parts[i].key)))
-			strbuf_printf(&text, "%s%s", text.len ? ", " : "image: ", parts[i].text);
-	if (!text.len) {
-		explain_word(list, "image", "none", old, now);
-		return;
-	}
-	strbuf_puts(&text, " changed");
-	explain_add(list, "image", NULL, js_get(old, "image"), js_get(now, "image"), strbuf_detach(&text));
-}
-
 struct js *key_differences(const struct js *old, const struct js *now)
 {
 	struct js *list = js_array();
@@ -241,12 +220,8 @@ struct js *key_differences(const struct js *old, const struct js *now)
 	explain_command(list, old, now);
 	if (!js_get_str(old, "image") && !js_get_str(now, "image"))
 		explain_program(list, js_get(old, "program"), js_get(now, "program"));
-<<<<<<< ours
-	explain_image(list, old, now);
-=======
 	explain_word(list, "image", "none", old, now);
 	explain_build(list, js_get(old, "build"), js_get(now, "build"));
->>>>>>> theirs
 	explain_word(list, "user", "user", old, now);
 	explain_word(list, "network", "no", old, now);
 	explain_members(list, "env", js_get(old, "env"), js_get(now, "env"), explain_value);
