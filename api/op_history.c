@@ -11,11 +11,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "pipeline/control.h"
-<<<<<<< ours
 #include "pipeline/steplog.h"
-=======
 #include "registry/accepts.h"
->>>>>>> theirs
 #include "registry/artifacts.h"
 #include "registry/name.h"
 #include "registry/project.h"
@@ -174,11 +171,8 @@ static void show_content(const struct content *content, struct js *result)
 }
 
 /*
-<<<<<<< ours
- * run.show {name} -> {kind: "run", run{}, attempts[], log} | {kind: "artifact", name, version, content, versions[]}
-=======
- * run.show {name} -> {kind: "run", run{}, attempts[], accepted[]} | {kind: "artifact", name, version, content, versions[]}
->>>>>>> theirs
+ * run.show {name} -> {kind: "run", run{}, attempts[], accepted[], log}
+ *                  | {kind: "artifact", name, version, content, versions[]}
  *                  | {kind: "commit", commit, runs[]} | {kind: "content", content, size}
  */
 int op_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)

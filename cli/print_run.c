@@ -423,12 +423,9 @@ void print_show(struct print *p, const struct js *result)
 
 	if (!strcmp(kind, "run")) {
 		print_one_run(p, js_get(result, "run"), js_get(result, "attempts"));
-<<<<<<< ours
+		print_accepted(p, js_get(result, "accepted"));
 		if (js_get_str(result, "log"))
 			print_put(p, STYLE_PLAIN, "  it ran without a terminal; what it told: %s\n", js_get_str(result, "log"));
-=======
-		print_accepted(p, js_get(result, "accepted"));
->>>>>>> theirs
 	} else if (!strcmp(kind, "artifact")) {
 		print_versions(p, result);
 	} else if (!strcmp(kind, "commit")) {
