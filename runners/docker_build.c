@@ -110,7 +110,7 @@ static bool take_step(struct docker_built *built, const char *line)
 /* What the builder says of itself, between the lines of instructions. */
 static bool is_builders(const char *line)
 {
-	static const char *const heads[] = { " ---> ", "Removing intermediate container " };
+	static const char *const heads[] = { " ---> ", "Removing intermediate container ", "Successfully built " };
 
 	for (size_t i = 0; i < ARRAY_LEN(heads); i++)
 		if (!strncmp(line, heads[i], strlen(heads[i])))
@@ -126,9 +126,11 @@ static void take_line(struct building *b)
 	while (b->line.len && line[b->line.len - 1] == '\r')
 		line[--b->line.len] = '\0';
 	line = strrchr(line, '\r') ? strrchr(line, '\r') + 1 : line;
-	if (!take_step(b->built, line) && *line && !is_builders(line))
+	bool told = *line && !is_builders(line);
+
+	if (!take_step(b->built, line) && told)
 		add_tail(&b->built->tail, line);
-	if (b->build->line)
+	if (told && b->build->line)
 		b->build->line(b->build->line_ctx, line);
 	strbuf_clear(&b->line);
 }

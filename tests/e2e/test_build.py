@@ -67,7 +67,7 @@ def test_an_image_is_built_once_and_again_when_its_context_changes(box, engine):
     assert box.run()["ran"] == 1 and ours(engine) == [image], "the image stands"
 
     box.write("docker/made", "second")
-    assert box.json("why", "one")["steps"][0]["reasons"] == ["image: its context changed"]
+    assert any(r.startswith("build context changed") for r in box.json("why", "one")["steps"][0]["reasons"])
     assert box.run()["ran"] == 1 and box.read("out.txt") == "second"
     assert len(ours(engine)) == 2
     listed = next(i for i in box.json("image", "list")["images"] if i["name"] == "image.train")
