@@ -275,7 +275,8 @@ static void finish_task(struct task *t)
 		task_note(t, "the end of its log is lost: %s", strerror(steplog_error(t->log)));
 	if (t->err->code == ERR_FAILED && t->container && !t->err->help[0])
 		container_explain(t);
-	secret_files_drop(e->project, attempt);
+	if (t->node->step->nsecrets)
+		secret_files_drop(e->project, attempt);
 	task_mask_error(t);
 	t->phase = TASK_FINISHING;
 	t->end_ms = clock_wall_ms();
