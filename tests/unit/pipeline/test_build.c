@@ -198,10 +198,10 @@ static bool key(const char *more, const struct lockfile *lock, const char *platf
 {
 	CLEANUP(cleanup_free) char *text = xasprintf("[params]\np = 1\n[image.i]\ncontext = k\n%s\n"
 						     "[step.s]\nimage = ${image.i}\ncmd = true\n", more);
-	struct pipeline *pipeline;
-	struct plan *plan;
+	struct pipeline *pipeline = NULL;
+	struct plan *plan = NULL;
 	const struct scanner scanner = { .rootfd = rootfd };
-	struct build *build;
+	struct build *build = NULL;
 	struct error err;
 	bool known;
 

@@ -826,7 +826,7 @@ static void a_pull_that_breaks_off_is_no_success(void **state)
 	engine = open_engine(fake);
 	for (int i = 0; i < 3; i++)
 		assert_pull_fails(engine, NULL, ERR_ENV, "cannot pull python:3: ");
-	assert_pull_fails(engine, NULL, ERR_ENV, "what the engine says of the pull");
+	assert_pull_fails(engine, NULL, ERR_ENV, "what the engine says");
 	assert_pull_fails(engine, NULL, ERR_ENV, "does not have it");
 	docker_engine_close(engine);
 }
