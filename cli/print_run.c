@@ -42,7 +42,7 @@ static void print_counts(struct print *p, const struct js *result)
 		{ "restored", "restored", STYLE_GOOD }, { "fresh", "up to date", STYLE_PLAIN },
 		{ "failed", "failed", STYLE_BAD },      { "timeout", "timed out", STYLE_BAD },
 		{ "killed", "killed", STYLE_BAD },      { "skipped", "skipped", STYLE_WARN },
-		{ "blocked", "not run", STYLE_WARN },   { "retried", "retried", STYLE_WARN },
+		{ "blocked", "not run", STYLE_WARN },   { "retried", "tried again", STYLE_WARN },
 	};
 	const char *run = js_get_str(result, "run_id");
 	const char *separator = "";

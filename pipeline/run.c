@@ -68,6 +68,16 @@ static void count_ends(const struct engine *e, size_t counts[END_BLOCKED + 1])
 			counts[e->tasks[i].end]++;
 }
 
+/* Attempts after the first ones. */
+static int64_t count_retries(const struct engine *e)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < e->plan->len; i++)
+		n += e->tasks[i].attempt > 1 ? e->tasks[i].attempt - 1 : 0;
+	return n;
+}
+
 static struct js *reason_list(const struct step_look *look)
 {
 	struct js *reasons = js_array();
@@ -95,6 +105,8 @@ static struct js *step_result(const struct task *t, bool dry)
 		js_set_str(step, "run_id", t->run);
 	if (!dry)
 		js_set_int(step, "duration_ms", t->duration_ms);
+	if (t->attempt > 1)
+		js_set_int(step, "attempts", t->attempt);
 	if (t->exit.max_rss)
 		js_set_int(step, "max_rss", t->exit.max_rss);
 	if (t->exit.sampled)
@@ -116,7 +128,7 @@ static struct js *failure_result(const struct engine *e)
 	char *text;
 
 	js_set_str(failure, "step", t->node->name);
-	js_set_str(failure, "cause", t->timed_out ? "timeout" : t->run[0] ? causes[t->exit.cause] : "start");
+	js_set_str(failure, "cause", t->stopped_by ? "stopped" : t->timed_out ? "timeout" : t->run[0] ? causes[t->exit.cause] : "start");
 	js_set_str(failure, "message", t->err->msg);
 	js_set_str(failure, "help", t->err->help[0] ? t->err->help : NULL);
 	js_set_int(failure, "exit_code", t->exit.code);
@@ -158,6 +170,8 @@ static struct js *make_result(const struct engine *e, const char *status)
 	js_set_int(result, "total", (int64_t)e->total);
 	for (size_t i = 0; !e->opt->dry && i < ARRAY_LEN(keys); i++)
 		js_set_int(result, keys[i].key, (int64_t)counts[keys[i].end]);
+	if (!e->opt->dry)
+		js_set_int(result, "retried", count_retries(e));
 	js_set_int(result, "duration_ms", clock_mono_ms() - e->start_mono_ms);
 	/* What is up to date needs no words: a plan may have ten thousand steps. */
 	for (size_t i = 0; i < e->plan->len; i++) {

@@ -134,8 +134,8 @@ struct run_options {
 int run_enter(struct project *, const struct run_options *, int *ret_tree, struct error *);
 /* Returns 0 when all selected steps are up to date at the end, also when nothing ran. A failed step is
  * ERR_FAILED; *ret_result (owned) is set whenever the run got as far as planning:
- * {run_id|null, status, steps: [{name, state, reason, key, duration_ms, ...}], ran, cached, restored, fresh, failed, blocked,
- * duration_ms, failure{step, cause, log[], log_file, kept, help}} */
+ * {run_id|null, status, steps: [{name, state, reason, key, duration_ms, ...}], ran, cached, restored, fresh, skipped,
+ * failed, timeout, killed, blocked, retried (attempts), duration_ms, failure{step, cause, log[], log_file, kept, help}} */
 int pipeline_run(struct project *, struct plan *, const struct run_options *, struct js **ret_result, struct error *);
 /* Finishes what a killed run left: old outputs back, new ones kept in failed/, runs marked KILLED.
  * Cheap when there is nothing. The tree lock is held by the caller. */

@@ -17,7 +17,7 @@ import pytest
 
 from steps import ENV, MLOPS, alive, fails, one_step, result_of, start, wait_for
 
-SECONDS = 40
+SECONDS = 15
 
 # Tells its pid, and ends well when it is told to, or when it may.
 PATIENT = "echo $$ > {0}.pid; while [ ! -e {0}.go ]; do sleep 0.02; done; echo {0} > {0}.txt"
@@ -312,11 +312,13 @@ def test_active_runs_are_told_and_a_lost_one_is_not_called_active(mlops, project
     steps(project, "a", "b", "c", c="b")
     run = start(project, "run", "-j", "2")
     running(project, "a", "b")
+    wait_for(lambda: len(active(mlops, project)[0]["running"]) == 2)
     [found] = active(mlops, project)
     assert found["pid"] == run.pid and found["host"] and (found["done"], found["total"]) == (0, 3)
     assert sorted(s["step"] for s in found["running"]) == ["a", "b"]
     go(project, "b")
     running(project, "c")
+    wait_for(lambda: [s["step"] for s in active(mlops, project)[0]["running"]] == ["a", "c"])
     assert active(mlops, project)[0]["done"] == 1
     table = mlops("runs", "--active", cwd=project).out.splitlines()
     assert re.search(r"\s1/3\s+a \S+ m?s, c ", table[1])
