@@ -87,7 +87,8 @@ static int tell_end(const struct logs *l, struct error *err)
 		error_set(err, ERR_FAILED, "run %.8s failed", l->run);
 		return error_help(err, "run: mlops show %.8s", l->run);
 	}
-	return error_set(err, ERR_INTERRUPTED, "run %.8s was killed", l->run);
+	error_set(err, ERR_INTERRUPTED, "run %.8s was killed", l->run);
+	return error_help(err, "run: mlops run");
 }
 
 static int tell_broken(const struct logs *l, struct error *err)

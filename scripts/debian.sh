@@ -15,7 +15,7 @@ usage() {
 BUILD_PACKAGES='cmake ninja-build gcc libc6-dev pkg-config libgit2-dev libssl-dev libsqlite3-dev libinih-dev libjansson-dev
 	libcurl4-openssl-dev libarchive-dev libzstd-dev'
 # What the tests need besides.
-TEST_PACKAGES='clang libclang-rt-14-dev libcmocka-dev git strace faketime
+TEST_PACKAGES='clang libclang-rt-14-dev libcmocka-dev git strace faketime zstd
 	python3 python3-pytest python3-hypothesis python3-sklearn
 	docker.io iptables iproute2 busybox-static docker-registry mmdebstrap rsync zstd'
 

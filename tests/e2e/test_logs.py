@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mlops logs: following a run of several steps, and files in the way that are no logs."""
+"""mlops logs: what was printed and when, following a run to its end, and files in the way that are no logs."""
+import json
 import os
+import re
 import signal
 import threading
 
 import pytest
 from steps import fails, run_ok, start, wait_for
 
-SECONDS = 10
+SECONDS = 25
 
 # Says who it is, and goes on when it is told to.
 STEP = """\
@@ -104,25 +106,29 @@ def test_one_step_is_waited_for_and_has_no_prefix(project, background, follow):
     assert finish() == 0 and lines == ["b begun\n", "b ended\n"]
 
 
-def test_following_a_run_that_fails_is_no_failure(project, background, follow):
+def test_following_a_run_that_fails_fails(mlops, project, background, follow):
     write_steps(project, "", "a")
     (project / "fail.a").touch()
     run = background("run")
     a_log(project, "a")
     finish, lines = follow("logs", "-f")
     (project / "go.a").touch()
-    assert finish() == 0 and lines == ["a begun\n", "a ended\n"]
+    assert finish() == 1 and lines == ["a begun\n", "a ended\n"]
     assert run.wait(20) == 1
+    message, _, _ = fails(mlops, project, 1, "logs", "-f")
+    assert re.fullmatch("run [0-9a-f]{8} failed", message)
+    assert mlops("logs", cwd=project)[0] == 0
 
 
-def test_following_ends_with_a_killed_run(project, background, follow):
+@pytest.mark.parametrize("signo", [signal.SIGKILL, signal.SIGINT])
+def test_following_ends_with_a_killed_run(project, background, follow, signo):
     write_steps(project, "", "a")
     run = background("run")
     a_log(project, "a")
     finish, lines = follow("logs", "-f")
     wait_for(lambda: lines == ["a begun\n"])
-    run.send_signal(signal.SIGKILL)
-    assert finish() == 0 and lines == ["a begun\n"]
+    run.send_signal(signo)
+    assert finish() == 130 and lines == ["a begun\n"]
 
 
 def test_following_a_step_that_never_came_says_so(project, background):
@@ -189,3 +195,166 @@ def test_a_directory_without_logs_is_no_log(mlops, project, ended):
     (ended / "a.log").unlink()
     message, _, fix = fails(mlops, project, 3, "logs")
     assert "has no logs" in message and "mlops show" in fix
+
+
+# ---- long logs ----
+
+def numbers(project, name, last, more=""):
+    """A step that prints the numbers from 1 on, and waits for go.NAME in the middle."""
+    return (f"[step.{name}]\ncmd = sh -c 'seq {last // 2}; while [ ! -e go.{name} ]; do sleep 0.02; done; "
+            f"seq {last // 2 + 1} {last}'\n{more}")
+
+
+def check_cut(text, last):
+    """Numbers from 1 to the last, but for what is said to be cut; those before and behind the cuts."""
+    at, cuts, kept = 0, 0, 0
+    for line in text.splitlines():
+        cut = re.fullmatch(r"\.\.\. cut: (\d+) lines, (\d+) bytes \.\.\.", line)
+        if cut:
+            missing = range(at + 1, at + 1 + int(cut[1]))
+            assert sum(len(str(n)) + 1 for n in missing) == int(cut[2])
+            at, cuts = missing[-1], cuts + 1
+        else:
+            at, kept = at + 1, kept + 1
+            assert line == str(at)
+    assert last is None or at == last
+    return cuts, kept
+
+
+def test_a_log_that_becomes_compressed_is_followed_line_by_line(mlops, project, background, follow):
+    last = 60000
+    (project / "pipeline.ini").write_text(numbers(project, "a", last) + numbers(project, "b", 2, "after = a\n"))
+    background("run")
+    plain = a_log(project, "a")
+    finish, lines = follow("logs", "-f", "last", "a")
+    wait_for(lambda: len(lines) == last // 2)
+    (project / "go.a").touch()
+    wait_for(lambda: not plain.exists())
+    (project / "go.b").touch()
+    assert finish() == 0 and check_cut("".join(lines), last) == (0, last)
+    assert plain.with_suffix(".log.zst").exists()
+    assert mlops("logs", "last", "a", cwd=project)[1] == "".join(lines)
+
+
+def test_of_a_long_log_head_and_tail_are_kept(mlops, project):
+    last = 400000
+    (project / "pipeline.ini").write_text(f"[step.a]\ncmd = seq {last}\n")
+    run_ok(mlops, project, env={"MLOPS_LOG_MAX": "1M"})
+    text = mlops("logs", cwd=project)[1]
+    cuts, kept = check_cut(text, last)
+    head = text.index("... cut")
+    assert cuts == 1 and 0.8 < head / (len(text) - head) < 1.25
+    size = len(text) + 16 * kept
+    assert 1000000 < size < (1 << 20) + 100
+    event = next(e for e in map(json.loads, mlops("logs", "--json", cwd=project)[1].splitlines()) if e["stream"] == "cut")
+    assert event["text"].startswith("... cut: ") and event["step"] == "a"
+
+
+def starts_behind(segment, lines):
+    return segment.exists() and int(segment.read_bytes().split(b" ", 3)[2]) > lines
+
+
+def test_the_log_of_a_killed_run_is_whole_but_for_its_cut(mlops, project, background):
+    (project / "pipeline.ini").write_text("[step.a]\ncmd = seq 1000000000\n")
+    (project / ".mlops/config.ini").write_text("[log]\nmax = 1M\n")
+    run = background("run", "-q")
+    plain = a_log(project, "a")
+    wait_for(lambda: starts_behind(plain.with_suffix(".log.1"), 300000))
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    text = mlops("logs", cwd=project)[1]
+    last = text.splitlines()[-1]
+    cuts, kept = check_cut(text[:len(text) - len(last) - 1], None)  # the last line may be a part of one
+    assert cuts == 1 and kept > 40000
+    assert fails(mlops, project, 130, "logs", "-f", "-n", "1")
+
+
+def test_a_run_killed_while_it_compresses_tells_no_line_twice(mlops, project):
+    (project / "pipeline.ini").write_text("[step.a]\ncmd = seq 5000\n")
+    run = start(project, "run", env={"MLOPS_FAILPOINT": "steplog.packed=kill"})
+    if run.wait(60) != -signal.SIGKILL:
+        pytest.skip("needs a build with failpoints")
+    assert len(list(project.glob(".mlops/logs/*/a.log*"))) == 2
+    assert check_cut(mlops("logs", cwd=project)[1], 5000) == (0, 5000)
+
+
+# ---- attempts, instances, times ----
+
+def test_attempts_follow_each_other(mlops, project, background, follow):
+    (project / "pipeline.ini").write_text("""[step.a]
+cmd = sh -c 'echo x >> tries; wc -l < tries; while [ ! -e go ]; do sleep 0.02; done; [ $(wc -l < tries) = 3 ]'
+retries = 5
+backoff = 1ms..1ms
+""")
+    background("run")
+    a_log(project, "a")
+    finish, lines = follow("logs", "-f")
+    wait_for(lambda: lines == ["1\n"])
+    (project / "go").touch()
+    assert finish() == 0
+    assert lines == ["1\n", "-- attempt 2 --\n", "2\n", "-- attempt 3 --\n", "3\n"]
+    assert mlops("logs", cwd=project)[1] == "".join(lines)
+    events = [json.loads(line) for line in mlops("logs", "--json", cwd=project)[1].splitlines()]
+    assert [(e["step"], e["attempt"], e["stream"], e["text"]) for e in events] == [
+        ("a", 1, "stdout", "1"), ("a", 2, "stdout", "2"), ("a", 3, "stdout", "3")]
+    assert mlops("logs", "-n", "1", cwd=project)[1] == "-- attempt 3 --\n3\n"
+
+
+@pytest.fixture
+def hours(mlops, project):
+    """A run of three instances and another step, each with lines of its own minutes."""
+    (project / "pipeline.ini").write_text(
+        "[step.m]\nmatrix.x = 1..3\ncmd = sh -c 'echo $MLOPS_MATRIX_X'\n[step.z]\ncmd = echo z\nafter = m\n")
+    run_ok(mlops, project, "-j", "1")
+    base = 1800000000000
+    for log in project.glob(".mlops/logs/*/m@*.log"):
+        n = int(log.stem[-1])
+        log.write_text("".join(f"{base + minute * 60000 + n} o {minute}.{n}\n" for minute in range(3)))
+    return lambda *args: mlops("logs", *args, cwd=project, env={"TZ": "UTC"})[1].splitlines()
+
+
+def test_instances_are_chosen_by_step_and_by_pattern(mlops, project, hours):
+    every = [f"m@{n} | {minute}.{n}" for n in (1, 2, 3) for minute in range(3)]
+    assert hours("last", "m") == hours("m") == hours("last", "m@*") == every
+    assert hours() == every + ["z | z"]
+    assert hours("last", "m@[12]") == every[:6]
+    assert hours("last", "m@2") == ["0.2", "1.2", "2.2"]
+    message, _, _ = fails(mlops, project, 3, "logs", "last", "m@4")
+    assert "no log of step m@4" in message
+
+
+def test_the_last_lines_are_those_of_all_steps_by_time(hours):
+    assert hours("last", "m", "--tail", "4") == ["m@3 | 1.3", "m@1 | 2.1", "m@2 | 2.2", "m@3 | 2.3"]
+    assert hours("last", "m@2", "-n", "2") == ["1.2", "2.2"]
+    assert hours("-n", "0") == [] and len(hours("-n", "100")) == 10
+
+
+def test_lines_since_a_time(hours):
+    # 1800000000 is 2027-01-15T08:00:00Z
+    assert hours("last", "m", "--since", "2027-01-15T08:02") == ["m@1 | 2.1", "m@2 | 2.2", "m@3 | 2.3"]
+    assert hours("last", "m@2", "--since", "2027-01-15T09:01+01:00", "-n", "1") == ["2.2"]
+    assert len(hours("--since", "2027-01-15")) == 9 and hours("--since", "2027-01-16") == []
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--since", "1700000000"], "'1700000000' is no moment"), (["--since", "2026-02-30"], "'2026-02-30' is no moment"),
+    (["--since", ""], "'' is no moment"), (["--tail", "-1"], "not '-1'"), (["--tail", "many"], "not 'many'"),
+    (["--tail", "100001"], "at most 100000 lines"), (["--since"], "needs a value")])
+def test_a_bad_option_is_refused(mlops, project, ended, options, message):
+    told, _, fix = fails(mlops, project, 2, "logs", *options)
+    assert message in told and fix
+
+
+def test_a_limit_too_small_is_refused(mlops, project):
+    message, _, fix = fails(mlops, project, 2, "config", "log.max", "1000k")
+    assert message == "log.max cannot be '1000k'" and fix == "give 0, or 1M or more"
+
+
+def test_a_damaged_log_keeps_nobody_from_the_others(mlops, project):
+    (project / "pipeline.ini").write_text("[step.a]\ncmd = seq 5000\n[step.b]\ncmd = echo b\nafter = a\n")
+    run_ok(mlops, project)
+    packed = next(project.glob(".mlops/logs/*/a.log.zst"))
+    packed.write_bytes(packed.read_bytes()[:-9])
+    status, out, err = mlops("logs", cwd=project)
+    assert status != 0 and out == "b | b\n" and "a.log.zst is damaged" in err
+    assert err.count("error: ") == 1
