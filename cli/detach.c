@@ -57,10 +57,15 @@ static bool report(void *ctx, const char *what, uint64_t files, uint64_t bytes, 
 	struct detach *d = ctx;
 	int64_t now = clock_mono_ms();
 	CLEANUP_JS struct js *word = NULL;
+	bool due;
 
-	if (d->pipe < 0 || now - d->progress_ms < PROGRESS_MS)
+	pthread_mutex_lock(&d->mutex);
+	due = d->pipe >= 0 && now - d->progress_ms >= PROGRESS_MS;
+	if (due)
+		d->progress_ms = now;
+	pthread_mutex_unlock(&d->mutex);
+	if (!due)
 		return false;
-	d->progress_ms = now;
 	word = js_object();
 	js_set_str(word, "progress", what);
 	js_set_int(word, "files", (int64_t)files);

@@ -26,7 +26,7 @@ void live_group_line(const struct group *group, int64_t now, struct strbuf *to)
 	add_count(to, running, "running");
 	add_count(to, group->failed, "failed");
 	add_count(to, retrying, "to try again");
-	add_count(to, group->skipped, "skipped");
+	add_count(to, group->skipped, "not run");
 	add_count(to, group->total - group->done - running - retrying, "waiting");
 	if (slowest)
 		strbuf_printf(to, "   slowest %s %s", slowest->name, human_duration(now - slowest->started, time));
@@ -163,7 +163,7 @@ void live_groups_status(struct live_groups *g, int width, bool utf8, int64_t now
 		return;
 	strbuf_printf(&line, "%lld/%lld steps", (long long)g->done, (long long)g->total);
 	add_count(&line, g->failed, "failed");
-	add_count(&line, g->skipped, "skipped");
+	add_count(&line, g->skipped, "not run");
 	add_count(&line, g->retries, g->retries == 1 ? "retry" : "retries");
 	strbuf_printf(&line, "  %s", human_duration(now - g->began, time));
 	show(&v, MARK_NONE, line.buf);

@@ -133,9 +133,9 @@ void print_run(struct print *p, const struct js *result)
 	}
 	print_counts(p, result);
 	print_slowest(p, steps);
-	print_other_failures(p, steps, js_get_str(js_get(result, "failure"), "step"));
 	if (js_get(result, "failure"))
 		print_failure(p, js_get(result, "failure"));
+	print_other_failures(p, steps, js_get_str(js_get(result, "failure"), "step"));
 }
 
 /* ---- dag ---- */
