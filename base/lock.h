@@ -5,7 +5,7 @@
 /*
  * Locks between processes: flock on a file that says who holds it ("pid command
  * start"). The kernel drops a dead holder's lock, so there are no stale ones.
- * Close-on-exec; a lock is released by closing its descriptor. Files are never deleted.
+ * Close-on-exec; a lock is released by closing its descriptor. Only files of runs are ever deleted.
  */
 struct error;
 enum lock_mode { LOCK_SHARED, LOCK_EXCLUSIVE };
