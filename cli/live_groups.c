@@ -45,7 +45,7 @@ static struct list *list_of(struct lists *lists, const struct live_step *step)
 	return step->phase == STEP_RUNNING ? &lists->running : &lists->retrying;
 }
 
-static void set_phase(struct live_groups *g, struct live_step *step, int phase)
+static void set_phase(struct live_groups *g, struct live_step *step, enum live_phase phase)
 {
 	if (step->phase != STEP_IDLE) {
 		list_drop(list_of(&g->lists, step), step, IN_ALL);

@@ -10,6 +10,7 @@ struct strbuf;
 
 /* A step is in two lists of its phase, each in the order in which the phase began. */
 enum place { IN_ALL, IN_GROUP, PLACES };
+enum live_phase { STEP_IDLE, STEP_RUNNING, STEP_RETRYING };
 struct live_step {
 	char *name;        /* escaped, as the next two */
 	char *last;        /* last line it printed; NULL none */
@@ -18,7 +19,7 @@ struct live_step {
 	size_t number;     /* in its group, from 1, in order of appearance */
 	int64_t started;
 	uint64_t lines;
-	enum { STEP_IDLE, STEP_RUNNING, STEP_RETRYING } phase;
+	enum live_phase phase;
 	struct {
 		struct live_step *prev, *next;
 	} at[PLACES];
