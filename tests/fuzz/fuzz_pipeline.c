@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any text as a pipeline: read, planned in an empty directory, drawn and keyed; and the
+ * Any text as a pipeline: read, its matrices expanded, planned in an empty directory, drawn and keyed; and the
  * same text as a command. What is accepted must hold what headers promise.
  */
 #include <fcntl.h>
@@ -15,7 +15,9 @@
 #include "pipeline/expand.h"
 #include "pipeline/grammar.h"
 #include "pipeline/key.h"
+#include "pipeline/matrix.h"
 #include "pipeline/plan.h"
+#include "pipeline/problems.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -72,10 +74,32 @@ static void check_plan(const struct pipeline *pipeline)
 		require(err.code && *err.msg && *err.where && !strchr(err.msg, '\n'));
 		return;
 	}
-	require(plan->len == pipeline->nsteps);
 	for (size_t i = 0; i < plan->len; i++)
 		check_node(plan, &plan->nodes[i]);
 	plan_draw(plan, PLAN_DOT, &text);
+}
+
+/* What one step's axes become: as many rows as names, each value on its axis, no name twice. */
+static void check_matrix(const struct pipeline *pipeline, const struct step *step)
+{
+	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
+	struct matrix matrix CLEANUP(matrix_release) = { 0 };
+	struct strmap names CLEANUP(strmap_release) = STRMAP_INIT;
+
+	if (matrix_expand(step, pipeline->params, "p.ini", &problems, &matrix) < 0) {
+		require(problems.count > 0);
+		return;
+	}
+	require(!problems.count && matrix.naxes == step->naxes && matrix.len <= MATRIX_MAX);
+	require(matrix.keys.len == matrix.len && (!step->naxes || matrix.len));
+	for (size_t row = 0; row < matrix.len; row++) {
+		const char *key = matrix.keys.items[row];
+		require(*key && *key != '.' && !strpbrk(key, "/\n@"));
+		require(strlen(step->name) + 1 + strlen(key) <= INSTANCE_NAME_BYTES);
+		require(!strmap_set(&names, key, &names));
+		for (size_t axis = 0; axis < matrix.naxes; axis++)
+			require(*matrix_value(&matrix, row, axis));
+	}
 }
 
 static void check_command(const char *text)
@@ -104,5 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(err.code && *err.msg && *err.where && !strchr(err.msg, '\n'));
 	else
 		check_plan(pipeline);
+	for (size_t i = 0; pipeline && i < pipeline->nsteps; i++)
+		check_matrix(pipeline, &pipeline->steps[i]);
 	return 0;
 }

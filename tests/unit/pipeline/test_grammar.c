@@ -332,6 +332,40 @@ static void values_of_the_wrong_type_are_refused(void **state)
 		{ "in = \"\"", "p.ini:3:6", "an item of 'in' is empty" },
 		{ "plots = a.csv z=1", "p.ini:3:9", "unknown plot option 'z=1'" },
 		{ "plots = a.csv x=", "p.ini:3:9", "unknown plot option 'x='" },
+		{ "user = nobody", "p.ini:3:8", "'user' is user or root, not 'nobody'" },
+		{ "gpu = -1", "p.ini:3:7", "'gpu' is a whole number, not '-1'" },
+		{ "gpu = all", "p.ini:3:7", "'gpu' is a whole number, not 'all'" },
+		{ "shm = 0", "p.ini:3:7", "'shm' must be more than 0" },
+		{ "pool = gpu", "p.ini:3:8", "there is no pool 'gpu'" },
+		{ "matrix. = 1", "p.ini:3:1", "axis name '' is empty" },
+		{ "matrix.a b = 1", "p.ini:3:1", "axis name 'a b' has a character" },
+		{ "matrix.key = 1", "p.ini:3:1", "an axis cannot be named 'key'" },
+		{ "matrix.x =", "p.ini:3:1", "'matrix.x' has no values" },
+		{ "matrix.a.b = 1\nmatrix.a-b = 2", "p.ini:4:1", "axes 'a.b' and 'a-b' would both be the variable MLOPS_MATRIX_A_B" },
+		{ "matrix.x = 1\nmatrix.x = 2", "p.ini:4:1", "key 'matrix.x' stands twice in [step.a], first in line 3" },
+		{ "retries = many", "p.ini:3:11", "'retries' is a whole number, not 'many'" },
+		{ "retries = 10000000", "p.ini:3:11", "'retries' is a whole number" },
+		{ "backoff = 10", "p.ini:3:11", "'backoff': '10' is not a duration" },
+		{ "backoff = 10s..", "p.ini:3:11", "'backoff': '' is not a duration" },
+		{ "backoff = 5m..10s", "p.ini:3:11", "'backoff': the longest wait is below the first" },
+		{ "backoff = 0s..10s", "p.ini:3:11", "'backoff': the first wait must be more than 0" },
+		{ "retry_on =", "p.ini:3:1", "'retry_on' has no value" },
+		{ "retry_on = oom, sometimes", "p.ini:3:17", "'retry_on' does not know 'sometimes'" },
+		{ "retry_on = 0", "p.ini:3:12", "'retry_on' does not know '0'" },
+		{ "retry_on = 256", "p.ini:3:12", "'retry_on' does not know '256'" },
+		{ "timeout = 0s", "p.ini:3:11", "'timeout' must be more than 0" },
+		{ "deadline = soon", "p.ini:3:12", "'deadline': 'soon' is not a duration" },
+		{ "deadline = 0h", "p.ini:3:12", "'deadline' must be more than 0" },
+		{ "secrets = 1KEY", "p.ini:3:11", "secret name '1KEY' is not made of" },
+		{ "secrets = MLOPS_X", "p.ini:3:11", "secret name 'MLOPS_X' begins with MLOPS_" },
+		{ "secrets = KEY file", "p.ini:3:11", "'file' follows the secret's name" },
+		{ "secrets = KEY\n  OTHER, KEY env", "p.ini:4:10", "secret 'KEY' is named twice" },
+		{ "env_file = a\n  b", "p.ini:4:3", "'env_file' takes one line" },
+		{ "when =", "p.ini:3:1", "'when' has no value" },
+		{ "when = a\n  b", "p.ini:4:3", "'when' takes one line" },
+		{ "checkpoints = \"\"", "p.ini:3:15", "an item of 'checkpoints' is empty" },
+		{ "exclude = \"a=1", "p.ini:3:11", "a quote is not closed" },
+		{ "workdir = src", "p.ini:3:1", "key 'workdir' of [step.a] is not supported by this version" },
 	};
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
@@ -340,6 +374,31 @@ static void values_of_the_wrong_type_are_refused(void **state)
 		strbuf_clear(&text);
 		strbuf_printf(&text, "[step.a]\ncmd = x\n%s\n", bad[i].line);
 		assert_refused(text.buf, bad[i].where, bad[i].message, "");
+	}
+}
+
+static void other_sections_are_checked(void **state)
+{
+	static const struct {
+		const char *text, *where, *message, *help;
+	} bad[] = {
+		{ "[pipeline]\npool.gpu = 0\n", "p.ini:2:12", "a pool of 0 would let no step run", "1 or more" },
+		{ "[pipeline]\npool.gpu = many\n", "p.ini:2:12", "'pool.gpu' is a whole number", "" },
+		{ "[pipeline]\npool. = 1\n", "p.ini:2:1", "pool name '' is empty", "" },
+		{ "[pipeline]\nparallel = x\n", "p.ini:2:12", "'parallel' is a whole number", "" },
+		{ "[pipeline]\npool.gpu = 1\n[step.b]\ncmd = x\npool = gpus\n", "p.ini:5:8", "there is no pool 'gpus'",
+		  "did you mean 'gpu'?" },
+		{ "[image.t]\nfile = D\n", "p.ini:1:2", "[image.t] has no 'context'", "context = docker" },
+		{ "[image.a b]\ncontext = c\n", "p.ini:1:2", "image name 'a b' has a character", "" },
+		{ "[image.t]\ncontext = c\nargs = A\n", "p.ini:3:8", "'A' is not NAME=VALUE", "" },
+		{ "[image.t]\ncontext = c\nnetwork = host\n", "p.ini:3:11", "'network' is yes or no", "" },
+		{ "[image.t]\ncontext = c\nfrom = x\n", "p.ini:3:1", "unknown key 'from' in [image.t]", "context, file, args" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		CLEANUP(cleanup_free) char *text = xasprintf("%s[step.a]\ncmd = x\n", bad[i].text);
+		assert_refused(text, bad[i].where, bad[i].message, bad[i].help);
 	}
 }
 
@@ -658,6 +717,7 @@ int main(void)
 		cmocka_unit_test(all_problems_are_counted),
 		cmocka_unit_test(step_names_are_checked),
 		cmocka_unit_test(values_of_the_wrong_type_are_refused),
+		cmocka_unit_test(other_sections_are_checked),
 		cmocka_unit_test(a_step_needs_a_command),
 		cmocka_unit_test(a_file_without_steps_is_refused),
 		cmocka_unit_test(crlf_and_bom_change_nothing),

@@ -130,6 +130,35 @@ static void forms_and_keys_are_golden(void **state)
 	f.facts.image = "r:5000/i@sha256:" DIGEST_A;
 	assert_golden(&f.facts, "container.form");
 	fixture_release(&f);
+	fixture_init(&f, "[step.a]\ncmd = t ${matrix.seed}\nmatrix.seed = 1..2\nmatrix.model = \"odd, \\\\ \"\nout = o/${matrix.key}\n",
+		     "");
+	assert_golden(&f.facts, "matrix.form");
+	fixture_release(&f);
+}
+
+/* The lines of the axes may stand in any order, as long as the names of instances are not asked for. */
+static void the_matrix_is_in_the_key_and_the_record(void **state)
+{
+	CLEANUP_JS struct js *record = NULL;
+	char one[DIGEST_HEX + 1], other[DIGEST_HEX + 1];
+	struct digest key;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, "[step.a]\ncmd = t\nmatrix.x = 1\nmatrix.y = 2\n", "");
+	key_of(&f.facts, &key);
+	digest_format(&key, one);
+	record = key_record(&f.facts);
+	assert_string_equal(js_get_str(js_get(record, "matrix"), "y"), "2");
+	fixture_release(&f);
+	fixture_init(&f, "[step.b]\ncmd = t\nmatrix.y = 2\nmatrix.x = 1\n", "");
+	key_of(&f.facts, &key);
+	assert_string_equal(digest_format(&key, other), one);
+	fixture_release(&f);
+	fixture_init(&f, "[step.b]\ncmd = t\nmatrix.y = 2\nmatrix.x = 2\n", "");
+	key_of(&f.facts, &key);
+	assert_string_not_equal(digest_format(&key, other), one);
+	fixture_release(&f);
 }
 
 static void key_text(const char *text, const char *inputs, char hex[DIGEST_HEX + 1])
@@ -365,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forms_and_keys_are_golden),
+		cmocka_unit_test(the_matrix_is_in_the_key_and_the_record),
 		cmocka_unit_test(what_does_not_decide_the_result_is_not_in_the_key),
 		cmocka_unit_test(what_decides_the_result_changes_the_key),
 		cmocka_unit_test(the_platform_names_system_and_machine),
