@@ -41,9 +41,10 @@ void key_of(const struct key_facts *, struct digest *ret);
  * inputs{path: content}, outputs[], secrets[]}. */
 struct js *key_record(const struct key_facts *);
 /* Differences of two records: [{kind, name, old, new, text}], in the order of kinds: param, matrix, input, command, program,
- * image, build (parts of an image that is built here), user, network, env, secret, output, platform. `name` is left out where a kind has only one, `old` or `new` where
- * a side has none; `text` is a line for people, fit for a terminal: "param lr: 0.01 -> 0.1". A command also has
- * words: [{change: same|removed|added, text}]. Empty when the records are equal. Owned by the caller. */
+ * image, build (parts of an image that is built here), user, network, env, secret, output, platform. `name` is left out
+ * where a kind has only one, `old` or `new` where a side has none; `text` is a line for people, fit for a terminal:
+ * "param lr: 0.01 -> 0.1". A command also has words: [{change: same|removed|added, text}]. Empty when the records are
+ * equal. Owned by the caller. */
 struct js *key_differences(const struct js *old, const struct js *now);
 /* Appends their texts. */
 struct strlist;
