@@ -391,7 +391,7 @@ static struct place syntax_place(const struct error *syntax)
 		return at;
 	for (const char *line = column; line > syntax->where && !at.line;)
 		if (*--line == ':')
-			at = (struct place){ atoi(line + 1), atoi(column + 1) };
+			at = (struct place){ (int)strtol(line + 1, NULL, 10), (int)strtol(column + 1, NULL, 10) };
 	return at;
 }
 
