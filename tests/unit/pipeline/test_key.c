@@ -134,6 +134,9 @@ static void forms_and_keys_are_golden(void **state)
 		     "");
 	assert_golden(&f.facts, "matrix.form");
 	fixture_release(&f);
+	fixture_init(&f, "[step.a]\ncmd = t\nsecrets = WANDB_KEY, HF_TOKEN env\n", "");
+	assert_golden(&f.facts, "secret.form");
+	fixture_release(&f);
 }
 
 /* The lines of the axes may stand in any order, as long as the names of instances are not asked for. */
