@@ -4,8 +4,8 @@
  * longest pattern that ends there. Matches that overlap are one; so is what is left of the input, however it was cut.
  *
  * States are numbered breadth first: the children of one stand in a row, most have one or none, and the depth of a
- * state is where its number lies among the levels. From the root, bytes that begin no pattern are skipped, as the first four
- * of each are known by their hash.
+ * state is where its number lies among the levels. From the root, bytes that begin no pattern are skipped: the first
+ * four of each pattern are known by their hash.
  */
 #include "base/mask.h"
 #include <pthread.h>
@@ -51,7 +51,7 @@ struct mask_set {
 	size_t nstates;
 	struct branch *branches;
 	size_t nbranches, branches_cap;
-	uint32_t *levels;       /* first state of each depth, and the end */
+	uint32_t *levels;       /* first state of each depth */
 	size_t nlevels, levels_cap;
 	uint32_t from_root[BYTES];
 	unsigned char begins[1u << HASH_BITS >> 3]; /* hashes of the first four bytes of all patterns */

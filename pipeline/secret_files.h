@@ -4,9 +4,9 @@
 #include <sys/types.h>
 /*
  * Secrets on their way into steps. A run reads those of its steps once, before anything starts, and keeps to the values
- * they had then: what is given to a step is what is masked. An attempt finds them as files, in a directory of its own on
- * a tmpfs of this machine: TMPFS/mlops-UID/PROJECT/ATTEMPT/NAME, where TMPFS is $XDG_RUNTIME_DIR or /dev/shm and PROJECT
- * is that of orphans_label. Nothing of it is ever an argument, in the project, or on a disk.
+ * they had then: what is given to a step is what is masked. An attempt finds them as files, in a directory of its own
+ * on a tmpfs of this machine: TMPFS/mlops-UID/PROJECT/ATTEMPT/NAME, where TMPFS is $XDG_RUNTIME_DIR or /dev/shm and
+ * PROJECT is that of orphans_label. Nothing of it is ever an argument, in the project, or on a disk.
  */
 struct error;
 struct mask_set;
