@@ -71,7 +71,7 @@ int data_bring(struct op_context *ctx, const struct pipeline *pipeline, struct e
 	struct project *p = ctx->project;
 
 	/* A lock file that cannot be read is told by the run itself. */
-	if (lockfile_load(p->rootfd, &lock, NULL) < 0 || lock.conflicts)
+	if (!lockfile_may_have(p->rootfd, LOCKED_DATA) || lockfile_load(p->rootfd, &lock, NULL) < 0 || lock.conflicts)
 		return 0;
 	for (size_t i = 0; i < lock.len; i++) {
 		const struct lock_entry *entry = &lock.entries[i];

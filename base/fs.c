@@ -117,6 +117,51 @@ int fs_stat_beneath(int rootfd, const char *path, struct stat *ret, struct error
 	return 1;
 }
 
+/* The directory of the first `len` bytes of `path`, or -errno. */
+static int near_dir(struct fs_near *near, const char *path, size_t len)
+{
+	CLEANUP(cleanup_free) char *dir = NULL;
+	size_t at = near->next;
+	int fd;
+
+	for (size_t i = 0; i < FS_NEAR_DIRS; i++)
+		if (near->dirs[i].path && !strncmp(near->dirs[i].path, path, len) && !near->dirs[i].path[len])
+			return near->dirs[i].fd;
+	dir = xstrndup(path, len);
+	fd = open_beneath(near->rootfd, dir, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	if (near->dirs[at].path) {
+		free(near->dirs[at].path);
+		close(near->dirs[at].fd);
+	}
+	near->dirs[at].path = steal(&dir);
+	near->dirs[at].fd = fd;
+	near->next = (at + 1) % FS_NEAR_DIRS;
+	return fd;
+}
+
+int fs_stat_near(struct fs_near *near, const char *path, struct stat *ret, struct error *err)
+{
+	const char *base = path_base(path);
+	int dirfd = base == path ? near->rootfd : near_dir(near, path, (size_t)(base - path) - 1);
+
+	if (dirfd < 0 || fstatat(dirfd, base, ret, AT_SYMLINK_NOFOLLOW) < 0)
+		return fs_stat_beneath(near->rootfd, path, ret, err);
+	return 1;
+}
+
+void fs_near_release(struct fs_near *near)
+{
+	for (size_t i = 0; i < FS_NEAR_DIRS; i++) {
+		if (!near->dirs[i].path)
+			continue;
+		free(near->dirs[i].path);
+		close(near->dirs[i].fd);
+		near->dirs[i].path = NULL;
+	}
+}
+
 /* Opens the directory `path`, making it in `parent` when absent. */
 static int enter_dir(int rootfd, int parent, const char *path, mode_t mode, struct error *err)
 {

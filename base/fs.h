@@ -29,6 +29,21 @@ int fs_open_beneath(int rootfd, const char *path, int flags, mode_t mode, struct
 int fs_open_direct(int rootfd, const char *path, int flags, mode_t mode, struct error *);
 /* 1 there, 0 absent, -1 error; does not follow a final symlink. Intermediate symlinks may not leave. */
 int fs_stat_beneath(int rootfd, const char *path, struct stat *ret, struct error *);
+/* The same for many paths of one directory: those it looked in last stay open. Until fs_near_release it may not see that
+ * one of them was replaced by another, so it serves one look at things, by one thread. Life: FS_NEAR_INIT(rootfd), any
+ * calls, fs_near_release. */
+#define FS_NEAR_DIRS 4
+struct fs_near {
+	int rootfd;
+	size_t next; /* to be closed for another */
+	struct {
+		char *path;
+		int fd;
+	} dirs[FS_NEAR_DIRS];
+};
+#define FS_NEAR_INIT(fd) { .rootfd = (fd) }
+int fs_stat_near(struct fs_near *, const char *path, struct stat *ret, struct error *);
+void fs_near_release(struct fs_near *);
 /* mkdir -p of the path's parents, or of the path itself; through no symlink. */
 int fs_make_parents(int rootfd, const char *path, mode_t mode, struct error *);
 int fs_make_dirs(int rootfd, const char *path, mode_t mode, struct error *);

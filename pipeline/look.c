@@ -57,7 +57,9 @@ int looker_new(struct project *project, struct plan *plan, bool force, struct lo
 		.cache = project_statcache(project),
 		.ignore = ignore,
 		.store = store,
+		.near = &l->near,
 	};
+	l->near = (struct fs_near)FS_NEAR_INIT(project->rootfd);
 	l->when = (struct when){
 		.plan = plan, .root = project->root, .rootfd = project->rootfd, .known = metrics_known, .ctx = l,
 	};
@@ -93,6 +95,7 @@ void looker_free(struct looker *l)
 	db_close(l->db);
 	free(l->looks);
 	when_release(&l->when);
+	fs_near_release(&l->near);
 	free(l);
 }
 
@@ -407,11 +410,19 @@ static void look_again_below(struct looker *l, struct plan_node *node)
 	}
 }
 
+/* From now on steps move directories away and make them anew. */
+static void things_change(struct looker *l)
+{
+	l->scanner.near = NULL;
+	fs_near_release(&l->near);
+}
+
 void look_distrust(struct looker *l, struct plan_node *node)
 {
 	struct step_look *look = look_of(l, node);
 	struct digest key = look->key;
 
+	things_change(l);
 	look_clear(look);
 	forget(l, node);
 	look->state = STEP_STALE;
@@ -426,6 +437,7 @@ void look_accept(struct looker *l, struct plan_node *node, const struct content 
 	struct step_look *look = look_of(l, node);
 	char text[CONTENT_TEXT], hex[DIGEST_HEX + 1];
 
+	things_change(l);
 	when_forget(&l->when, node);
 	for (size_t i = 0; i < node->noutputs; i++) {
 		look_remember(l, node->outputs[i].path, &outputs[i]);
@@ -448,6 +460,7 @@ bool look_is_precious(struct looker *l, const struct plan_node *node, size_t out
 	struct content now, locked;
 	struct store *store;
 
+	things_change(l); /* the node is about to start */
 	if (scan_path(&l->scanner, out->path, &now, NULL, NULL) < 0)
 		return true;
 	if (now.kind == CONTENT_ABSENT || !now.files)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include "base/fs.h"
 #include "base/strmap.h"
 #include "pipeline/key.h"
 #include "pipeline/run.h"
@@ -18,6 +19,7 @@ struct looker {
 	bool force;
 	struct lockfile lock;
 	struct scanner scanner;
+	struct fs_near near;    /* the scanner's, until something changes the project */
 	struct db *db;          /* opened when first needed */
 	struct remotes *remotes; /* may be NULL */
 	char platform[KEY_PLATFORM];

@@ -320,6 +320,19 @@ int lockfile_parse(const char *text, size_t len, struct lockfile *ret, struct er
 	return 0;
 }
 
+bool lockfile_may_have(int rootfd, enum lock_kind kind)
+{
+	CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT;
+	struct error why;
+	char line[16];
+	size_t len;
+
+	if (io_read_file(rootfd, LOCKFILE_NAME, LOCKFILE_MAX_BYTES, &sb, &why) < 0)
+		return why.code != ERR_NOT_FOUND;
+	len = (size_t)snprintf(line, sizeof(line), "%s ", kind_names[kind]);
+	return memmem(sb.buf, sb.len, line, len) != NULL;
+}
+
 int lockfile_load(int rootfd, struct lockfile *ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT;

@@ -36,6 +36,8 @@ const char *lock_kind_name(enum lock_kind); /* "data" "image" "out" "step" */
 /* An absent file is an empty one. A line that is none: ERR_DAMAGED with its number. The result is
  * dirty when the text held conflict markers, so that a save takes them out. */
 int lockfile_load(int rootfd, struct lockfile *ret, struct error *);
+/* Whether the file may have entries of this kind, without reading it as entries; also when it cannot be read. */
+bool lockfile_may_have(int rootfd, enum lock_kind);
 int lockfile_parse(const char *text, size_t len, struct lockfile *ret, struct error *);
 const struct lock_entry *lockfile_find(const struct lockfile *, enum lock_kind, const char *name);
 bool lockfile_content(const struct lockfile *, enum lock_kind, const char *name,

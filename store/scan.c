@@ -287,7 +287,7 @@ int scan_path(const struct scanner *s, const char *path, struct content *ret, st
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
 	};
 	struct stat st;
-	int there = fs_stat_beneath(s->rootfd, path, &st, err);
+	int there = s->near ? fs_stat_near(s->near, path, &st, err) : fs_stat_beneath(s->rootfd, path, &st, err);
 	int r = there < 0 ? -1 : 0;
 
 	if (ret_tree)

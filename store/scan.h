@@ -17,6 +17,7 @@
  * unlink() of any other name of it would change the ctime that the cache relies on.
  */
 struct error;
+struct fs_near;
 struct ignore;
 struct progress;
 struct statcache;
@@ -32,6 +33,7 @@ struct scanner {
 	struct store *store;         /* may be NULL; knows hard links to its objects, see below */
 	const struct progress *progress; /* may be NULL */
 	bool trust_nothing;          /* hash even what the cache knows */
+	struct fs_near *near;        /* may be NULL: what it says of a file is believed, when the cache knows it */
 	struct strlist *odd;         /* NULL: refuse what a tree cannot hold; else it is left out and
 				      * its path in the tree added here ("": the path itself) */
 };

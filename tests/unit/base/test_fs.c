@@ -294,6 +294,53 @@ static void listing_is_sorted(void **state)
 	assert_string_equal(fs_kind_name(S_IFIFO), "FIFO");
 }
 
+static void near_stats_equal_those_from_the_root(void **state)
+{
+	static const char *const paths[] = {
+		"top", "a/file", "b/file", "c/file", "d/file", "e/file", "a/b/file", "a/link", "a/b", "a/absent",
+		"absent/file", "a/file/below", "inside/file", "outside/passwd", "a", ".",
+	};
+	struct fs_near near = FS_NEAR_INIT(rootfd);
+
+	(void)state;
+	put("top", "1");
+	for (const char *dir = "abcde"; *dir; dir++)
+		put((char[]){ *dir, '/', 'f', 'i', 'l', 'e', '\0' }, "12");
+	put("a/b/file", "123");
+	assert_int_equal(symlinkat("file", rootfd, "a/link"), 0);
+	assert_int_equal(symlinkat("a", rootfd, "inside"), 0);
+	assert_int_equal(symlinkat("/etc", rootfd, "outside"), 0);
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+			struct stat want = { 0 }, got = { 0 };
+			int r = fs_stat_beneath(rootfd, paths[i], &want, &err);
+			if (fs_stat_near(&near, paths[i], &got, &err) != r)
+				fail_msg("%s", paths[i]);
+			assert_int_equal(got.st_ino, want.st_ino);
+			assert_int_equal(got.st_mode, want.st_mode);
+		}
+	}
+	assert_int_equal(fs_stat_near(&near, "outside/passwd", &(struct stat){ 0 }, &err), -1);
+	assert_string_equal(err.msg, "outside/passwd leaves the project");
+	fs_near_release(&near);
+}
+
+static void a_release_forgets_directories_that_were_replaced(void **state)
+{
+	struct fs_near near = FS_NEAR_INIT(rootfd);
+	struct stat st;
+
+	(void)state;
+	put("a/file", "1");
+	assert_int_equal(fs_stat_near(&near, "a/file", &st, &err), 1);
+	assert_int_equal(renameat(rootfd, "a", rootfd, "old"), 0);
+	put("a/file", "12");
+	fs_near_release(&near);
+	assert_int_equal(fs_stat_near(&near, "a/file", &st, &err), 1);
+	assert_int_equal(st.st_size, 2);
+	fs_near_release(&near);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -309,6 +356,8 @@ int main(void)
 		CASE(removing_and_listing_follow_no_symlink_on_the_way),
 		CASE(copying_keeps_every_byte),
 		CASE(listing_is_sorted),
+		CASE(near_stats_equal_those_from_the_root),
+		CASE(a_release_forgets_directories_that_were_replaced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

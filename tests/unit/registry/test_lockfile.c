@@ -293,6 +293,7 @@ static void save_writes_only_what_changed(void **state)
 	work_make(&w);
 	assert_int_equal(lockfile_load(w.fd, &lock, &err), 0);
 	assert_int_equal(lock.len, 0);
+	assert_false(lockfile_may_have(w.fd, LOCKED_DATA));
 	assert_int_equal(lockfile_save(&lock, w.fd, &err), 0);
 	assert_int_not_equal(faccessat(w.fd, LOCKFILE_NAME, F_OK, 0), 0);
 	lockfile_set(&lock, LOCKED_STEP, "s", A64);
@@ -300,6 +301,10 @@ static void save_writes_only_what_changed(void **state)
 	assert_false(lock.dirty);
 	assert_int_equal(lockfile_load(w.fd, &again, &err), 0);
 	assert_non_null(lockfile_find(&again, LOCKED_STEP, "s"));
+	assert_false(lockfile_may_have(w.fd, LOCKED_DATA));
+	lockfile_set(&lock, LOCKED_DATA, "d", "file:" A64);
+	assert_int_equal(lockfile_save(&lock, w.fd, &err), 0);
+	assert_true(lockfile_may_have(w.fd, LOCKED_DATA));
 	lockfile_release(&lock);
 	lockfile_release(&again);
 	work_remove(&w);
