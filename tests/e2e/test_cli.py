@@ -327,7 +327,7 @@ def test_completion_follows_the_table(mlops, project):
     assert complete(mlops, "checkout", "--link=h") == ["--link=hardlink"]
     assert complete(mlops, "checkout", "--link", "=", "h") == ["hardlink"]
     assert complete(mlops, "logs", "l") == ["last"]
-    assert complete(mlops, "config", "run.") == ["run.jobs"]
+    assert complete(mlops, "config", "run.j") == ["run.jobs"]
     assert complete(mlops, "config", "ui.color", "") == ["auto", "always", "never"]
     assert complete(mlops, "config", "run.jobs", "") == []
     assert complete(mlops, "add", "") == [":files"]

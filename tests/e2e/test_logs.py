@@ -9,7 +9,7 @@ import threading
 import pytest
 from steps import fails, run_ok, start, wait_for
 
-SECONDS = 25
+SECONDS = 14
 
 # Says who it is, and goes on when it is told to.
 STEP = """\
