@@ -107,6 +107,26 @@ when = matrix.model == "xgb" or matrix.depth < 2
                                              "(matrix.model = \"mlp\", matrix.depth = 2)")
 
 
+def test_a_skipped_step_needs_no_container_engine(mlops, project):
+    (project / "pipeline.ini").write_text("""[params]
+ship = false
+[step.pack]
+cmd = touch packed
+out = packed
+image = nowhere.example/packer:1
+when = params.ship
+[step.send]
+cmd = touch sent
+in = packed
+out = sent
+image = nowhere.example/sender:1
+""")
+    env = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    assert {s for s, _ in steps_of(run_json(mlops, project, env=env)).values()} == {"skipped"}
+    status, _, err = mlops("run", "-p", "ship=true", cwd=project, env=env)
+    assert status == 5 and "/nonexistent/docker.sock" in err, err
+
+
 def test_what_cannot_be_judged_fails_with_place_and_values(mlops, project, condition):
     condition("params.least / (params.least - 0.9) > 1")
     status, _, err = mlops("run", cwd=project)
