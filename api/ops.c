@@ -190,9 +190,12 @@ const struct op ops[] = {
 	  .details =
 		"Examples:\n"
 		"  mlops accept train\n"
+		"  mlops accept 'train@*' evaluate\n"
 		"\n"
 		"Declares the outputs in place to be the result of the step as it is now: after\n"
-		"a comment or a rename in its code. Nothing runs; who did it is recorded.\n" },
+		"a comment or a rename in its code. Nothing runs; who did it is recorded, and\n"
+		"why and show tell. What it needs must be up to date, or named too. Remotes get\n"
+		"no such result; others have it with mlops.lock.\n" },
 	{ .name = "cache.list", .command = "cache list", .method = "GET", .path = "/cache",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_cache_list,
 	  .params = PARAMS(
@@ -202,7 +205,10 @@ const struct op ops[] = {
 	  .details =
 		"Examples:\n"
 		"  mlops cache list\n"
-		"  mlops cache list train\n" },
+		"  mlops cache list train\n"
+		"  mlops cache list 'train@mlp-*' -n 100\n"
+		"\n"
+		"Newest first. HERE: no, when bytes of it are not in the store.\n" },
 	{ .name = "cache.rm", .command = "cache rm", .method = "DELETE", .path = "/cache",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_cache_rm,
 	  .params = PARAMS(
@@ -214,7 +220,9 @@ const struct op ops[] = {
 		"  mlops cache rm train\n"
 		"  mlops cache rm 3f2a91bc\n"
 		"\n"
-		"Runs and their bytes stay; only their reuse ends.\n" },
+		"Runs and their bytes stay; only their reuse ends. A step that mlops.lock has up\n"
+		"to date stays so: mlops run --force STEP. A remote that has a result still\n"
+		"gives it to a run.\n" },
 	{ .name = "pipeline.dag", .command = "dag", .method = "GET", .path = "/dag",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_dag,
 	  .params = PARAMS(

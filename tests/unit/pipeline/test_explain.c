@@ -205,6 +205,29 @@ static void what_is_not_known_of_programs_is_not_compared(void **state)
 	}
 }
 
+/* Records come from other people's registries, too. */
+static void records_of_another_shape_do_no_harm(void **state)
+{
+	static const char *const odd[] = {
+		"{}", "{\"build\": 1, \"matrix\": [], \"secrets\": {\"a\": 1}, \"image\": 4}",
+		"{\"build\": {\"context\": 1, \"args\": [2], \"bases\": {\"b\": null}, \"network\": \"x\"}, \"image\": \"sha256:\"}",
+		"{\"build\": {\"context\": \"a\", \"args\": {\"A\": {}}, \"bases\": 1}, \"secrets\": [1, null, \"\"], \"image\": \"\"}",
+		"{\"argv\": [\"\", 1, \"  \"], \"matrix\": {\"\": null}}", "{\"argv\": [\" \"]}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(odd); k++) {
+			CLEANUP_JS struct js *old = parse(odd[i]);
+			CLEANUP_JS struct js *now = parse(odd[k]);
+			CLEANUP_JS struct js *list = key_differences(old, now);
+			for (size_t n = 0; n < js_len(list); n++)
+				assert_non_null(js_get_str(js_at(list, n), "text"));
+			assert_true(i != k || !js_len(list));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +237,7 @@ int main(void)
 		cmocka_unit_test(a_huge_command_is_replaced_in_one_piece),
 		cmocka_unit_test(packages_are_compared_by_name_and_are_not_in_the_key),
 		cmocka_unit_test(what_is_not_known_of_programs_is_not_compared),
+		cmocka_unit_test(records_of_another_shape_do_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
