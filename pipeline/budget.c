@@ -12,10 +12,10 @@
 
 #define GPUS_MAX 64
 
-static void number_gpus(int n, struct strlist *ret)
+static void number_gpus(long n, struct strlist *ret)
 {
-	for (int i = 0; i < n; i++)
-		strlist_push_owned(ret, xasprintf("%d", i));
+	for (long i = 0; i < n; i++)
+		strlist_push_owned(ret, xasprintf("%ld", i));
 }
 
 static void split_gpus(const char *ids, struct strlist *ret)
@@ -41,11 +41,11 @@ static int find_gpus(const char *setting, struct strlist *ret, struct error *err
 	}
 	if (setting[strspn(setting, "0123456789")]) {
 		split_gpus(setting, ret);
-	} else if (atoi(setting) > GPUS_MAX || strlen(setting) > 3) {
+	} else if (strlen(setting) > 3 || strtol(setting, NULL, 10) > GPUS_MAX) {
 		error_set(err, ERR_USAGE, "run.gpu cannot be '%s': at most %d GPUs are counted", setting, GPUS_MAX);
 		return error_help(err, "run: mlops config run.gpu auto");
 	} else {
-		number_gpus(atoi(setting), ret);
+		number_gpus(strtol(setting, NULL, 10), ret);
 	}
 	return 0;
 }
