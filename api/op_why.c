@@ -30,6 +30,9 @@ struct why {
 	const struct step_look **looks; /* by index of the node; NULL: not looked at */
 	bool *asked;         /* likewise: it is to be told about */
 	bool brief;
+	struct js *newest;   /* attempts of the newest run; NULL: not read yet */
+	char newest_run[33];
+	struct strmap newest_by_step;
 };
 
 static void why_release(struct why *w)
@@ -39,6 +42,8 @@ static void why_release(struct why *w)
 	remotes_release(&w->remotes);
 	loaded_release(&w->loaded);
 	js_free(w->tools);
+	js_free(w->newest);
+	strmap_release(&w->newest_by_step);
 	free(w->looks);
 	free(w->asked);
 }
@@ -167,27 +172,39 @@ static struct js *source_of(struct why *w, const struct plan_node *node, const s
 	return source;
 }
 
-/* The step's part in the newest run: {run_id, state, reason}. */
-static struct js *newest_part(struct db *db, const char *step)
+/* Of the newest run, read once; the last attempt of a step counts. */
+static void read_newest(struct why *w)
 {
-	CLEANUP_JS struct js *attempts = NULL;
-	char run[33];
-
-	if (run_last(db, run, NULL) < 0 || attempts_list(db, run, &attempts, NULL) < 0)
-		return NULL;
-	for (size_t i = js_len(attempts); i-- > 0;) {
-		const struct js *attempt = js_at(attempts, i);
-		const char *name = js_get_str(attempt, "step");
-		struct js *part;
-		if (!name || strcmp(name, step) != 0)
-			continue;
-		part = js_object();
-		js_set_str(part, "run_id", run);
-		js_set_str(part, "state", js_get_str(attempt, "state"));
-		js_set_str(part, "reason", js_get_str(attempt, "reason"));
-		return part;
+	if (w->newest)
+		return;
+	w->newest = js_array();
+	if (run_last(w->db, w->newest_run, NULL) < 0)
+		return;
+	js_free(steal(&w->newest));
+	if (attempts_list(w->db, w->newest_run, &w->newest, NULL) < 0)
+		w->newest = js_array();
+	for (size_t i = 0; i < js_len(w->newest); i++) {
+		const char *step = js_get_str(js_at(w->newest, i), "step");
+		if (step)
+			strmap_set(&w->newest_by_step, step, js_at(w->newest, i));
 	}
-	return NULL;
+}
+
+/* The step's part in the newest run: {run_id, state, reason}. */
+static struct js *newest_part(struct why *w, const char *step)
+{
+	const struct js *attempt;
+	struct js *part;
+
+	read_newest(w);
+	attempt = strmap_get(&w->newest_by_step, step);
+	if (!attempt)
+		return NULL;
+	part = js_object();
+	js_set_str(part, "run_id", w->newest_run);
+	js_set_str(part, "state", js_get_str(attempt, "state"));
+	js_set_str(part, "reason", js_get_str(attempt, "reason"));
+	return part;
 }
 
 /* The run that made what is in place, or took it from the cache; or, when nothing is in place, the step's part in
@@ -201,7 +218,7 @@ static struct js *last_of(struct why *w, const struct plan_node *node, const str
 	if (!w->db)
 		return NULL;
 	if (look->state != STEP_FRESH && look->state != STEP_RESTORE)
-		return newest_part(w->db, node->name);
+		return newest_part(w, node->name);
 	attempt_of_key(w->db, &look->key, &told, NULL);
 	if (!told) {
 		attempt_cached(w->db, node->name, &look->key, &told, NULL);
