@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "pipeline/expand.h"
 #include "pipeline/params.h"
 #include "pipeline/plan_internal.h"
 #include "pipeline/show.h"
@@ -95,6 +96,29 @@ int plan_stage(struct plan_builder *b, enum plan_stage stage,
 	return r;
 }
 
+/* Texts of [image.NAME]; what they name is looked at when a step needs the image. */
+static void check_image(struct plan_builder *b, const struct image_section *image)
+{
+	const struct expand_scope scope = { .params = b->pipeline->params, .step = image->name };
+	const struct text_at *const paths[] = { &image->context, &image->file };
+
+	for (size_t i = 0; i < image->args.len; i++) {
+		const struct text_at *item = &image->args.items[i];
+		CLEANUP(cleanup_free) char *text = NULL;
+		if (!expand_text(&scope, item->text, &text, &b->why))
+			continue;
+		error_wrap(&b->why, "image %s", image->name);
+		problems_once(b->problems, b->pipeline->file, item->at, &b->why);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		CLEANUP(cleanup_free) char *path = NULL;
+		if (!paths[i]->text || !path_clean("", paths[i]->text, &path, &b->why))
+			continue;
+		error_wrap(&b->why, "image %s", image->name);
+		problems_once(b->problems, b->pipeline->file, paths[i]->at, &b->why);
+	}
+}
+
 static void build(struct plan_builder *b)
 {
 	params_keys(b->pipeline->params, &b->param_keys);
@@ -112,6 +136,8 @@ static void build(struct plan_builder *b)
 	plan_stage(b, STAGE_INPUTS, plan_fill_inputs);
 	plan_stage(b, STAGE_WHEN, plan_fill_when);
 	plan_check_checkpoints(b);
+	for (size_t i = 0; i < b->pipeline->nimages; i++)
+		check_image(b, &b->pipeline->images[i]);
 }
 
 /* Room for the edges of each node, exactly. */

@@ -93,7 +93,7 @@ def test_the_design_s_example_runs(project, mlops):
     assert (project / "best").read_text() == "xgb-30.01"
 
 
-def test_names_stand_for_any_value(project, mlops):
+def test_names_stand_for_any_value(project, mlops, tmp_path_factory):
     (project / "pipeline.ini").write_text("""\
 [params]
 texts = ["a b", "x/y", ".z", "50%,", "é"]
@@ -107,7 +107,9 @@ cmd = cp o/${matrix.of} last
 in = o/${matrix.of}
 out = last
 after = t@${matrix.of}
-""")
+[remote.team]
+url = TEAM
+""".replace("TEAM", str(tmp_path_factory.mktemp("team"))))
     run_ok(mlops, project)
     made = {path.name: path.read_text() for path in (project / "o").iterdir()}
     assert made == {"a%20b": "a b", "x%2Fy": "x/y", "%2Ez": ".z", "50%25,": "50%,", "%C3%A9": "é"}
@@ -117,6 +119,13 @@ after = t@${matrix.of}
     shutil.rmtree(project / "o")
     again = run_json(mlops, project)
     assert [s["state"] for s in again["steps"]].count("restored") == 5, again
+
+    assert mlops("push", "--init").status == 0
+    other = tmp_path_factory.mktemp("other")
+    shutil.copy(project / "pipeline.ini", other)
+    assert mlops("init", cwd=other).status == 0
+    assert run_json(mlops, other)["ran"] == 0, "all results came from the remote"
+    assert (other / "o/%2Ez").read_text() == ".z"
 
 
 def test_a_slip_of_the_keyboard_costs_nothing(project, mlops):
