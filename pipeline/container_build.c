@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -186,7 +187,9 @@ static int build_it(struct engine_image *image, struct docker_engine *engine, co
 		.line = on_line,
 		.line_ctx = image,
 	};
+	FAILPOINT("build.begin");
 	r = docker_build(engine, &spec, progress, &built, err);
+	FAILPOINT("build.built");
 	if (r == 0) {
 		image->id = steal(&built.id);
 	} else {
@@ -256,6 +259,7 @@ static int push(struct engine_image *image, struct docker_engine *engine, const 
 		return 0;
 	if (docker_push(engine, image->id, image->build->section->push.text, tag, progress, &image->pushed_pin, err) < 0)
 		return error_wrap(err, "image %s", image->build->section->name);
+	FAILPOINT("build.pushed");
 	image->told = true;
 	return 0;
 }
