@@ -54,7 +54,7 @@ BANNED = """
 """.split()
 
 SPDX_C = "/* SPDX-License-Identifier: Apache-2.0 */"
-SECONDS_LIMIT = 1000
+SECONDS_LIMIT = 1350
 HELP_WIDTH = 80
 
 
