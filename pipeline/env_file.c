@@ -72,7 +72,8 @@ static int read_line(struct reader *r, const char *line)
 		return fault(r, (int)(text - line) + 1, "the name stands twice in this file", "keep one of the lines");
 	r->full = r->ret->len == ENV_FILE_NAMES_MAX;
 	if (r->full)
-		return fault(r, 1, "there are more than 1000 variables in this file", "pass data in a file that is an input");
+		return fault(r, 1, "there are more than 1000 variables in this file",
+			     "pass data in a file that is an input");
 	value = equals + 1;
 	len = strlen(value);
 	while (len && (value[len - 1] == ' ' || value[len - 1] == '\t'))

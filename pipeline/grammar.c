@@ -4,24 +4,18 @@
  * problems are collected, so that one reading tells of them all.
  */
 #include "pipeline/grammar.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "base/error.h"
 #include "base/fs.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "pipeline/params.h"
 #include "pipeline/parse_internal.h"
 #include "pipeline/show.h"
-
-#define PARAMS_MAX_BYTES (16u << 20)
 
 struct error *problem(struct parser *p, int line, int column, const char *fmt, ...)
 {
@@ -292,7 +286,7 @@ static int take_entry(void *ctx, const struct ini_entry *entry, struct error *er
 	return 0;
 }
 
-static void parser_release(struct parser *p)
+void parser_release(struct parser *p)
 {
 	for (size_t i = 0; i < p->nparams; i++) {
 		free(p->params[i].key);
@@ -381,8 +375,7 @@ static void finish_steps(struct parser *p)
 		pipeline->name = default_name(pipeline->file);
 }
 
-/* FILE:LINE:COLUMN; the reader of INI has it as text only. */
-static struct place syntax_place(const struct error *syntax)
+struct place parse_place(const struct error *syntax)
 {
 	const char *column = strrchr(syntax->where, ':');
 	struct place at = { 0 };
@@ -395,14 +388,14 @@ static struct place syntax_place(const struct error *syntax)
 	return at;
 }
 
-static void read_text(struct parser *p, const char *text, size_t len, const char *file, bool steps)
+void parse_text(struct parser *p, const char *text, size_t len, const char *file, bool steps)
 {
 	struct error syntax = { 0 };
 
 	p->pipeline = xcalloc(1, sizeof(*p->pipeline));
 	p->pipeline->file = xstrdup(file);
 	if (ini_parse_text(text, len, file, take_entry, p, &syntax) < 0) {
-		struct error *err = problems_add(p->problems, file, syntax_place(&syntax));
+		struct error *err = problems_add(p->problems, file, parse_place(&syntax));
 		if (err)
 			*err = syntax;
 		p->blind = true;
@@ -413,281 +406,4 @@ static void read_text(struct parser *p, const char *text, size_t len, const char
 		finish_images(p);
 	}
 	finish_remotes(p);
-}
-
-static int apply_override(struct js *params, const char *override, struct error *err)
-{
-	const char *equals = strchr(override, '=');
-	CLEANUP(cleanup_free) char *key = NULL;
-	CLEANUP(strlist_release) struct strlist keys = STRLIST_INIT;
-	const char *near;
-
-	if (!equals || equals == override) {
-		error_set(err, ERR_USAGE, "-p takes KEY=VALUE, not '%s'", SHOW(override));
-		return error_help(err, "for example: -p lr=0.1");
-	}
-	key = xstrndup(override, (size_t)(equals - override));
-	if (param_find(params, key))
-		return param_set(params, key, param_value(equals + 1), err);
-	error_set(err, ERR_USAGE, "unknown param '%s'", SHOW(key));
-	params_keys(params, &keys);
-	near = strlist_nearest(&keys, key);
-	if (near)
-		error_help(err, "did you mean '%s'?", SHOW(near));
-	else
-		error_help(err, "params are declared in [params] or in the file that [pipeline] params names");
-	return -1;
-}
-
-/* File, then [params], then -p. */
-static int merge_params(struct parser *p, const char *text, size_t len, const char *name,
-			const struct strlist *overrides, struct error *err)
-{
-	CLEANUP_JS struct js *params = NULL;
-
-	if (!text)
-		params = js_object();
-	else if (params_parse(text, len, name, &params, err) < 0)
-		return -1;
-	for (size_t i = 0; i < p->nparams; i++) {
-		struct inline_param *param = &p->params[i];
-		if (param_set(params, param->key, steal(&param->value), err) < 0)
-			return error_where(err, p->pipeline->file, param->at.line, param->at.column);
-	}
-	for (size_t i = 0; overrides && i < overrides->len; i++)
-		if (apply_override(params, overrides->items[i], err) < 0)
-			return -1;
-	p->pipeline->params = steal(&params);
-	return 0;
-}
-
-int pipeline_parse(const char *text, size_t len, const char *file, const char *params_text,
-		   const struct strlist *overrides, struct pipeline **ret, struct error *err)
-{
-	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
-	CLEANUP(parser_release) struct parser p = { .problems = &problems };
-	const char *name;
-
-	read_text(&p, text, len, file, true);
-	if (problems_verdict(&problems, err) < 0)
-		return -1;
-	name = p.pipeline->params_file.text ? p.pipeline->params_file.text : "params";
-	if (merge_params(&p, params_text, params_text ? strlen(params_text) : 0, name, overrides, err) < 0)
-		return -1;
-	*ret = steal(&p.pipeline);
-	return 0;
-}
-
-int parse_read_file(int rootfd, const char *path, size_t max, struct strbuf *ret, struct error *err)
-{
-	CLEANUP(cleanup_fd) int fd = fs_open_beneath(rootfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
-	struct stat st;
-
-	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) < 0)
-		return error_sys(err, errno, "cannot stat %s", path);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERR_USAGE, "%s is a %s, not a file", path, fs_kind_name(st.st_mode));
-	if ((uintmax_t)st.st_size > max)
-		return error_set(err, ERR_USAGE, "%s has %jd bytes; at most %zu are read", path, (intmax_t)st.st_size,
-				 max);
-	return io_read_fd(fd, path, max, ret, err);
-}
-
-static int read_params(int rootfd, struct pipeline *pipeline, struct strbuf *ret, struct error *err)
-{
-	const struct text_at *file = &pipeline->params_file;
-	CLEANUP(cleanup_free) char *path = NULL;
-
-	if (path_clean("", file->text, &path, err) < 0 || parse_read_file(rootfd, path, PARAMS_MAX_BYTES, ret, err) < 0) {
-		error_wrap(err, "params file");
-		if (err && !*err->help)
-			error_help(err, "correct params= of [pipeline]; it names one small file of JSON in the project");
-		return error_where(err, pipeline->file, file->at.line, file->at.column);
-	}
-	strlist_push(&pipeline->params_files, path);
-	return 0;
-}
-
-/* The params file, [params] and `overrides` together. */
-static int load_params(struct parser *p, int rootfd, const struct strlist *overrides, struct error *err)
-{
-	struct pipeline *pipeline = p->pipeline;
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
-	if (!pipeline->params_file.text)
-		return merge_params(p, NULL, 0, NULL, overrides, err);
-	if (read_params(rootfd, pipeline, &text, err) < 0)
-		return -1;
-	return merge_params(p, text.buf, text.len, pipeline->params_file.text, overrides, err);
-}
-
-static int read_pipeline(struct parser *p, int rootfd, const char *path, struct error *err)
-{
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
-	if (parse_read_file(rootfd, path, INI_MAX_BYTES, &text, err) < 0) {
-		if (err && err->code == ERR_NOT_FOUND)
-			error_help(err, "run: mlops init");
-		return -1;
-	}
-	read_text(p, text.buf, text.len, path, true);
-	return 0;
-}
-
-int pipeline_load(int rootfd, const char *path, const struct strlist *overrides, struct pipeline **ret,
-		  struct error *err)
-{
-	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
-	CLEANUP(parser_release) struct parser p = { .problems = &problems };
-
-	if (read_pipeline(&p, rootfd, path, err) < 0 || problems_verdict(&problems, err) < 0 ||
-	    load_params(&p, rootfd, overrides, err) < 0)
-		return -1;
-	*ret = steal(&p.pipeline);
-	return 0;
-}
-
-/* Where the error of a params file stands: in it, or at its name. */
-static void params_problem(struct parser *p, const struct error *why)
-{
-	const struct place at = p->pipeline->params_file.at;
-
-	problems_once(p->problems, p->pipeline->file, *why->where ? syntax_place(why) : at, why);
-	p->blind = true;
-}
-
-int pipeline_check(int rootfd, const char *path, struct problems *problems, struct pipeline **ret)
-{
-	CLEANUP(parser_release) struct parser p = { .problems = problems };
-	struct error why = { 0 };
-
-	if (read_pipeline(&p, rootfd, path, &why) < 0)
-		problems_once(problems, path, (struct place){ 0 }, &why);
-	else if (load_params(&p, rootfd, NULL, &why) < 0)
-		params_problem(&p, &why);
-	if (p.pipeline && !p.blind)
-		*ret = steal(&p.pipeline);
-	return problems->count ? -1 : 0;
-}
-
-/* [remote.NAME], with or without what is to follow. */
-static bool opens_remote(const char *line, size_t len)
-{
-	static const char head[] = "remote.";
-	size_t at = 1;
-
-	while (at < len && (line[at] == ' ' || line[at] == '\t'))
-		at++;
-	return len - at >= strlen(head) && !memcmp(line + at, head, strlen(head));
-}
-
-/* Keeps the lines of these sections at their places; the others become empty. */
-static void keep_remotes(const char *text, size_t len, struct strbuf *ret)
-{
-	const char *end = text + len, *stop;
-	bool keeps = false;
-
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
-		text += 3;
-	for (; text < end; text = stop + 1) {
-		stop = memchr(text, '\n', (size_t)(end - text));
-		if (!stop)
-			stop = end;
-		if (*text == '[')
-			keeps = opens_remote(text, (size_t)(stop - text));
-		if (keeps)
-			strbuf_add(ret, text, (size_t)(stop - text));
-		strbuf_putc(ret, '\n');
-	}
-}
-
-int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
-{
-	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
-	CLEANUP(parser_release) struct parser p = { .problems = &problems };
-	CLEANUP_STRBUF struct strbuf kept = STRBUF_INIT;
-
-	keep_remotes(text, len, &kept);
-	read_text(&p, kept.buf, kept.len, file, false);
-	if (problems_verdict(&problems, err) < 0)
-		return -1;
-	*ret = steal(&p.pipeline);
-	return 0;
-}
-
-int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *err)
-{
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
-	if (parse_read_file(rootfd, path, INI_MAX_BYTES, &text, err) < 0)
-		return -1;
-	return pipeline_parse_remotes(text.buf, text.len, path, ret, err);
-}
-
-static void step_release(struct step *step)
-{
-	struct textlist *const lists[] = { &step->in,	  &step->out,	  &step->metrics, &step->plots,	      &step->params,
-					   &step->after,  &step->env,	  &step->exclude, &step->include, &step->checkpoints };
-	struct text_at *const texts[] = { &step->cmd, &step->image, &step->pool, &step->env_file, &step->when };
-
-	free(step->name);
-	free(step->cmd_lines);
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		free(texts[i]->text);
-	for (size_t i = 0; i < step->naxes; i++) {
-		free(step->axes[i].name);
-		textlist_release(&step->axes[i].values);
-	}
-	for (size_t i = 0; i < step->nsecrets; i++)
-		free(step->secrets[i].name);
-	free(step->axes);
-	free(step->secrets);
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-		textlist_release(lists[i]);
-	strlist_release(&step->plot_options);
-}
-
-static void image_release(struct image_section *image)
-{
-	free(image->name);
-	free(image->context.text);
-	free(image->file.text);
-	free(image->push.text);
-	textlist_release(&image->args);
-}
-
-void pipeline_free(struct pipeline *pipeline)
-{
-	if (!pipeline)
-		return;
-	for (size_t i = 0; i < pipeline->nsteps; i++)
-		step_release(&pipeline->steps[i]);
-	free(pipeline->steps);
-	free(pipeline->file);
-	free(pipeline->name);
-	textlist_release(&pipeline->env);
-	free(pipeline->params_file.text);
-	free(pipeline->image.text);
-	for (size_t i = 0; i < pipeline->nremotes; i++) {
-		free(pipeline->remotes[i].name);
-		free(pipeline->remotes[i].url.text);
-	}
-	free(pipeline->remotes);
-	for (size_t i = 0; i < pipeline->nimages; i++)
-		image_release(&pipeline->images[i]);
-	free(pipeline->images);
-	for (size_t i = 0; i < pipeline->npools; i++)
-		free(pipeline->pools[i].name);
-	free(pipeline->pools);
-	js_free(pipeline->params);
-	strlist_release(&pipeline->params_files);
-	strmap_release(&pipeline->by_name);
-	free(pipeline);
-}
-
-void cleanup_pipeline(struct pipeline **pipeline)
-{
-	pipeline_free(*pipeline);
 }

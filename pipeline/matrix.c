@@ -244,7 +244,8 @@ static int read_condition(const struct expander *x, const char *word, const char
 		return unknown_axis(x, name, key, err);
 	for (size_t i = 0; i < ret->len; i++)
 		if (ret->items[i].axis == axis)
-			return error_set(err, ERR_USAGE, "'%s' names axis '%s' twice in one combination", key, SHOW(name));
+			return error_set(err, ERR_USAGE, "'%s' names axis '%s' twice in one combination", key,
+					 SHOW(name));
 	GROW(ret->items, ret->len, ret->cap);
 	ret->items[ret->len++] = (struct condition){ axis, xstrdup(equals + 1) };
 	return 0;

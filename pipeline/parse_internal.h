@@ -31,6 +31,11 @@ struct parser {
 /* Adds a problem and returns it for error_help, or NULL when it is only counted. */
 struct error *problem(struct parser *, int line, int column, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Reads the text into p->pipeline, which it makes; without `steps` only remotes are asked to be whole. */
+void parse_text(struct parser *p, const char *text, size_t len, const char *file, bool steps);
+void parser_release(struct parser *);
+/* The place in an error of FILE:LINE:COLUMN: the reader of INI has it as text only. */
+struct place parse_place(const struct error *);
 /* Puts the entry's value where its row says; what does not fit is a problem. */
 void value_store(struct parser *, const struct grammar_key *, const struct ini_entry *);
 /* What readers of values.c and values_engine.c share. The first gives the value when it is one line; otherwise a

@@ -65,7 +65,8 @@ bool plan_unplanned(const struct plan_builder *b, const char *name)
 	for (size_t i = 0; i < b->pipeline->nsteps; i++) {
 		const char *step = b->pipeline->steps[i].name;
 		size_t len = strlen(step);
-		if (b->first[i] == b->first[i + 1] && !strncmp(name, step, len) && (!name[len] || strchr("@.", name[len])))
+		bool made = b->first[i + 1] > b->first[i];
+		if (!made && !strncmp(name, step, len) && (!name[len] || strchr("@.", name[len])))
 			return true;
 	}
 	return false;

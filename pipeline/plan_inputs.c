@@ -240,7 +240,8 @@ static int unknown_after(const struct plan_builder *b, const char *name, struct 
 		strlist_push(&names, b->nodes[i].name);
 	near = strlist_nearest(&names, name);
 	if (step && strchr(name, '@'))
-		error_set(err, ERR_USAGE, "'after' names '%s', which no instance of step %s is", SHOW(name), step->name);
+		error_set(err, ERR_USAGE, "'after' names '%s', which no instance of step %s is", SHOW(name),
+			  step->name);
 	else
 		error_set(err, ERR_USAGE, "'after' names an unknown step '%s'", SHOW(name));
 	return near ? error_help(err, "did you mean '%s'?", near) : -1;
@@ -317,9 +318,10 @@ static int check_edges(struct plan_builder *b, const struct step *step, struct e
 {
 	if (b->nedges <= PLAN_EDGES_MAX)
 		return 0;
-	error_set(err, ERR_USAGE, "its instances need more than %d instances of other steps, each counted", PLAN_EDGES_MAX);
-	error_help(err, "let one step take them all, and the instances what it makes; or name the matching one only, by "
-		   "${matrix.key}");
+	error_set(err, ERR_USAGE, "its instances need more than %d instances of other steps, each counted",
+		  PLAN_EDGES_MAX);
+	error_help(err, "let one step take them all, and the instances what it makes; or name the matching one only, "
+		   "by ${matrix.key}");
 	return plan_fault(b, step, step->at, err);
 }
 

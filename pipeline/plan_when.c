@@ -65,8 +65,8 @@ static int unknown_name(const struct plan *plan, const char *name, struct error 
 
 	error_set(err, ERR_USAGE, "unknown name '%s' in the condition", SHOW(name));
 	if (!strchr(name, '.'))
-		return error_help(err, "text is written in quotes: \"%s\"; names are params.KEY, matrix.AXIS, git.branch "
-				  "and STEP.METRIC", SHOW(name));
+		return error_help(err, "text is written in quotes: \"%s\"; names are params.KEY, matrix.AXIS, "
+				  "git.branch and STEP.METRIC", SHOW(name));
 	for (size_t i = 0; i < plan->pipeline->nsteps; i++)
 		strlist_push(&names, plan->pipeline->steps[i].name);
 	strlist_push(&names, "params");
@@ -75,7 +75,8 @@ static int unknown_name(const struct plan *plan, const char *name, struct error 
 	near = strlist_nearest(&names, head);
 	if (near && strcmp(near, head) != 0)
 		return error_help(err, "did you mean %s%s?", near, SHOW(name + strlen(head)));
-	return error_help(err, "it may name params.KEY, matrix.AXIS, git.branch, and STEP.METRIC of a step with metrics=");
+	return error_help(err, "it may name params.KEY, matrix.AXIS, git.branch, and STEP.METRIC of a step with "
+			  "metrics=");
 }
 
 static int whole_matrix(const struct plan *plan, const struct step *step, const char *metric, struct error *err)
@@ -109,11 +110,13 @@ static int when_metric(const struct plan *plan, const struct plan_node *node, co
 		if (!maker)
 			return whole_matrix(plan, step, metric, err);
 		if (maker == node) {
-			error_set(err, ERR_USAGE, "'%s' is its own metric, which nobody knows before it ran", SHOW(name));
+			error_set(err, ERR_USAGE, "'%s' is its own metric, which nobody knows before it ran",
+				  SHOW(name));
 			return error_help(err, "name a metric of a step before it");
 		}
 		if (!maker->step->metrics.len) {
-			error_set(err, ERR_USAGE, "step %s has no metrics= that '%s' could be in", maker->name, SHOW(metric));
+			error_set(err, ERR_USAGE, "step %s has no metrics= that '%s' could be in", maker->name,
+				  SHOW(metric));
 			return error_help(err, "add to [step.%s]: metrics = FILE.json", maker->step->name);
 		}
 		*ret = (struct when_name){ .kind = WHEN_METRIC, .maker = maker, .metric = metric };

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a pipeline file became, and its end. */
+#include <stdlib.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "pipeline/parse_internal.h"
+
+static void step_release(struct step *step)
+{
+	struct textlist *const lists[] = { &step->in,	  &step->out,	  &step->metrics, &step->plots,	      &step->params,
+					   &step->after,  &step->env,	  &step->exclude, &step->include, &step->checkpoints };
+	struct text_at *const texts[] = { &step->cmd, &step->image, &step->pool, &step->env_file, &step->when };
+
+	free(step->name);
+	free(step->cmd_lines);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]->text);
+	for (size_t i = 0; i < step->naxes; i++) {
+		free(step->axes[i].name);
+		textlist_release(&step->axes[i].values);
+	}
+	for (size_t i = 0; i < step->nsecrets; i++)
+		free(step->secrets[i].name);
+	free(step->axes);
+	free(step->secrets);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		textlist_release(lists[i]);
+	strlist_release(&step->plot_options);
+}
+
+static void image_release(struct image_section *image)
+{
+	free(image->name);
+	free(image->context.text);
+	free(image->file.text);
+	free(image->push.text);
+	textlist_release(&image->args);
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	for (size_t i = 0; i < pipeline->nsteps; i++)
+		step_release(&pipeline->steps[i]);
+	free(pipeline->steps);
+	free(pipeline->file);
+	free(pipeline->name);
+	textlist_release(&pipeline->env);
+	free(pipeline->params_file.text);
+	free(pipeline->image.text);
+	for (size_t i = 0; i < pipeline->nremotes; i++) {
+		free(pipeline->remotes[i].name);
+		free(pipeline->remotes[i].url.text);
+	}
+	free(pipeline->remotes);
+	for (size_t i = 0; i < pipeline->nimages; i++)
+		image_release(&pipeline->images[i]);
+	free(pipeline->images);
+	for (size_t i = 0; i < pipeline->npools; i++)
+		free(pipeline->pools[i].name);
+	free(pipeline->pools);
+	js_free(pipeline->params);
+	strlist_release(&pipeline->params_files);
+	strmap_release(&pipeline->by_name);
+	free(pipeline);
+}
+
+void cleanup_pipeline(struct pipeline **pipeline)
+{
+	pipeline_free(*pipeline);
+}
