@@ -96,9 +96,9 @@ static int stop_run(struct stop *s, struct js *result, struct error *err)
 {
 	CLEANUP(cleanup_free) char *what = xasprintf("run %.8s", s->run);
 	struct control_request request = { .by = s->ctx->project->actor, .kill = true };
-	char id[33];
+	CLEANUP(cleanup_fd) int answer = -1;
 
-	if ((s->kill ? control_ask(s->ctx->project, s->run, &request, id, err) :
+	if ((s->kill ? control_ask(s->ctx->project, s->run, &request, &answer, err) :
 		       control_signal(s->ctx->project, s->run, SIGTERM, err)) < 0)
 		return -1;
 	if (!s->kill)
@@ -111,22 +111,25 @@ static int stop_run(struct stop *s, struct js *result, struct error *err)
 
 /* ---- some of its steps ---- */
 
+/* Whether the run goes on is asked first: what it answered before its end is then found after it. */
 static int ask(struct stop *s, struct js **ret_answer, struct error *err)
 {
 	struct control_request request = { .step = s->step, .by = s->ctx->project->actor, .kill = s->kill };
-	char id[33];
-	int r;
+	CLEANUP(cleanup_fd) int answer = -1;
 
-	if (control_ask(s->ctx->project, s->run, &request, id, err) < 0)
+	if (control_ask(s->ctx->project, s->run, &request, &answer, err) < 0)
 		return -1;
-	while ((r = control_answer(s->ctx->project, s->run, id, ret_answer, err)) == 0) {
-		if (!goes_on(s))
+	for (;;) {
+		bool alive = goes_on(s);
+		int r = control_answer(answer, ret_answer, err);
+		if (r != 0)
+			return r < 0 ? -1 : 0;
+		if (!alive)
 			return not_running(s, err);
 		if (!wait_more(s))
 			return error_set(err, ERR_ENV, "run %.8s has not answered for %d s; it stops them when it looks", s->run,
 					 END_MS / 1000);
 	}
-	return r < 0 ? -1 : 0;
 }
 
 static bool names(const struct js *list, const char *step)

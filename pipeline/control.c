@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/io.h"
@@ -20,6 +22,7 @@
 
 #define ANSWER      ".answer"
 #define REQUEST_MAX 65536
+#define ANSWER_MAX  (64u << 20)
 
 /* In the project's .mlops, also when the run is in a scratch tree: who asks need not know where it is. */
 static char *request_path(const char *run, const char *name)
@@ -102,11 +105,13 @@ static void suspend(struct engine *e)
 	stood = clock_mono_ms() - e->suspended_ms;
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct task *t = &e->tasks[i];
-		if (t->phase != TASK_RUNNING || t->container)
+		if (!t->node || t->node->image || !t->attempt)
+			continue;
+		t->first_mono_ms += stood; /* also between attempts */
+		if (t->phase != TASK_RUNNING)
 			continue;
 		loop_delay(e->loop, t->timer, stood);
 		t->start_mono_ms += stood;
-		t->first_mono_ms += stood;
 	}
 	signal_local_steps(e, SIGCONT);
 	emit_word(e, "resumed");
@@ -173,6 +178,11 @@ static const char *stop_step(struct task *t, const char *by, bool force)
 		if (force || !t->interrupted)
 			task_interrupt(t, force);
 		return "stopped";
+	case TASK_FINISHING:
+		if (!retry_wanted(t))
+			return "ended";
+		t->stopped_by = xstrdup(by);
+		return "waiting";
 	default:
 		return "ended";
 	}
@@ -230,10 +240,25 @@ static struct js *serve(struct engine *e, const struct js *request)
 	return js_object();
 }
 
+/* Into the file that who asks has open: it is read also when we have ended and removed its name. One of several names
+ * could be any file of ours. */
+static void tell_answer(struct engine *e, const char *request, const struct js *answer)
+{
+	CLEANUP(cleanup_free) char *path = xasprintf("%s" ANSWER, request);
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP(cleanup_fd) int fd = fs_open_direct(e->project->homefd, path, O_WRONLY | O_NONBLOCK, 0, NULL);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return;
+	js_dump(answer, JS_COMPACT, &text);
+	strbuf_putc(&text, '\n');
+	io_write_all(fd, text.buf, text.len, path, NULL);
+}
+
 static void serve_file(struct engine *e, const char *name)
 {
 	CLEANUP(cleanup_free) char *path = request_path(e->run, name);
-	CLEANUP(cleanup_free) char *to = xasprintf("%s" ANSWER, path);
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	CLEANUP_JS struct js *request = NULL;
 	CLEANUP_JS struct js *answer = NULL;
@@ -245,11 +270,8 @@ static void serve_file(struct engine *e, const char *name)
 	    js_parse(text.buf, text.len, path, &request, NULL) < 0)
 		return;
 	answer = serve(e, request);
-	if (!answer)
-		return;
-	strbuf_clear(&text);
-	js_dump(answer, JS_COMPACT, &text);
-	io_replace_file(e->project->homefd, to, text.buf, text.len, 0666, false, NULL);
+	if (answer)
+		tell_answer(e, path, answer);
 }
 
 static bool is_id(const char *name)
@@ -373,40 +395,68 @@ int control_signal(struct project *p, const char *run, int signo, struct error *
 	return error_help(err, "ask its user, or try again as root");
 }
 
-/* A directory that any user of the project may write in, as the rest of .mlops. */
-int control_ask(struct project *p, const char *run, const struct control_request *request, char ret_id[33],
-		struct error *err)
+/* Who acts as root leaves to the run's user what he is to read, write and remove: the lock is his. */
+static int give(struct project *p, const char *run, int fd, struct error *err)
+{
+	CLEANUP(cleanup_free) char *name = xasprintf("run-%s", run);
+	struct stat st;
+
+	if (geteuid() != 0 || fstatat(p->locksfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return fchown(fd, st.st_uid, st.st_gid) < 0 ? error_sys(err, errno, "cannot give it to its user") : 0;
+}
+
+/* The answer's file is there before the request is. */
+static int make_request(struct project *p, const char *run, const struct strbuf *request, int *ret_answer, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = request_path(run, NULL);
-	CLEANUP(cleanup_free) char *path = NULL;
+	CLEANUP(cleanup_fd) int dirfd = -1;
+	CLEANUP(cleanup_fd) int fd = -1;
+	char id[33], answer[33 + sizeof(ANSWER)];
+
+	if (fs_make_dirs(p->homefd, dir, 0777, err) < 0)
+		return -1;
+	dirfd = fs_open_direct(p->homefd, dir, O_RDONLY | O_DIRECTORY, 0, err);
+	clock_uuid(id);
+	snprintf(answer, sizeof(answer), "%s" ANSWER, id);
+	fd = dirfd < 0 ? -1 : openat(dirfd, answer, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return dirfd < 0 ? -1 : error_sys(err, errno, "cannot create %s", answer);
+	if (give(p, run, dirfd, err) < 0 || give(p, run, fd, err) < 0 ||
+	    io_replace_file(dirfd, id, request->buf, request->len, 0666, false, err) < 0)
+		return -1;
+	*ret_answer = steal_fd(&fd);
+	return 0;
+}
+
+int control_ask(struct project *p, const char *run, const struct control_request *request, int *ret_answer,
+		struct error *err)
+{
 	CLEANUP_JS struct js *json = js_object();
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP(cleanup_fd) int fd = -1;
 
-	clock_uuid(ret_id);
-	path = path_join(dir, ret_id);
 	js_set_str(json, "step", request->step);
 	js_set_str(json, "by", request->by);
 	js_set_bool(json, "kill", request->kill);
 	js_dump(json, JS_COMPACT, &text);
 	if (control_signal(p, run, 0, err) < 0)
 		return -1;
-	if (fs_make_dirs(p->homefd, dir, 0777, err) < 0 ||
-	    io_replace_file(p->homefd, path, text.buf, text.len, 0666, false, err) < 0)
+	if (make_request(p, run, &text, &fd, err) < 0)
 		return error_wrap(err, "cannot ask the executor of run %.8s", run);
-	return control_signal(p, run, SIGUSR1, err);
+	if (control_signal(p, run, SIGUSR1, err) < 0)
+		return -1;
+	*ret_answer = steal_fd(&fd);
+	return 0;
 }
 
-int control_answer(struct project *p, const char *run, const char *id, struct js **ret, struct error *err)
+int control_answer(int fd, struct js **ret, struct error *err)
 {
-	CLEANUP(cleanup_free) char *dir = request_path(run, NULL);
-	CLEANUP(cleanup_free) char *path = xasprintf("%s/%s" ANSWER, dir, id);
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	CLEANUP(cleanup_fd) int fd = fs_open_direct(p->homefd, path, O_RDONLY | O_NONBLOCK, 0, NULL);
 
-	if (fd < 0)
+	if (lseek(fd, 0, SEEK_SET) < 0 || io_read_fd(fd, "answer", ANSWER_MAX, &text, err) < 0)
+		return error_wrap(err, "the run's answer");
+	if (!text.len || text.buf[text.len - 1] != '\n')
 		return 0;
-	if (io_read_fd(fd, path, 64u << 20, &text, err) < 0 || js_parse(text.buf, text.len, path, ret, err) < 0)
-		return -1;
-	unlinkat(p->homefd, path, 0);
-	return 1;
+	return js_parse(text.buf, text.len, "the run's answer", ret, err) < 0 ? -1 : 1;
 }

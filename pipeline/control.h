@@ -8,9 +8,10 @@
  * of another process to stop some of its steps.
  *
  * A request is a file .mlops/work/RUN/.stop/ID, moved into place whole, and then SIGUSR1: one JSON object
- * {step, by, kill}; without step it is the whole run. The answer is ID.answer beside it: {stopped[], waiting[],
- * ended[]}, names of steps that ran and were signalled, that will not start, and that had ended, or {error, help}
- * when there is no such step. At the end of the run they are removed, read or not.
+ * {step, by, kill}; without step it is the whole run. The answer is a line in ID.answer beside it, which who asks made
+ * before and keeps open: {stopped[], waiting[], ended[]}, names of steps that ran and were signalled, that will not start
+ * (again), and that had ended, or {error, help} when there is no such step. At the end of the run their names are
+ * removed.
  */
 struct engine;
 struct error;
@@ -37,6 +38,7 @@ struct control_request {
 	const char *by;   /* who asks */
 	bool kill;        /* at once */
 };
-int control_ask(struct project *, const char *run, const struct control_request *, char ret_id[33], struct error *);
-/* 1 and the answer, which is removed; 0: none yet. */
-int control_answer(struct project *, const char *run, const char *id, struct js **ret, struct error *);
+/* *ret_answer: the file of the answer, to be closed. */
+int control_ask(struct project *, const char *run, const struct control_request *, int *ret_answer, struct error *);
+/* 1 and the answer, of which `ret` is owned; 0: none yet, and none will come once nobody executes the run. */
+int control_answer(int fd, struct js **ret, struct error *);

@@ -50,7 +50,7 @@ bool retry_wanted(const struct task *t)
 	const struct step *step = t->node->step;
 	int64_t since = clock_mono_ms() - t->first_mono_ms;
 
-	if (!t->err->code || t->interrupted || t->attempt > step->retries)
+	if (t->interrupted || t->stopped_by || t->attempt > step->retries)
 		return false;
 	if (step->deadline_ms && since >= step->deadline_ms)
 		return false;

@@ -318,7 +318,7 @@ int schedule_run(struct engine *e, struct error *err)
 	const struct runner_ops *ops = e->opt->runner ? e->opt->runner : &runner_local;
 	int r;
 
-	if ((e->opt->record && record_run(e, err) < 0) || control_open(e, err) < 0)
+	if (control_open(e, err) < 0 || (e->opt->record && record_run(e, err) < 0))
 		return -1;
 	if (ops->open(e->loop, &task_events, e->opt->runner ? e->opt->runner_config : e->opt->spawner, &e->runner, err) < 0)
 		return -1;

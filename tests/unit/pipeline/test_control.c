@@ -13,7 +13,8 @@ struct asking {
 	struct fixture *f;
 	const char *step;
 	bool kill;
-	char run[33], id[33];
+	char run[33];
+	int file; /* of the answer */
 	struct js *answer;
 	struct error err;
 };
@@ -27,7 +28,7 @@ static void ask(void *ctx, const struct runner_spec *spec)
 	snprintf(a->run, sizeof(a->run), "%.32s", spec->name);
 	assert_true(control_executor(a->f->p, a->run, &holder));
 	assert_int_equal(holder.pid, getpid());
-	assert_int_equal(control_ask(a->f->p, a->run, &request, a->id, &a->err), 0);
+	assert_int_equal(control_ask(a->f->p, a->run, &request, &a->file, &a->err), 0);
 }
 
 static void hear(void *ctx, const struct runner_spec *spec)
@@ -35,8 +36,8 @@ static void hear(void *ctx, const struct runner_spec *spec)
 	struct asking *a = ctx;
 
 	(void)spec;
-	assert_int_equal(control_answer(a->f->p, a->run, a->id, &a->answer, &a->err), 1);
-	assert_int_equal(control_answer(a->f->p, a->run, a->id, &a->answer, &a->err), 0);
+	assert_int_equal(control_answer(a->file, &a->answer, &a->err), 1);
+	close(a->file);
 }
 
 static void expect_answer(struct asking *a, const char *want)
@@ -115,6 +116,53 @@ static void patterns_and_unknown_names(void **state)
 	js_free(unknown.answer);
 }
 
+/* The last step of a run is stopped: the run is over before who asked has looked. */
+static void an_answer_outlives_the_run(void **state)
+{
+	struct fixture *f = *state;
+	struct asking a = { .f = f, .step = "a" };
+	const struct fake_action of_a[] = { { .act = FAKE_CALL, .call = ask, .ctx = &a }, { .act = FAKE_HANG } };
+	const struct fake_step steps[] = { { "a", 0, of_a } };
+	struct fake_script script = { .steps = steps, .nsteps = 1 };
+	struct lock_holder holder;
+	char work[64];
+
+	assert_int_equal(run(f, "[step.a]\ncmd = true a\nin = in\nout = x\n", &script, (struct run_options){ 0 }), -1);
+	strlist_release(&script.log);
+	assert_false(control_executor(f->p, a.run, &holder));
+	hear(&a, NULL);
+	expect_answer(&a, "{\"stopped\":[\"a\"],\"waiting\":[],\"ended\":[]}");
+	snprintf(work, sizeof(work), ".mlops/work/%s", a.run);
+	expect(f, work, NULL);
+}
+
+/* Its attempt has ended and is being recorded: there would be another. */
+static void a_step_that_is_stopped_between_attempts_has_no_other(void **state)
+{
+	static const struct fake_action fail[] = { { .act = FAKE_EXIT, .value = 1 } };
+	struct fixture *f = *state;
+	struct asking a = { .f = f, .step = "a" };
+	const struct fake_action of_b[] = {
+		{ .act = FAKE_UNTIL, .text = "exit a" }, { .act = FAKE_CALL, .call = ask, .ctx = &a },
+		{ .act = FAKE_DELAY, .value = 100 }, { .act = FAKE_CALL, .call = hear, .ctx = &a },
+		{ .act = FAKE_FILE, .text = "y", .data = "Y" }, { .act = FAKE_END },
+	};
+	const struct fake_step steps[] = { { "a", 0, fail }, { "b", 0, of_b } };
+	struct fake_script script = { .steps = steps, .nsteps = 2 };
+	size_t starts = 0;
+
+	assert_int_equal(run(f, "[step.a]\ncmd = true a\nout = x\nretries = 50\nbackoff = 1ms\n"
+				"[step.b]\ncmd = true b\nout = y\n",
+			     &script, (struct run_options){ .jobs = 2 }),
+			 -1);
+	for (size_t i = 0; i < script.log.len; i++)
+		starts += !strcmp(script.log.items[i], "start a");
+	strlist_release(&script.log);
+	assert_int_equal(starts, 1);
+	expect_answer(&a, "{\"stopped\":[],\"waiting\":[\"a\"],\"ended\":[]}");
+	assert_string_equal(state_of(f, "b"), "ok");
+}
+
 static void the_whole_run_is_killed_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -174,16 +222,17 @@ static void nobody_can_be_asked_when_nobody_executes(void **state)
 	struct fixture *f = *state;
 	struct control_request request = { .by = "ann@host" };
 	struct lock_holder holder;
-	char id[33];
+	char pid[33];
+	int answer = -1;
 
 	assert_false(control_executor(f->p, run_id, &holder));
 	assert_int_equal(control_signal(f->p, run_id, SIGTERM, &f->err), -1);
 	assert_int_equal(f->err.code, ERR_CONFLICT);
 	/* A dead executor left its lock file, with a process number that may be another's by now. */
-	snprintf(id, sizeof(id), "%d", getppid());
-	put(f, ".mlops/locks/run-0123456789abcdef0123456789abcdef", id);
+	snprintf(pid, sizeof(pid), "%d", getppid());
+	put(f, ".mlops/locks/run-0123456789abcdef0123456789abcdef", pid);
 	assert_int_equal(control_signal(f->p, run_id, SIGTERM, &f->err), -1);
-	assert_int_equal(control_ask(f->p, run_id, &request, id, &f->err), -1);
+	assert_int_equal(control_ask(f->p, run_id, &request, &answer, &f->err), -1);
 	expect(f, ".mlops/work/0123456789abcdef0123456789abcdef", NULL);
 }
 
@@ -195,6 +244,8 @@ int main(void)
 		CASE(one_step_is_stopped_and_what_does_not_need_it_goes_on),
 		CASE(a_step_that_waits_never_starts),
 		CASE(patterns_and_unknown_names),
+		CASE(an_answer_outlives_the_run),
+		CASE(a_step_that_is_stopped_between_attempts_has_no_other),
 		CASE(the_whole_run_is_killed_at_once),
 		CASE(odd_requests_do_nothing),
 		CASE(nobody_can_be_asked_when_nobody_executes),
