@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "api/data.h"
+#include "api/loaded.h"
 #include "api/ops.h"
 #include "base/error.h"
 #include "base/fs.h"
@@ -29,8 +30,7 @@ struct image {
 	char *problem;        /* why it could not be built, or NULL */
 };
 struct images {
-	struct pipeline *pipeline;
-	struct plan *plan;
+	struct loaded loaded;
 	struct lockfile lock;
 	struct looker *looker; /* NULL: no image is built here */
 	struct image *items; /* in the order of the steps */
@@ -46,24 +46,7 @@ static void images_release(struct images *images)
 	free(images->items);
 	looker_free(images->looker);
 	lockfile_release(&images->lock);
-	plan_free(images->plan);
-	pipeline_free(images->pipeline);
-}
-
-static int load_plan(struct project *p, const char *file, struct images *ret, struct error *err)
-{
-	CLEANUP(cleanup_free) char *path = NULL;
-	struct stat st;
-
-	if (path_clean(file ? p->prefix : "", file ? file : "pipeline.ini", &path, err) < 0)
-		return -1;
-	if (fs_stat_beneath(p->rootfd, path, &st, NULL) == 0) {
-		error_set(err, ERR_NOT_FOUND, "there is no %s in %s", path, p->root);
-		return error_help(err, file ? "check the name" : "run: mlops init, which writes one");
-	}
-	if (pipeline_load(p->rootfd, path, NULL, &ret->pipeline, err) < 0)
-		return -1;
-	return plan_make(p->rootfd, ret->pipeline, NULL, &ret->plan, err);
+	loaded_release(&images->loaded);
 }
 
 static struct image *image_find(struct images *images, const char *name)
@@ -131,7 +114,7 @@ static int add_build(struct project *p, struct images *images, const struct plan
 		return 0;
 	image->built = node;
 	image->pin = NULL;
-	if (!images->looker && looker_new(p, images->plan, false, &images->looker, err) < 0)
+	if (!images->looker && looker_new(p, images->loaded.plan, false, &images->looker, err) < 0)
 		return -1;
 	look_at_build(images, image);
 	return 0;
@@ -140,19 +123,21 @@ static int add_build(struct project *p, struct images *images, const struct plan
 /* Whether the name is only where an image that is built here was pushed to. */
 static bool is_pushed_name(const struct images *images, const char *name)
 {
-	for (size_t i = 0; i < images->pipeline->nimages; i++)
-		if (build_is_pushed_name(&images->pipeline->images[i], name))
+	for (size_t i = 0; i < images->loaded.pipeline->nimages; i++)
+		if (build_is_pushed_name(&images->loaded.pipeline->images[i], name))
 			return true;
 	return false;
 }
 
 /* What the steps name. */
-static int images_load(struct project *p, const char *file, struct images *ret, struct error *err)
+static int images_load(struct op_context *ctx, const char *file, struct images *ret, struct error *err)
 {
-	if (lockfile_load(p->rootfd, &ret->lock, err) < 0 || load_plan(p, file, ret, err) < 0)
+	struct project *p = ctx->project;
+
+	if (lockfile_load(p->rootfd, &ret->lock, err) < 0 || loaded_make(ctx, file, NULL, false, &ret->loaded, err) < 0)
 		return -1;
-	for (size_t i = 0; i < ret->plan->len; i++) {
-		const struct plan_node *node = &ret->plan->nodes[i];
+	for (size_t i = 0; i < ret->loaded.plan->len; i++) {
+		const struct plan_node *node = &ret->loaded.plan->nodes[i];
 
 		if (node->build && add_build(p, ret, node, err) < 0)
 			return -1;
@@ -246,7 +231,7 @@ int op_image_list(struct op_context *ctx, const struct js *args, struct js **ret
 	struct error absent = { 0 };
 
 	js_set(result, "images", list);
-	if (images_load(ctx->project, js_get_str(args, "file"), &images, err) < 0)
+	if (images_load(ctx, js_get_str(args, "file"), &images, err) < 0)
 		return -1;
 	for (size_t i = 0; i < images.lock.len; i++)
 		if (images.lock.entries[i].kind == LOCKED_IMAGE &&
@@ -281,7 +266,7 @@ static int name_fault(const struct images *images, const char *name, struct erro
 
 	for (size_t i = 0; i < images->len; i++)
 		strlist_push(&known, images->items[i].name);
-	error_set(err, ERR_NOT_FOUND, "no step of %s uses the image '%s'", images->pipeline->file, name);
+	error_set(err, ERR_NOT_FOUND, "no step of %s uses the image '%s'", images->loaded.pipeline->file, name);
 	nearest = strlist_nearest(&known, name);
 	return nearest ? error_help(err, "did you mean '%s'?", nearest) :
 			 error_help(err, "run: mlops image list, which shows what they use");
@@ -297,7 +282,7 @@ static int choose(struct images *images, const struct js *names, struct strlist 
 			return name_fault(images, name, err);
 		if (docker_ref_is_pinned(name)) {
 			error_set(err, ERR_USAGE, "the image '%s' names exact bytes: there is nothing to update", name);
-			return error_help(err, "write another digest in %s", images->pipeline->file);
+			return error_help(err, "write another digest in %s", images->loaded.pipeline->file);
 		}
 		if (image_find(images, name)->built) {
 			error_set(err, ERR_USAGE, "the image '%s' is built here: it follows from its files", name);
@@ -384,7 +369,7 @@ int op_image_update(struct op_context *ctx, const struct js *args, struct js **r
 	js_set(result, "images", list);
 	js_set(result, "notes", notes);
 	if (data_lock_tree(ctx, &locks, notes, err) < 0 ||
-	    images_load(ctx->project, js_get_str(args, "file"), &images, err) < 0 ||
+	    images_load(ctx, js_get_str(args, "file"), &images, err) < 0 ||
 	    lockfile_check(&images.lock, err) < 0 || choose(&images, js_get(args, "names"), &names, err) < 0 ||
 	    update(ctx, &images, &names, list, notes, err) < 0)
 		return -1;

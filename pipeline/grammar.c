@@ -89,21 +89,28 @@ static void unknown_section(struct parser *p, const struct ini_entry *entry)
 		   strchr(grammar_keys[i].section, '.') ? "NAME" : "", strcmp(near, head) ? "?" : "");
 }
 
-static void add_step(struct parser *p, const struct ini_entry *entry)
+/* The NAME of a section "KIND.NAME"; one that cannot be one is a problem, and what follows in it is skipped. */
+static char *section_name(struct parser *p, const struct ini_entry *entry)
+{
+	const char *dot = strchr(entry->section, '.');
+	const char *fault = name_fault(dot + 1);
+
+	if (!fault)
+		return xstrdup(dot + 1);
+	problem(p, entry->line, entry->column, "%.*s name '%s' %s", (int)(dot - entry->section), entry->section,
+		SHOW(dot + 1), fault);
+	p->nrows = 0;
+	return NULL;
+}
+
+static void add_step(struct parser *p, char *name, struct place at)
 {
 	struct pipeline *pipeline = p->pipeline;
-	const char *name = strchr(entry->section, '.') + 1;
-	const char *fault = name_fault(name);
 
-	if (fault) {
-		problem(p, entry->line, entry->column, "step name '%s' %s", SHOW(name), fault);
-		p->nrows = 0;
-		return;
-	}
 	GROW(pipeline->steps, pipeline->nsteps, pipeline->cap);
 	pipeline->steps[pipeline->nsteps++] = (struct step){
-		.name = xstrdup(name),
-		.at = { entry->line, entry->column },
+		.name = name,
+		.at = at,
 		.cache = true,
 		.backoff_ms = 1000,
 		.backoff_max_ms = 300000,
@@ -111,40 +118,40 @@ static void add_step(struct parser *p, const struct ini_entry *entry)
 	};
 }
 
-static void add_remote(struct parser *p, const struct ini_entry *entry)
+static void add_remote(struct parser *p, char *name, struct place at)
 {
 	struct pipeline *pipeline = p->pipeline;
-	const char *name = strchr(entry->section, '.') + 1;
-	const char *fault = name_fault(name);
 
-	if (fault) {
-		problem(p, entry->line, entry->column, "remote name '%s' %s", SHOW(name), fault);
-		p->nrows = 0;
-		return;
-	}
 	GROW(pipeline->remotes, pipeline->nremotes, pipeline->remotes_cap);
-	pipeline->remotes[pipeline->nremotes++] =
-		(struct remote_section){ .name = xstrdup(name), .at = { entry->line, entry->column } };
+	pipeline->remotes[pipeline->nremotes++] = (struct remote_section){ .name = name, .at = at };
 }
 
-static void add_image(struct parser *p, const struct ini_entry *entry)
+static void add_image(struct parser *p, char *name, struct place at)
 {
 	struct pipeline *pipeline = p->pipeline;
-	const char *name = strchr(entry->section, '.') + 1;
-	const char *fault = name_fault(name);
 
-	if (fault) {
-		problem(p, entry->line, entry->column, "image name '%s' %s", SHOW(name), fault);
-		p->nrows = 0;
+	GROW(pipeline->images, pipeline->nimages, pipeline->images_cap);
+	pipeline->images[pipeline->nimages++] =
+		(struct image_section){ .name = name, .at = at, .network = true, .timeout_ms = 3600000 };
+}
+
+/* What a section with a NAME becomes. */
+static const struct {
+	const char *section;
+	void (*add)(struct parser *, char *name, struct place);
+} named_sections[] = { { "step.", add_step }, { "remote.", add_remote }, { "image.", add_image } };
+
+static void open_named(struct parser *p, const struct ini_entry *entry)
+{
+	for (size_t i = 0; i < ARRAY_LEN(named_sections); i++) {
+		char *name;
+		if (strcmp(grammar_keys[p->rows].section, named_sections[i].section) != 0)
+			continue;
+		name = section_name(p, entry);
+		if (name)
+			named_sections[i].add(p, name, (struct place){ entry->line, entry->column });
 		return;
 	}
-	GROW(pipeline->images, pipeline->nimages, pipeline->images_cap);
-	pipeline->images[pipeline->nimages++] = (struct image_section){
-		.name = xstrdup(name),
-		.at = { entry->line, entry->column },
-		.network = true,
-		.timeout_ms = 3600000,
-	};
 }
 
 static void open_section(struct parser *p, const struct ini_entry *entry)
@@ -173,12 +180,7 @@ static void open_section(struct parser *p, const struct ini_entry *entry)
 		p->nrows = 0;
 		return;
 	}
-	if (!strcmp(grammar_keys[p->rows].section, "step."))
-		add_step(p, entry);
-	else if (!strcmp(grammar_keys[p->rows].section, "remote."))
-		add_remote(p, entry);
-	else if (!strcmp(grammar_keys[p->rows].section, "image."))
-		add_image(p, entry);
+	open_named(p, entry);
 }
 
 /* "cmd" itself, "*", or "matrix.*" and more behind the dot. */
