@@ -152,7 +152,7 @@ static int no_results(const char *name, struct strlist *steps, struct error *err
 	return nearest ? error_help(err, "did you mean '%s'?", nearest) : error_help(err, "list them: mlops cache list");
 }
 
-/* cache.list {step, limit} -> {total, results: [{key, step, run, created, accepted, outputs: [{path, size}], size, here}]} */
+/* cache.list {step, limit} -> {step, total, results: [{key, step, run, created, accepted, outputs: [{path, size}], size, here}]} */
 int op_cache_list(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	CLEANUP(listing_release) struct listing l = {
@@ -172,6 +172,8 @@ int op_cache_list(struct op_context *ctx, const struct js *args, struct js **ret
 		if (row_json(&l, &l.rows[i], list, err) < 0)
 			return -1;
 	*ret_result = js_object();
+	if (l.step)
+		js_set_str(*ret_result, "step", l.step);
 	js_set_int(*ret_result, "total", l.total);
 	js_set(*ret_result, "results", steal(&list));
 	return 0;
@@ -307,13 +309,15 @@ static struct js *still_locked(struct op_context *ctx, const struct removal *r)
 
 static void note_locked(const struct js *locked, struct js *notes)
 {
-	const char *first = js_text(js_at(locked, 0));
+	const char *first = js_text(js_at(locked, 0)), *step;
 	CLEANUP(cleanup_free) char *text = NULL;
 
 	if (!js_len(locked))
 		return;
+	step = strchr(first, ':'); /* FILE:STEP, of another file than pipeline.ini */
 	text = js_len(locked) == 1 ?
-		       xasprintf("%s stays up to date by %s; to run it now: mlops run --force %s", first, LOCKFILE_NAME, first) :
+		       xasprintf("%s stays up to date by %s; to run it now: mlops run --force %.*s%s%s", first, LOCKFILE_NAME,
+				 step ? (int)(step - first) : 0, first, step ? " " : "", step ? step + 1 : first) :
 		       xasprintf("%s and %zu more stay up to date by %s; to run them now: mlops run --force STEP", first,
 				 js_len(locked) - 1, LOCKFILE_NAME);
 	js_push_str(notes, text);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/strlist.h"
 
 static const struct op_param completion_params[] = {
@@ -142,6 +143,20 @@ static bool is_step(const char *name)
 	return seek.found;
 }
 
+/* "mlops cache list, mlops cache rm". Caller frees. */
+static char *commands_of(const char *first)
+{
+	struct strbuf sb = STRBUF_INIT;
+	size_t len = strlen(first);
+
+	for (size_t i = 0; i < command_count(); i++) {
+		const char *command = command_at(i)->command;
+		if (!strncmp(command, first, len) && command[len] == ' ')
+			strbuf_printf(&sb, "%smlops %s", sb.len ? ", " : "", command);
+	}
+	return strbuf_detach(&sb);
+}
+
 static int unknown_command(const char *const *words, size_t nwords, const struct op *begun,
 			   struct error *err)
 {
@@ -149,12 +164,12 @@ static int unknown_command(const char *const *words, size_t nwords, const struct
 		begun && nwords > 1 ? xasprintf("%s %s", words[0], words[1]) : xstrdup(words[0]);
 	const char *nearest = command_alias(typed);
 
-	if (begun && nwords == 1)
+	if (begun && nwords == 1) {
+		CLEANUP(cleanup_free) char *wholes = commands_of(typed);
 		error_set(err, ERR_USAGE, "'%s' is not a whole command", typed);
-	else
-		error_set(err, ERR_USAGE, "there is no command '%s'", typed);
-	if (begun && nwords == 1)
-		return error_help(err, "run: mlops help %s", begun->command);
+		return error_help(err, "run: %s", wholes);
+	}
+	error_set(err, ERR_USAGE, "there is no command '%s'", typed);
 	if (!nearest && is_step(typed))
 		return error_help(err, "it is a step; run it with: mlops run %s", typed);
 	if (!nearest)

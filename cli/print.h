@@ -102,5 +102,7 @@ printer print_cache_list, print_cache_rm; /* print_cache.c */
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */
 void print_plan(struct print *, const struct js *steps, int64_t fresh);
+/* Of a run that had nothing else to do: what was skipped, and why. */
+void print_skipped(struct print *, const struct js *steps);
 /* What was accepted of a run's results (api/op_history.c), or nothing. */
 void print_accepted(struct print *, const struct js *accepted);

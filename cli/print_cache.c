@@ -2,6 +2,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/shell.h"
 #include "base/strbuf.h"
 #include "cli/print.h"
 
@@ -12,6 +13,15 @@ static char *output_paths(const struct js *outputs)
 	for (size_t i = 0; i < js_len(outputs); i++)
 		strbuf_printf(&sb, "%s%s", i ? ", " : "", js_get_str(js_at(outputs, i), "path"));
 	return strbuf_detach(&sb);
+}
+
+/* The step that was asked for, as it was typed. */
+static void print_step(struct print *p, const char *step)
+{
+	CLEANUP(cleanup_free) char *word = step ? shell_word(step) : NULL;
+
+	if (word)
+		print_put(p, STYLE_DIM, "%s ", word);
 }
 
 void print_cache_list(struct print *p, const struct js *result)
@@ -44,9 +54,11 @@ void print_cache_list(struct print *p, const struct js *result)
 		table_cell(&table, STYLE_PLAIN, "%s", paths);
 	}
 	table_print(&table, p);
-	if ((int64_t)js_len(list) < total)
-		print_put(p, STYLE_DIM, "%lld more: mlops cache list -n %lld\n", (long long)(total - (int64_t)js_len(list)),
-			  (long long)total);
+	if ((int64_t)js_len(list) < total) {
+		print_put(p, STYLE_DIM, "%lld more: mlops cache list ", (long long)(total - (int64_t)js_len(list)));
+		print_step(p, js_get_str(result, "step"));
+		print_put(p, STYLE_DIM, "-n %lld\n", (long long)total);
+	}
 }
 
 void print_cache_rm(struct print *p, const struct js *result)

@@ -131,11 +131,14 @@ void print_run(struct print *p, const struct js *result)
 		print_plan(p, steps, total - (int64_t)js_len(steps));
 		return;
 	}
+	if (js_get_int(result, "skipped", 0) == (int64_t)js_len(steps) && !js_get_str(result, "run_id"))
+		print_skipped(p, steps); /* no event told of them */
 	print_counts(p, result);
 	print_slowest(p, steps);
-	if (js_get(result, "failure"))
+	if (js_get(result, "failure") && strcmp(js_get_str(result, "status"), "KILLED") != 0) {
 		print_failure(p, js_get(result, "failure"));
-	print_other_failures(p, steps, js_get_str(js_get(result, "failure"), "step"));
+		print_other_failures(p, steps, js_get_str(js_get(result, "failure"), "step"));
+	}
 }
 
 /* ---- dag ---- */
@@ -310,11 +313,9 @@ static void print_contents(struct print *p, const char *title, const struct js *
 {
 	static const struct table_column columns[] = { { .shrink = true }, { .right = true }, { 0 } };
 	struct table table;
+	size_t rows = 0;
 	char size[HUMAN];
 
-	if (!js_len(list))
-		return;
-	print_put(p, STYLE_BOLD, "%s\n", title);
 	table_init(&table, columns, ARRAY_LEN(columns));
 	table.indent = 2;
 	for (size_t i = 0; i < js_len(list); i++) {
@@ -322,11 +323,14 @@ static void print_contents(struct print *p, const char *title, const struct js *
 		const char *content = js_get_str(item, "content"), *path = js_get_str(item, "path");
 		if (path[0] == '/')
 			continue; /* the run's code, told above */
+		if (!rows++)
+			print_put(p, STYLE_BOLD, "%s\n", title);
 		table_cell(&table, STYLE_PLAIN, "%s", path);
 		table_cell(&table, STYLE_PLAIN, "%s", human_bytes((uint64_t)js_get_int(item, "size", 0), size));
 		table_cell(&table, STYLE_DIM, "%.17s", content ? content : "");
 	}
-	table_print(&table, p);
+	if (rows)
+		table_print(&table, p);
 }
 
 static void print_attempts(struct print *p, const struct js *attempts)

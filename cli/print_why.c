@@ -69,7 +69,9 @@ static char *joined(const struct js *lines)
 
 static char *joined_reasons(const struct js *step)
 {
-	return joined(js_get(step, "reasons"));
+	const char *reason = js_get_str(step, "reason");
+
+	return js_get(step, "reasons") || !reason ? joined(js_get(step, "reasons")) : xstrdup(reason);
 }
 
 static void gather_groups(struct groups *g, const struct js *steps)
@@ -135,6 +137,26 @@ static void plan_rows(struct table *table, const struct groups *g)
 		table_cell(table, STYLE_DIM, "and others");
 		table_cell(table, STYLE_DIM, "for %zu more reasons: mlops why '%s@*'", n - GROUPS_SHOWN, shown.entries[i].key);
 	}
+}
+
+void print_skipped(struct print *p, const struct js *steps)
+{
+	static const struct table_column columns[] = { { 0 }, { 0 }, { .shrink = true } };
+	CLEANUP(groups_release) struct groups groups = { .by_reason = STRMAP_INIT };
+	struct table table;
+
+	gather_groups(&groups, steps);
+	table_init(&table, columns, ARRAY_LEN(columns));
+	for (size_t i = 0; i < groups.len && i < GROUPS_SHOWN; i++) {
+		CLEANUP(cleanup_free) char *name = group_name(&groups.items[i]);
+		CLEANUP(cleanup_free) char *reason = joined_reasons(groups.items[i].first);
+		table_cell(&table, STYLE_WARN, "skipped");
+		table_cell(&table, STYLE_NAME, "%s", name);
+		table_cell(&table, STYLE_PLAIN, "%s", reason);
+	}
+	table_print(&table, p);
+	if (groups.len > GROUPS_SHOWN)
+		print_put(p, STYLE_DIM, "and others, for %zu more reasons: mlops why --all\n", groups.len - GROUPS_SHOWN);
 }
 
 void print_plan(struct print *p, const struct js *steps, int64_t fresh)

@@ -95,10 +95,12 @@ static void again(void *ctx)
 
 static void tell(struct task *t, int64_t wait_ms)
 {
+	CLEANUP(cleanup_free) char *when =
+		wait_ms < 100 ? xstrdup("at once") : xasprintf("in %.1f s", (double)wait_ms / 1000);
 	char *reason = t->reason;
 
-	t->reason = xasprintf("attempt %d of %lld in %.1f s: %s", t->attempt + 1, (long long)t->node->step->retries + 1,
-			      (double)wait_ms / 1000, t->err->msg);
+	t->reason = xasprintf("attempt %d of %lld %s: %s", t->attempt + 1, (long long)t->node->step->retries + 1, when,
+			      t->err->msg);
 	task_emit(t, "retrying");
 	free(t->reason);
 	t->reason = xasprintf("attempt %d, after: %s", t->attempt + 1, t->err->msg);

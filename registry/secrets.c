@@ -174,7 +174,7 @@ static int not_found(struct project *p, const char *name, struct error *err)
 	error_set(err, ERR_NOT_FOUND, "there is no secret %s", name);
 	if (nearest)
 		return error_help(err, "did you mean %s?", nearest);
-	return error_help(err, "add it: mlops secret add %s", name);
+	return error_help(err, "list them: mlops secret list");
 }
 
 /* Opens it for reading and tells whether it can be trusted. */

@@ -43,6 +43,7 @@ def test_results_are_listed_newest_first_with_what_they_hold(mlops, chain):
     few = listed(mlops, chain, "-n", "2")
     assert few["total"] == 5 and len(few["results"]) == 2
     assert "3 more: mlops cache list -n 5" in mlops("cache", "list", "-n", "2", cwd=chain).out
+    assert "1 more: mlops cache list '[b]' -n 2" in mlops("cache", "list", "[b]", "-n", "1", cwd=chain).out
 
 
 def test_a_result_whose_bytes_are_gone_says_so(mlops, chain):

@@ -48,7 +48,8 @@ def test_help_and_version_need_no_project_and_leave_nothing(mlops, tmp_path):
 
 @pytest.mark.parametrize("words, says, helps", [
     (["rnu"], "there is no command 'rnu'", "did you mean 'run'?"),
-    (["lock"], "'lock' is not a whole command", "mlops help lock take"),
+    (["lock"], "'lock' is not a whole command", "run: mlops lock take"),
+    (["cache"], "'cache' is not a whole command", "run: mlops cache list, mlops cache rm"),
     (["lock", "tak"], "there is no command 'lock tak'", "did you mean 'lock take'?"),
     (["run", "--forse"], "mlops run has no option --forse", "did you mean --force?"),
     (["run", "--down"], "mlops run has no option --down", "mlops help run"),

@@ -55,6 +55,7 @@ def test_a_param_skips_and_what_depends_on_it_says_why(mlops, project, condition
     assert (project / "shipped").read_text() == "0.87"
     status, out, err = mlops("run", "-p", "ship=false", cwd=project)
     assert status == 0 and "2 skipped" in out, out + err
+    assert "skipped  deploy  params.ship does not hold" in out, "nothing else is to do, and still it is told why"
     assert steps_of(run_json(mlops, project))["deploy"][0] == "ok"
     assert (project / "told").read_text() == "0.5"
 
