@@ -118,10 +118,29 @@ static bool is_builders(const char *line)
 	return false;
 }
 
+/* The builder writes in red what came on standard error, and goes on in that line: "\x1b[91m", "\x1b[0m". */
+static void drop_colors(struct strbuf *line)
+{
+	char *to = line->buf;
+
+	if (!line->len)
+		return;
+	for (const char *from = line->buf; *from; from++) {
+		size_t len = from[0] == '\x1b' && from[1] == '[' ? strspn(from + 2, "0123456789;") : 0;
+		if (len && from[2 + len] == 'm')
+			from += 2 + len;
+		else
+			*to++ = *from;
+	}
+	*to = '\0';
+	line->len = (size_t)(to - line->buf);
+}
+
 static void take_line(struct building *b)
 {
 	char *line = b->line.buf;
 
+	drop_colors(&b->line);
 	/* A progress bar: what came last counts. */
 	while (b->line.len && line[b->line.len - 1] == '\r')
 		line[--b->line.len] = '\0';
@@ -237,7 +256,7 @@ static int fail(const struct building *b, const char *words, int status, struct 
 		if (strcasestr(words, answers[i].words))
 			return error_help(err, "%s", answers[i].help);
 	if (!b->build->network && b->built->instruction && !strncasecmp(b->built->instruction, "RUN", 3))
-		return error_help(err, "it has no network: network = no");
+		return error_help(err, "if it needs the network: network = yes in the image's section");
 	return -1;
 }
 

@@ -260,8 +260,8 @@ static void test_the_end_of_the_output_is_kept(void **state)
 	(void)state;
 	strbuf_puts(&reply, OK "{\"stream\":\"earlier\\nStep 1/1 : RUN y\\n\"}\n");
 	for (int i = 0; i < 30; i++)
-		strbuf_printf(&reply, "{\"stream\":\"line %d\\n\"}\n", i);
-	strbuf_puts(&reply, "{\"stream\":\"Removing intermediate container 12\\n\"}\n{\"error\":\"x\"}\n");
+		strbuf_printf(&reply, "{\"stream\":\"\\u001b[91mline %d\\n\"}\n", i);
+	strbuf_puts(&reply, "{\"stream\":\"\\u001b[0mRemoving intermediate container 12\\n\"}\n{\"error\":\"x\"}\n");
 	server.replies[2] = reply.buf;
 	engine = start();
 	assert_int_equal(build(engine, 1, NULL, &built, &err), -1);
