@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "pipeline/matrix_internal.h"
+#include "pipeline/axis.h"
 #include "pipeline/show.h"
 
 void combinations_release(struct combinations *c)

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
-#include "pipeline/matrix_internal.h"
+#include "pipeline/axis.h"
 #include "pipeline/params.h"
 #include "pipeline/problems.h"
 #include "pipeline/show.h"

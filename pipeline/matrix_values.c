@@ -6,9 +6,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "pipeline/axis.h"
 #include "pipeline/expand.h"
 #include "pipeline/matrix.h"
-#include "pipeline/matrix_internal.h"
 #include "pipeline/params.h"
 #include "pipeline/show.h"
 

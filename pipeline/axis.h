@@ -3,7 +3,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/strlist.h"
-/* Shared by matrix.c and matrix_values.c: what one value of an axis, as written, stands for. */
+/*
+ * What one value of an axis, as written, stands for: a text, a range of numbers, or a param. A matrix has axes, and so
+ * has a command line that gives a param several values.
+ */
 struct error;
 struct js;
 
