@@ -22,8 +22,9 @@ static void split_gpus(const char *ids, struct strlist *ret)
 {
 	for (; *ids; ids += strcspn(ids, ","), ids += *ids == ',') {
 		size_t len = strcspn(ids, ",");
-		if (len)
-			strlist_push_owned(ret, xstrndup(ids, len));
+		CLEANUP(cleanup_free) char *id = xstrndup(ids, len);
+		if (len && !strlist_has(ret, id)) /* named twice it is one */
+			strlist_push(ret, id);
 	}
 }
 

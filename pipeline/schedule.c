@@ -215,6 +215,11 @@ static bool try_task(struct engine *e, struct task *t, bool *closed)
 			schedule_fact(e, FACT_NOT_RUN, t);
 		return true;
 	default:
+		/* Where its result was to be restored, this was not checked before. */
+		if (budget_check(&e->budget, t->node, t->err) < 0) {
+			schedule_done(t, END_FAILED);
+			return true;
+		}
 		if (record_run(e, t->err) < 0) {
 			e->fatal = *t->err;
 			schedule_done(t, END_FAILED);

@@ -239,14 +239,16 @@ static void gpus_are_handed_out_by_id(void **state)
 	char *first = NULL, *second = NULL, *third = NULL;
 
 	(void)state;
-	settings.values[SETTING_RUN_GPU] = xstrdup("0,3,GPU-7");
+	settings.values[SETTING_RUN_GPU] = xstrdup("0,3,GPU-7,3");
 	assert_int_equal(budget_open(&b, &settings, &pipeline, NULL), 0);
 	budget_take(&b, &two, &first);
 	assert_string_equal(first, "0,3");
 	assert_int_equal(budget_fits(&b, &two), BUDGET_SHORT);
 	budget_take(&b, &one, &second);
 	assert_string_equal(second, "GPU-7");
+	assert_int_equal(budget_fits(&b, &one), BUDGET_SHORT);
 	budget_give(&b, &two, first);
+	assert_int_equal(b.gpus_free, 2);
 	budget_take(&b, &one, &third);
 	assert_string_equal(third, "0");
 	free(first);
