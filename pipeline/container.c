@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/io.h"
@@ -213,6 +214,7 @@ bool container_adopt(struct task *t, struct error *err)
 	t->container = xstrdup(o->name);
 	t->attempt = o->attempt;
 	t->start_ms = o->start_ms;
+	t->first_mono_ms = clock_mono_ms() - (clock_wall_ms() - o->first_ms);
 	t->points_read = o->points_read;
 	t->points_line = o->points_lines;
 	t->adopted = true;
@@ -263,6 +265,7 @@ static int note_intent(const struct task *t, struct error *err)
 		.key = t->look->key,
 		.attempt = t->attempt,
 		.start_ms = t->start_ms,
+		.first_ms = clock_wall_ms() - (clock_mono_ms() - t->first_mono_ms),
 	};
 
 	memcpy(note.run, t->engine->run, sizeof(note.run));

@@ -36,6 +36,7 @@ int orphan_note(struct project *p, const struct orphan *o, struct error *err)
 	js_set_str(json, "key", digest_format(&o->key, hex));
 	js_set_int(json, "attempt", o->attempt);
 	js_set_int(json, "start", o->start_ms);
+	js_set_int(json, "first", o->first_ms);
 	js_dump(json, JS_COMPACT, &text);
 	strbuf_putc(&text, '\n');
 	return io_replace_file(p->rootfd, path, text.buf, text.len, 0666, false, err);
@@ -66,6 +67,7 @@ static bool read_note(struct project *p, struct orphan *o)
 	memcpy(o->nested, run, sizeof(o->nested));
 	o->attempt = (int)js_get_int(json, "attempt", 1);
 	o->start_ms = js_get_int(json, "start", 0);
+	o->first_ms = js_get_int(json, "first", o->start_ms);
 	return true;
 }
 

@@ -24,6 +24,7 @@ struct orphan {
 	struct digest key;
 	int attempt;
 	int64_t start_ms;
+	int64_t first_ms;    /* start of the step's first attempt, which its deadline counts from */
 	int64_t points_read; /* of its $MLOPS_METRICS, bytes and lines that are recorded */
 	int points_lines;
 	bool alive;      /* the engine has its container, running or ended */

@@ -292,10 +292,10 @@ static void finish_task(struct task *t)
 
 /* Of the attempt's timeout and the step's deadline, whichever is sooner; one that is taken over has used some of it.
  * -1: neither is said. */
-static int64_t time_left(const struct task *t)
+static int64_t time_left(const struct task *t, int64_t now)
 {
 	const struct step *step = t->node->step;
-	int64_t now = clock_mono_ms(), left = -1;
+	int64_t left = -1;
 
 	if (step->timeout_ms)
 		left = step->timeout_ms - (now - t->start_mono_ms);
@@ -335,10 +335,11 @@ void task_start(struct task *t)
 	    (t->node->image ? container_start(t, &err) : start_local(t, &err)) < 0) {
 		*t->err = err;
 		t->exit.cause = CAUSE_START;
+		task_output_end(t);
 		finish_task(t);
 		return;
 	}
-	left = time_left(t);
+	left = time_left(t, clock_mono_ms());
 	if (left >= 0)
 		t->timer = loop_after(e->loop, left, timeout_fired, t);
 }
@@ -395,6 +396,9 @@ static void on_exited(void *task, const struct runner_exit *exit)
 	struct task *t = task;
 
 	t->exit = *exit;
+	/* One that is taken over may have ended in time, while nobody watched. */
+	if (t->adopted && t->timed_out && exit->end_ms)
+		t->timed_out = !time_left(t, clock_mono_ms() - (clock_wall_ms() - exit->end_ms));
 	task_output_end(t);
 	explain_exit(t, exit);
 	finish_task(t);

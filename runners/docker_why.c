@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/moment.h"
 #include "base/process.h"
 #include "runners/docker_runner.h"
 /*
@@ -101,6 +102,17 @@ static bool has_finished(const struct js *state)
 	return at && *at && strncmp(at, "0001-", 5) != 0;
 }
 
+/* Rounded up to a second. 0: it is no time that we know. */
+static int64_t finished_ms(const struct js *state)
+{
+	const char *at = js_get_str(state, "FinishedAt"), *rest = at + strcspn(at, ".");
+	CLEANUP(cleanup_free) char *text =
+		xasprintf("%.*s%s", (int)(rest - at), at, *rest ? rest + 1 + strspn(rest + 1, "0123456789") : "");
+	int64_t ms;
+
+	return parse_moment(text, 0, &ms, NULL) == 0 ? ms + (*rest ? 999 : 0) : 0;
+}
+
 bool docker_why_ended(const struct docker_task *task, const struct js *inspect, bool oom_rose, struct runner_exit *ret)
 {
 	const struct js *state = js_get(inspect, "State");
@@ -108,7 +120,7 @@ bool docker_why_ended(const struct docker_task *task, const struct js *inspect, 
 
 	if (!has_finished(state) || code < 0)
 		return false;
-	*ret = (struct runner_exit){ .cause = CAUSE_EXIT, .code = (int)code };
+	*ret = (struct runner_exit){ .cause = CAUSE_EXIT, .code = (int)code, .end_ms = finished_ms(state) };
 	if (code != 0 && (js_get_bool(state, "OOMKilled") || oom_rose)) {
 		out_of_memory(task, ret);
 	} else if (signal_of(code)) {

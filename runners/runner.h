@@ -55,6 +55,7 @@ struct runner_exit {
 	enum runner_cause cause;
 	int code, signal;
 	int64_t user_us, system_us, max_rss; /* 0 unknown */
+	int64_t end_ms;      /* wall time; 0: just now */
 	bool sampled;        /* max_rss is the largest of samples, not a measured peak */
 	char message[512];
 	bool lasting;        /* a CAUSE_START that another attempt would meet again */

@@ -348,10 +348,19 @@ def killed_while_it_runs(box, name="one"):
 
 
 def test_a_step_whose_name_engines_do_not_take_goes_on_too(box, engine):
-    box.step("echo begun; sleep 3; echo o > out.txt", name="tr.v1_x")
-    killed_while_it_runs(box, "tr.v1_x")
+    box.step("echo begun; sleep 3; echo o > out.txt", name="tr.v1_x", **{"matrix.k": "a/b"})
+    killed_while_it_runs(box, "tr.v1_x@a%2Fb")
     _, err = box.ok("run")
-    assert "step tr.v1_x goes on" in err and not engine.containers()
+    assert "step tr.v1_x@a%2Fb goes on" in err and not engine.containers()
+    assert not list((box.project / ".mlops/work").iterdir())
+
+
+def test_a_container_that_ended_in_time_while_nobody_watched(box, engine):
+    box.step("echo begun; sleep 1; echo o > out.txt", timeout="4s", deadline="4s")
+    killed_while_it_runs(box)
+    time.sleep(5)
+    _, err = box.ok("run")
+    assert "step one goes on" in err and box.read("out.txt") == "o\n" and not engine.containers()
 
 
 def test_an_input_that_changed_and_changed_back_meanwhile_is_not_trusted(box):

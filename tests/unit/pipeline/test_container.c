@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps in containers, played by a scripted runner that writes where /w is mounted. */
 #include "run_fixture.h"
+#include "pipeline/orphans.h"
 #include "pipeline/scratch.h"
 #include "registry/lockfile.h"
 
@@ -389,6 +390,33 @@ static int done(void **state)
 	return teardown(state);
 }
 
+/* A deadline counts from the first attempt, also for who takes over a later one. */
+static void what_a_container_is_to_do_is_found_again(void **state)
+{
+	struct fixture *f = *state;
+	struct orphans list = { 0 };
+	struct orphan note = {
+		.run = "0123456789abcdef0123456789abcdef",
+		.nested = "fedcba9876543210fedcba9876543210",
+		.step = (char *)"a@x%2Fy-1",
+		.name = (char *)"0123456789abcdef0123456789abcdef-a@x%2Fy-1-3",
+		.attempt = 3,
+		.start_ms = 2000,
+		.first_ms = 1000,
+	};
+
+	assert_int_equal(fs_make_dirs(f->p->rootfd, ".mlops/work/0123456789abcdef0123456789abcdef/a@x%2Fy-1", 0777, NULL), 0);
+	assert_int_equal(orphan_note(f->p, &note, &f->err), 0);
+	assert_int_equal(orphans_find(f->p, &list, &f->err), 0);
+	assert_int_equal(list.len, 1);
+	assert_string_equal(list.items[0].step, note.step);
+	assert_string_equal(list.items[0].name, note.name);
+	assert_int_equal(list.items[0].attempt, 3);
+	assert_int_equal(list.items[0].start_ms, 2000);
+	assert_int_equal(list.items[0].first_ms, 1000);
+	orphans_release(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_output_that_has_no_place_is_told_before_anything_runs, setup, done),
 		cmocka_unit_test_setup_teardown(an_output_whose_place_is_taken_meanwhile_fails_the_step, setup, done),
 		cmocka_unit_test_setup_teardown(a_tag_is_no_pin, setup, done),
+		cmocka_unit_test_setup_teardown(what_a_container_is_to_do_is_found_again, setup, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
