@@ -216,6 +216,18 @@ static void on_note(struct live *live, const struct js *event)
 	draw(live, true); /* it may say what the next, long wait is for */
 }
 
+/* What was reported of an image says nothing of the steps after it. */
+static void on_build(struct live *live, const struct js *event)
+{
+	const char *state = js_get_str(event, "state");
+
+	if (state && strcmp(state, "running") != 0) {
+		free(live->work);
+		live->work = NULL;
+	}
+	draw_when_due(live);
+}
+
 /* The terminal is the shell's until we go on. */
 static void on_suspended(struct live *live, const struct js *event)
 {
@@ -234,7 +246,8 @@ static void tell(struct live *live, const char *name, const struct js *event)
 	static const struct {
 		const char *name;
 		void (*handle)(struct live *, const struct js *);
-	} handlers[] = { { "note", on_note }, { "suspended", on_suspended }, { "resumed", on_resumed } };
+	} handlers[] = { { "note", on_note }, { "suspended", on_suspended }, { "resumed", on_resumed },
+			 { "build", on_build } };
 
 	live_groups_event(live->groups, event, clock_mono_ms());
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)

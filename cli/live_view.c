@@ -161,7 +161,8 @@ void live_groups_status(struct live_groups *g, int width, bool utf8, int64_t now
 
 	if (!g->any)
 		return;
-	strbuf_printf(&line, "%lld/%lld steps", (long long)g->done, (long long)g->total);
+	if (g->total) /* images are built before steps are counted */
+		strbuf_printf(&line, "%lld/%lld steps", (long long)g->done, (long long)g->total);
 	add_count(&line, g->failed, "failed");
 	add_count(&line, g->skipped, "not run");
 	add_count(&line, g->retries, g->retries == 1 ? "retry" : "retries");

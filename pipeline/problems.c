@@ -57,8 +57,8 @@ int problems_verdict(const struct problems *problems, struct error *err)
 	used = strlen(err->help);
 	if (more)
 		snprintf(err->help + used, sizeof(err->help) - used,
-			 "%s%zu more problem%s in this file, which 'mlops pipeline check' lists", used ? "; " : "", more,
-			 more > 1 ? "s" : "");
+			 "%s%zu more problem%s in this file, which 'mlops pipeline check' lists",
+			 !used ? "" : err->help[used - 1] == '?' ? " " : "; ", more, more > 1 ? "s" : "");
 	return -1;
 }
 

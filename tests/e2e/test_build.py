@@ -170,7 +170,7 @@ def test_contexts_that_cannot_be_sent(box, engine):
         with open(box.write("docker/" + name, ""), "wb") as out:
             out.truncate(size)
     message, fix = box.fails(2, "run")
-    assert "data/ (3.2 GB), c.bin (1.1 GB)" in message and "docker/.dockerignore" in fix
+    assert "data/ (3.0 GiB), c.bin (1.0 GiB)" in message and "docker/.dockerignore" in fix
     box.write("docker/.dockerignore", "*.bin\ndata\n")
     os.mkfifo(box.project / "docker/pipe")
     message, fix = box.fails(2, "run")
