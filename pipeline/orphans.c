@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
-#include "pipeline/parse_internal.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
 #include "runners/docker.h"
@@ -83,7 +82,7 @@ static void find_in_run(struct project *p, const char *run, struct orphans *ret)
 	strlist_push(&ret->runs, run);
 	for (size_t i = 0; i < steps.len; i++) {
 		struct orphan o = { .attempt = 1 };
-		if (name_fault(steps.items[i]))
+		if (!stepdir_is_name(steps.items[i]))
 			continue;
 		memcpy(o.run, run, sizeof(o.run));
 		o.step = xstrdup(steps.items[i]);

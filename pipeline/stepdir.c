@@ -383,8 +383,7 @@ static bool is_run(const char *name)
 	return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
 }
 
-/* The name of an instance: a step's, or "STEP@KEY". */
-static bool is_step(const char *name)
+bool stepdir_is_name(const char *name)
 {
 	size_t len = strcspn(name, "@");
 	CLEANUP(cleanup_free) char *step = xstrndup(name, len);
@@ -415,7 +414,7 @@ static int recover_run(struct project *p, const char *run, int (*accepted)(void 
 		struct error why;
 		int yes;
 
-		if (!is_step(step))
+		if (!stepdir_is_name(step))
 			continue;
 		yes = accepted(ctx, run, step);
 		if (yes < 0)

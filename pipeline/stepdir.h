@@ -18,6 +18,8 @@ struct plan_node;
 struct project;
 struct strlist;
 
+/* Whether a directory below .mlops/work/RUN is that of a step, or of an instance, "STEP@KEY". */
+bool stepdir_is_name(const char *);
 /* Project path of a step's directory, or of what is in it. Caller frees. */
 char *stepdir_path(const char *run, const char *step, const char *inside);
 

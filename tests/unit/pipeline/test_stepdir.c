@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "pipeline/orphans.h"
 #include "pipeline/plan.h"
 #include "pipeline/stepdir.h"
 #include "registry/project.h"
@@ -373,6 +374,23 @@ static void a_run_that_used_containers_is_left_to_who_asks_the_engine(void **sta
 	expect(f, ".mlops/work/" RUN, NULL);
 }
 
+static void containers_of_instances_are_found_again(void **state)
+{
+	struct fixture *f = *state;
+	struct orphan note = { .run = RUN, .nested = RUN, .step = (char *)"train@a%2Fb-+1", .name = (char *)"x", .attempt = 1 };
+	struct orphans found = { 0 };
+
+	f->node.name = note.step;
+	assert_int_equal(stepdir_begin_scratch(f->p, RUN, &f->node, 1, NULL, NULL), 0);
+	put(f, ".mlops/work/" RUN "/not@ours!/container", "{}");
+	assert_int_equal(orphan_note(f->p, &note, NULL), 0);
+	assert_int_equal(orphans_find(f->p, &found, NULL), 0);
+	assert_int_equal(found.len, 1);
+	assert_string_equal(found.items[0].step, note.step);
+	assert_string_equal(found.items[0].name, "x");
+	orphans_release(&found);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -397,6 +415,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_made_after_such_a_crash_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_run_that_used_containers_is_left_to_who_asks_the_engine, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_outputs_without_a_journal_are_kept_aside, setup, teardown),
+		cmocka_unit_test_setup_teardown(containers_of_instances_are_found_again, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
