@@ -461,6 +461,24 @@ void mask_stream_end(struct mask_stream *m, struct strbuf *out)
 	m->state = 0;
 }
 
+void mask_stream_cut(struct mask_stream *m, struct strbuf *out)
+{
+	size_t held = m->held_to - m->held_from;
+
+	if (held >= MASK_SHORTEST)
+		add_cover(m, m->at - held, m->at);
+	mask_stream_end(m, out);
+}
+
+void mask_cut_text(const struct mask_set *set, const char *text, size_t len, struct strbuf *out)
+{
+	struct mask_stream *m = mask_stream_new(set);
+
+	mask_stream_feed(m, text, len, out);
+	mask_stream_cut(m, out);
+	mask_stream_free(m);
+}
+
 void mask_text(const struct mask_set *set, const char *text, size_t len, struct strbuf *out)
 {
 	struct mask_stream *m = mask_stream_new(set);

@@ -27,6 +27,8 @@ void mask_set_add(struct mask_set *, const char *secret, size_t len);
 int mask_set_is_empty(const struct mask_set *);
 /* A whole text. Appends to `out`. */
 void mask_text(const struct mask_set *, const char *text, size_t len, struct strbuf *out);
+/* One whose end was cut off, maybe inside of a secret: see mask_stream_cut. */
+void mask_cut_text(const struct mask_set *, const char *text, size_t len, struct strbuf *out);
 
 /* An empty set, or NULL: all goes through. The set outlives the stream. */
 struct mask_stream *mask_stream_new(const struct mask_set *);
@@ -35,3 +37,5 @@ void mask_stream_free(struct mask_stream *);
 void mask_stream_feed(struct mask_stream *, const char *data, size_t len, struct strbuf *out);
 /* The end of the stream: what was held back. Another may follow. */
 void mask_stream_end(struct mask_stream *, struct strbuf *out);
+/* The end of one that was broken off: what may be the first MASK_SHORTEST bytes of a secret, or more, is one. */
+void mask_stream_cut(struct mask_stream *, struct strbuf *out);

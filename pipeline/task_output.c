@@ -108,7 +108,11 @@ void task_output_end(struct task *t)
 		CLEANUP_STRBUF struct strbuf rest = STRBUF_INIT;
 		if (!t->masks[stream])
 			continue;
-		mask_stream_end(t->masks[stream], &rest);
+		/* Who was killed, maybe by another program of the step, may have been in the middle of a secret. */
+		if (t->exit.cause == CAUSE_EXIT && !t->exit.code)
+			mask_stream_end(t->masks[stream], &rest);
+		else
+			mask_stream_cut(t->masks[stream], &rest);
 		if (rest.len && t->log)
 			take_output(t, stream, rest.buf, rest.len);
 		mask_stream_free(t->masks[stream]);
@@ -121,7 +125,10 @@ static void mask_field(const struct mask_set *mask, char *field, size_t size)
 {
 	CLEANUP_STRBUF struct strbuf masked = STRBUF_INIT;
 
-	mask_text(mask, field, strlen(field), &masked);
+	if (strlen(field) + 1 < size)
+		mask_text(mask, field, strlen(field), &masked);
+	else
+		mask_cut_text(mask, field, strlen(field), &masked);
 	snprintf(field, size, "%s", masked.len ? masked.buf : "");
 }
 

@@ -230,6 +230,22 @@ def test_a_step_gets_a_variable_only_if_it_asks(mlops, project):
     assert "s3cr3t" not in (project / "mlops.lock").read_text()
 
 
+def test_of_a_secret_that_was_cut_nothing_stays(mlops, project):
+    add(mlops, "KEY", VALUE)
+    step(project, "import os\nos.write(1, b'half: ' + open(os.environ['KEY_FILE'], 'rb').read()[:-2])\n"
+                  "os.kill(os.getpid(), 9)", "KEY")
+    status, out, err = mlops("run")
+    assert status == 1 and "s3cr3t" not in out + err
+    assert mlops("logs").out.strip().endswith("half: ***")
+    # An error is as long as it may be inside of the secret.
+    add(mlops, "KEY", "s3cr3t-" + 60 * "y")
+    for pad in (140, 165):
+        step(project, "import os\nwhere = 'out.txt/' + 400 * 'd/'\nos.makedirs(where)\n"
+                      f"os.mkfifo(where + {pad} * 'x' + open(os.environ['KEY_FILE']).read())", "KEY")
+        status, out, err = mlops("run")
+        assert status == 1 and "xxx***" in err and "s3cr3t" not in out + err, err
+
+
 def test_a_new_value_runs_nothing_and_a_new_name_does(mlops, project):
     for name in ("KEY", "TOKEN"):
         add(mlops, name, VALUE)

@@ -332,6 +332,29 @@ static void a_long_pattern_is_found_in_single_bytes(void **state)
 	mask_set_free(set);
 }
 
+static void assert_cut(const char *text, const char *wanted)
+{
+	static const char *const secrets[] = { "hunter22", "nter" };
+	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+	struct mask_set *set = set_of(secrets, ARRAY_LEN(secrets));
+
+	mask_cut_text(set, text, strlen(text), &out);
+	assert_string_equal(out.buf, wanted);
+	mask_set_free(set);
+}
+
+static void no_start_of_a_secret_stays_where_a_text_was_cut(void **state)
+{
+	(void)state;
+	assert_cut("it is hunter22", "it is ***");
+	assert_cut("it is hunter2", "it is ***");
+	assert_cut("it is hunt", "it is ***");
+	assert_cut("it is hun", "it is hun");
+	assert_cut("hunter2, hunter2\n", "hu***2, hu***2\n");
+	assert_cut("hunter22hunte", "******");
+	assert_cut("", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,6 +367,7 @@ int main(void)
 		cmocka_unit_test(an_empty_set_lets_all_through),
 		cmocka_unit_test(any_cut_gives_what_a_slow_search_gives),
 		cmocka_unit_test(a_long_pattern_is_found_in_single_bytes),
+		cmocka_unit_test(no_start_of_a_secret_stays_where_a_text_was_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
