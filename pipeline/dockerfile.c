@@ -163,9 +163,13 @@ static void skip_document(struct reader *r, const char *name, bool tabs)
 	}
 }
 
+#define DOCUMENTS_MAX 100 /* of one instruction: each is looked for to the end of the file */
+
 static void skip_documents(struct reader *r, const char *text)
 {
-	for (const char *at = strstr(text, "<<"); at; at = strstr(at, "<<")) {
+	int left = DOCUMENTS_MAX;
+
+	for (const char *at = strstr(text, "<<"); at && left; at = strstr(at, "<<")) {
 		const char *word = at;
 		bool tabs, quoted;
 		size_t len;
@@ -181,6 +185,7 @@ static void skip_documents(struct reader *r, const char *text)
 			continue;
 		CLEANUP(cleanup_free) char *name = xstrndup(at + quoted, len);
 		skip_document(r, name, tabs);
+		left--;
 	}
 }
 
@@ -321,6 +326,19 @@ static const char *find_var(const struct strlist *vars, const char *name)
 	return NULL;
 }
 
+/* The newest value of a name is its only one. */
+static void set_var(struct strlist *vars, const char *name, const char *value)
+{
+	size_t len = strlen(name), i = 0;
+
+	while (i < vars->len && (strncmp(vars->items[i], name, len) != 0 || vars->items[i][len] != '='))
+		i++;
+	if (i == vars->len)
+		strlist_push(vars, "");
+	free(vars->items[i]);
+	vars->items[i] = xasprintf("%s=%s", name, value);
+}
+
 /* ARG before the first FROM: what it is given, else its default. */
 static int take_arg(struct dockerfile *d, struct instruction *in, size_t at, size_t len, struct error *err)
 {
@@ -336,7 +354,7 @@ static int take_arg(struct dockerfile *d, struct instruction *in, size_t at, siz
 		else if (n <= len && expand(d, in, at + n, len - n, &value, err) < 0)
 			return -1;
 		if (value)
-			strlist_push_owned(&d->vars, xasprintf("%s=%s", name, value));
+			set_var(&d->vars, name, value);
 		at += len;
 	}
 	return 0;

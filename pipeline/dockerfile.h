@@ -7,7 +7,7 @@
  * exact ones in their places. Everything else of it is the builder's to judge. Known are the escape directive, lines
  * that go on, comments, here-documents, stages, ARG before FROM, and ${NAME}, ${NAME:-word}, ${NAME:+word} in FROM.
  */
-#define DOCKERFILE_MAX_BYTES (1u << 20)
+#define DOCKERFILE_MAX_BYTES (128u << 10)
 struct dockerfile;
 struct error;
 struct strbuf;

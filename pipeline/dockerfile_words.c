@@ -8,7 +8,8 @@
 #include "base/strlist.h"
 #include "pipeline/show.h"
 
-#define DEPTH_MAX 16 /* of words in ${NAME:-word} */
+#define DEPTH_MAX 16   /* of words in ${NAME:-word} */
+#define BYTES_MAX 4096 /* of what a word becomes: each ARG may double the one before */
 
 bool dockerfile_word(const char *text, char escape, size_t *at, size_t *ret_len)
 {
@@ -147,6 +148,10 @@ static int expand_until(struct expanding *x, char stop, struct strbuf *out)
 		if (c == '$' && quote != '\'') {
 			if (expand_dollar(x, out) < 0)
 				return -1;
+			if (out->len > BYTES_MAX) {
+				error_set(x->err, ERR_USAGE, "its variables make it longer than %d bytes", BYTES_MAX);
+				return error_help(x->err, "FROM needs a name: give other instructions what is long themselves");
+			}
 			continue;
 		}
 		x->at++;

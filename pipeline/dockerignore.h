@@ -8,7 +8,7 @@
  * out; the last line that matches wins. A pattern is of the whole path, from the context's root, and leaves out
  * all that is below what it matches.
  */
-#define DOCKERIGNORE_MAX_BYTES (1u << 20)
+#define DOCKERIGNORE_MAX_BYTES (64u << 10)
 struct dockerignore;
 struct error;
 

@@ -113,7 +113,8 @@ static void check_image(struct plan_builder *b, const struct image_section *imag
 	}
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
 		CLEANUP(cleanup_free) char *path = NULL;
-		if (!paths[i]->text || !path_clean("", paths[i]->text, &path, &b->why))
+		if (!paths[i]->text ||
+		    (!path_clean("", paths[i]->text, &path, &b->why) && !plan_check_path(path, &b->why)))
 			continue;
 		error_wrap(&b->why, "image %s", image->name);
 		problems_once(b->problems, b->pipeline->file, paths[i]->at, &b->why);

@@ -33,6 +33,7 @@ static const struct {
 	{ "ARG B=two\nFROM $B-x\n", "B=one", "one-x", "ARG B=two\nFROM sha256:1111\n" },
 	{ "ARG B\nFROM ${B:-one}${C:+x}\n", NULL, "one", NULL },
 	{ "ARG A=on B=e\nFROM $A$B\n", NULL, "one", NULL },
+	{ "ARG A=two\nARG A=one\nFROM $A\n", NULL, "one", NULL },
 	{ "ARG A=\nFROM one${A}\n", NULL, "one", NULL },
 	{ "FROM \\\n  one\n", NULL, "one", "FROM   sha256:1111\n\n" },
 	{ "# escape=`\nFROM `\none\nRUN a \\\nFROM two\n", NULL, "one,two", NULL },
@@ -101,6 +102,8 @@ static const struct {
 	{ "FROM one\nARG S=x\nCOPY --from=$S a b", "from=$S: only FROM may hold a variable", "Dockerfile:3" },
 	{ "FROM One Two", NULL, "Dockerfile:1" },
 	{ "FROM one\nARG LATE=two\nFROM $LATE", "$LATE has no value", "Dockerfile:3" },
+	{ "ARG A=0123456789abcdef\nARG A=$A$A$A$A$A$A$A$A\nARG A=$A$A$A$A$A$A$A$A\nARG A=$A$A$A$A$A\nFROM one:$A",
+	  NULL, "Dockerfile:4" },
 };
 
 static void test_what_is_not_known_before_the_build(void **state)

@@ -246,6 +246,8 @@ static void built_images_are_named(void **state)
 		{ "[image.t]\ncontext = c\nargs = A=1, B=${params.no}\n[step.a]\ncmd = x\n", "p.ini:3:13",
 		  "image t: unknown param 'no'", "" },
 		{ "[image.t]\ncontext = ../c\n[step.a]\ncmd = x\n", "p.ini:2:11", "image t: ", "" },
+		{ "[image.t]\ncontext = .mlops/secrets\n[step.a]\ncmd = x\n", "p.ini:2:11", "belongs to mlops", "" },
+		{ "[image.t]\ncontext = .\nfile = .git/config\n[step.a]\ncmd = x\n", "p.ini:3:8", "belongs to git", "" },
 		{ "[step.a]\ncmd = x\nshm = 1G\n", "p.ini:1:2", "shm= is for a step in a container", "add image=" },
 		{ "[step.a]\ncmd = x\nuser = root\nimage = none\n", "p.ini:1:2", "user= is for a step in a container", "" },
 		{ "[step.a]\ncmd = x ${secret.K}\n", "p.ini:2:9", "a secret is never part of a text", "secrets = K" },
