@@ -85,12 +85,13 @@ static int add_link(struct listing *l, const char *path)
 	char target[MANY_LINKS + 1];
 	ssize_t len = readlinkat(l->dirfd, path, target, sizeof(target) - 1);
 	struct context_entry *entry;
+	struct digest object;
 	struct stat st;
 
 	if (len < 0)
 		return error_sys(l->err, errno, "cannot read %s in %s", SHOW(path), l->context->dir);
 	target[len] = '\0';
-	if (strstr(target, ".mlops/objects/") && fstatat(l->dirfd, path, &st, 0) == 0 && S_ISREG(st.st_mode))
+	if (scan_is_object_target(target, &object) && fstatat(l->dirfd, path, &st, 0) == 0 && S_ISREG(st.st_mode))
 		return add_file(l, path, &st);
 	entry = add_entry(l, path);
 	if (!entry)

@@ -37,6 +37,8 @@ struct scanner {
 	struct strlist *odd;         /* NULL: refuse what a tree cannot hold; else it is left out and
 				      * its path in the tree added here ("": the path itself) */
 };
+/* Whether a symlink's target ends as the path of an object does: ".../objects/ab/62 hex digits". */
+bool scan_is_object_target(const char *target, struct digest *ret);
 /* An absent path gives CONTENT_ABSENT and 0. A directory without files is a tree of none.
  * `ret_tree` (may be NULL) receives the entries of a directory, initialised either way. */
 int scan_path(const struct scanner *, const char *path, struct content *ret, struct tree *ret_tree,

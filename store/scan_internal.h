@@ -34,8 +34,6 @@ struct scan {
 	atomic_uint_fast64_t files_done, bytes_done;
 };
 
-/* ".../objects/ab/62 hex digits" */
-bool scan_is_object_target(const char *target, struct digest *ret);
 /* A symlink to an object of this store or, when that is not known, to one in the project. */
 bool scan_is_object_link(const struct scan *, const struct place *, const char *target);
 const char *place_full(const struct place *, char buf[FULL_NAME]);

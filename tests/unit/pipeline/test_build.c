@@ -134,6 +134,28 @@ static void test_the_projects_own_files_are_left_out(void **state)
 	drop("sub");
 }
 
+static void test_only_a_link_to_an_object_is_its_file(void **state)
+{
+	static const char object[] =
+		".mlops/objects/01/23456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct build_context context;
+	struct digest id;
+
+	(void)state;
+	put(object, "object", 0444);
+	put(".mlops/secrets/KEY", "hush", 0600);
+	assert_int_equal(symlinkat(object, rootfd, "a"), 0);
+	assert_int_equal(symlinkat(".mlops/objects/../secrets/KEY", rootfd, "b"), 0);
+	list(".", &context, &id);
+	assert_int_equal(context.len, 2);
+	assert_null(context.entries[0].target);
+	assert_string_equal(context.entries[1].target, ".mlops/objects/../secrets/KEY");
+	build_context_release(&context);
+	drop(".mlops");
+	drop("a");
+	drop("b");
+}
+
 static int take_all(const struct build_context *context, struct strbuf *tar, char **name, struct error *err)
 {
 	struct context_stream *stream = context_stream_new(context, "FROM pinned\n");
@@ -269,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_counts_in_a_context),
 		cmocka_unit_test(test_the_projects_own_files_are_left_out),
+		cmocka_unit_test(test_only_a_link_to_an_object_is_its_file),
 		cmocka_unit_test(test_a_context_as_a_tar),
 		cmocka_unit_test(test_what_counts_in_a_key),
 		cmocka_unit_test(test_old_pins_of_a_pushed_image_go),
