@@ -300,18 +300,21 @@ static void add_changes(struct experiment *x, struct js *row, const char *label)
 /* A tree in which a step failed is worth looking at; the others are not. */
 static void end_tree(struct experiment *x, struct js *row, const char *path)
 {
+	const char *status = js_get_str(row, "status");
+	bool finished = !strcmp(status, run_status_name(RUN_FINISHED));
 	char name[24];
-	bool failed = js_get_str(row, "status") && !strcmp(js_get_str(row, "status"), run_status_name(RUN_FAILED));
 	struct error err;
 
 	snprintf(name, sizeof(name), "%zu", x->now + 1);
-	if (failed) {
-		x->failed++;
+	if (!x->interrupts) {
+		x->finished += finished;
+		x->failed += !finished; /* also one that was stopped alone */
+	}
+	if (!strcmp(status, run_status_name(RUN_FAILED))) {
 		js_set_str(row, "tree", path + strlen(x->ctx->project->root) + 1);
 		scratch_set_keep(&x->set, name);
 		return;
 	}
-	x->finished += !x->interrupts;
 	if (scratch_set_drop(&x->set, name, &err) < 0)
 		note(x, err.msg);
 }

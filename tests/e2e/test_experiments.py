@@ -258,6 +258,18 @@ def test_ctrl_c_ends_the_one_that_runs_and_begins_no_other(program, mlops, work,
     assert state(work) == before and scratch(work) == [] and not alive(int(slow.read_text()))
 
 
+def test_one_that_is_stopped_alone_did_not_finish(program, mlops, work, environment, slow):
+    run = start(program, work, environment, "-p", "seed=1..3")
+    wait_for(slow)
+    busy = result_of(mlops("runs", "--json", "--filter", "status = 'RUNNING'", cwd=work).out)["runs"][0]["run_id"]
+    assert mlops("stop", busy, cwd=work).status == 0
+    out, err = run.communicate(timeout=30)
+    result = result_of(out)
+    assert [s for _, s in rows(result)] == ["FINISHED", "KILLED", "FINISHED"]
+    assert (run.returncode, result["status"], result["failed"]) == (1, "FAILED", 1), (out, err)
+    assert scratch(work) == []
+
+
 def test_after_kill_9_the_next_run_cleans_up(program, mlops, work, environment, slow):
     run = start(program, work, environment, "-p", "seed=1..3")
     wait_for(slow)
