@@ -55,7 +55,6 @@ static void base64_at_each_alignment(void **state)
 		{ "eHhzZWNyZXQhbW9yZQ==", "eHh***bW9yZQ==" },
 		{ "eHNlY3JldCFtb3Jl", "eH***Ftb3Jl" },
 	};
-	CLEANUP_STRBUF struct strbuf long_one = STRBUF_INIT;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

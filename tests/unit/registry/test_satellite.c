@@ -121,6 +121,7 @@ static void a_moved_project_takes_its_trees_along(void **state)
 	struct project *tree;
 
 	(void)state;
+	assert_non_null(path);
 	assert_int_equal(rename(dir, there), 0);
 	assert_int_equal(project_open(tree_there, &tree, &err), 0);
 	assert_string_equal(tree->top, there);
