@@ -165,25 +165,34 @@ static int take(void *ctx, const struct steplog_line *line)
 }
 
 /* What cannot be read is told at the end: it keeps nobody from the other logs. */
+static int read_log(struct logs *l, struct log *log, struct tail *tail, bool ended)
+{
+	struct showing s = { .logs = l, .log = log, .tail = tail };
+	struct error why;
+	int rc;
+
+	/* Of an attempt that printed nothing there is this one line, unless nothing may mean left out. */
+	if (!l->partly && begin(l, log))
+		return -1;
+	rc = steplog_read(log->reader, l->dir, ended, take, &s, &why);
+	if (rc == GONE)
+		return -1;
+	log->broken = rc < 0;
+	if (rc < 0 && !l->why.code)
+		l->why = why;
+	return 0;
+}
+
+/* The run's own words come last: they say how it ended, and steps that started late stand behind them. */
 static int read_logs(struct logs *l, struct tail *tail, bool ended)
 {
-	for (size_t i = 0; i < l->len; i++) {
-		struct log *log = &l->items[i];
-		struct showing s = { .logs = l, .log = log, .tail = tail };
-		struct error why;
-		int rc;
-
-		if (!log->chosen || log->broken)
-			continue;
-		/* Of an attempt that printed nothing there is this one line, unless nothing may mean left out. */
-		if (!l->partly && begin(l, log))
-			return -1;
-		rc = steplog_read(log->reader, l->dir, ended, take, &s, &why);
-		if (rc == GONE)
-			return -1;
-		log->broken = rc < 0;
-		if (rc < 0 && !l->why.code)
-			l->why = why;
+	for (int of_run = 0; of_run < 2; of_run++) {
+		for (size_t i = 0; i < l->len; i++) {
+			struct log *log = &l->items[i];
+			if (log->chosen && !log->broken && (strcmp(log->step, STEPLOG_RUN) == 0) == of_run &&
+			    read_log(l, log, tail, ended) < 0)
+				return -1;
+		}
 	}
 	return 0;
 }
