@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "base/strlist.h"
 #include "pipeline/grammar.h"
+#include "pipeline/plan.h"
 #include "pipeline/results.h"
 #include "registry/git.h"
 #include "registry/lockfile.h"
@@ -310,8 +311,31 @@ struct js *snapshot_params_at(int rootfd, const struct snapshot *like)
 	return params;
 }
 
+/* The plan of the run's pipeline file as it is now; NULL when there is none. */
+static struct plan *plan_here(struct op_context *ctx, const struct snapshot *like, struct pipeline **ret)
+{
+	const char *file = like->pipeline ? like->pipeline : "pipeline.ini";
+	struct plan *plan = NULL;
+
+	if (pipeline_load(ctx->project->rootfd, file, NULL, ret, NULL) == 0)
+		plan_make(ctx->project->rootfd, *ret, NULL, &plan, NULL);
+	return plan;
+}
+
+/* Where the run has the metric with its step's name in front, so it is here. */
+static void add_metric(struct snapshot *s, const struct snapshot *like, const struct plan_node *maker,
+		       const struct metric_point *metric)
+{
+	CLEANUP(cleanup_free) char *full = maker ? results_metric_of(maker->name, metric->key) : NULL;
+
+	js_set_real(s->metrics, full && js_get(like->metrics, full) ? full : metric->key, metric->value);
+}
+
 static void disk_metrics(struct op_context *ctx, const struct snapshot *like, struct snapshot *s)
 {
+	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
+	CLEANUP(cleanup_plan) struct plan *plan = plan_here(ctx, like, &pipeline);
+
 	s->metrics = js_object();
 	for (size_t i = 0; i < like->len; i++) {
 		CLEANUP(metric_list_release) struct metric_list list = METRIC_LIST_INIT;
@@ -323,7 +347,7 @@ static void disk_metrics(struct op_context *ctx, const struct snapshot *like, st
 		    results_parse_metrics(text.buf, text.len, path, &list, NULL) < 0)
 			continue;
 		for (size_t k = 0; k < list.len; k++)
-			js_set_real(s->metrics, list.items[k].key, list.items[k].value);
+			add_metric(s, like, plan ? plan_maker(plan, path) : NULL, &list.items[k]);
 	}
 }
 

@@ -421,22 +421,6 @@ int facts_commit(struct engine *e, struct fact_list *group, struct error *err)
 
 /* ---- the whole run ---- */
 
-/* STEP.NAME, and of an instance STEP/KEY.NAME: names of metrics have no '@', and of what else a key may hold, ':' and its
- * code stand for it. */
-static char *metric_of_step(const char *step, const char *key)
-{
-	CLEANUP_STRBUF struct strbuf full = STRBUF_INIT;
-
-	for (const char *c = step; *c; c++) {
-		if (strchr("+=,", *c))
-			strbuf_printf(&full, ":%02X", (unsigned char)*c);
-		else
-			strbuf_putc(&full, *c == '@' ? '/' : *c == '%' ? ':' : *c);
-	}
-	strbuf_printf(&full, ".%s", key);
-	return strbuf_detach(&full);
-}
-
 /* Metrics of all steps, up to date ones too, under their own name; a name that two steps use gets that of its step in
  * front, for both. Where that is too long for a name, the metric is in the step's own run only. */
 static int record_run_metrics(struct engine *e, int64_t now, struct error *err)
@@ -460,7 +444,7 @@ static int record_run_metrics(struct engine *e, int64_t now, struct error *err)
 		struct task *t = &e->tasks[i];
 		for (size_t k = 0; task_succeeded(t) && r == 0 && k < t->metrics.len; k++) {
 			const char *key = t->metrics.items[k].key;
-			CLEANUP(cleanup_free) char *full = metric_of_step(t->node->name, key);
+			CLEANUP(cleanup_free) char *full = results_metric_of(t->node->name, key);
 			bool both = strmap_get(&owners, key) == &shared;
 			if (both && key_check("metric", full, NULL) < 0)
 				continue;

@@ -163,3 +163,17 @@ size_t results_parse_lines(const char *text, size_t len, const char *name, int l
 	*ret_used = (size_t)(at - text);
 	return bad;
 }
+
+char *results_metric_of(const char *step, const char *key)
+{
+	CLEANUP_STRBUF struct strbuf full = STRBUF_INIT;
+
+	for (const char *c = step; *c; c++) {
+		if (strchr("+=,", *c))
+			strbuf_printf(&full, ":%02X", (unsigned char)*c);
+		else
+			strbuf_putc(&full, *c == '@' ? '/' : *c == '%' ? ':' : *c);
+	}
+	strbuf_printf(&full, ".%s", key);
+	return strbuf_detach(&full);
+}

@@ -28,6 +28,9 @@ void metric_list_release(struct metric_list *);
 
 /* Appends. `name` is what errors call the text. */
 int results_parse_metrics(const char *text, size_t len, const char *name, struct metric_list *, struct error *);
+/* The name in the run of all of a metric that several steps report: STEP.KEY, and of an instance STEP/INSTANCE.KEY. Names
+ * of metrics have no '@'; of what else an instance's name may hold, ':' and its code stand for it. Caller frees. */
+char *results_metric_of(const char *step, const char *key);
 /* Appends the metrics of whole lines; *ret_used is how many bytes those lines had. Returns how many lines
  * were no such object; they are left out, and *err tells of the first by its number, counted from first_line. */
 size_t results_parse_lines(const char *text, size_t len, const char *name, int first_line, struct metric_list *,

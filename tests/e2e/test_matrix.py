@@ -76,6 +76,7 @@ def test_the_design_s_example_runs(project, mlops):
     assert json.loads((project / "pick.json").read_text()) == {"best": 0.83, "of": 6}
     metrics = json.loads(mlops("show", "--json").out)["run"]["metrics"]
     assert metrics["train/xgb-3.auc"] == 0.83 and metrics["best"] == 0.83
+    assert "no difference" in mlops("diff", "last").out, "files here have the run's names of metrics"
 
     assert run_json(mlops, project)["fresh"] == 8
     assert run_json(mlops, project, "train@xgb-*")["total"] == 4
