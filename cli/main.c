@@ -49,11 +49,13 @@ static void fill_standard_files(void)
 	}
 }
 
-static void ignore_broken_pipes(void)
+/* A pipe without a reader, and a file that may not grow: whoever writes learns it. */
+static void ignore_failed_writes(void)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 static struct print session_print(const struct session *s, FILE *out)
@@ -262,7 +264,7 @@ static int operate(struct session *s, int argc, char **argv, struct error *err)
 	}
 	if (s->args.op->flags & OP_SPAWNS && spawner_start(&s->ctx.spawner, err))
 		return -1;
-	ignore_broken_pipes();
+	ignore_failed_writes();
 	lock_set_command(line);
 	s->ctx.dir = here;
 	s->ctx.command_line = line;

@@ -24,19 +24,23 @@ struct recovery {
 	struct db *db;
 	char run[256];          /* whose attempts are loaded */
 	struct js *attempts;
+	struct error *err;
 };
 
 static int was_accepted(void *ctx, const char *run, const char *step)
 {
 	struct recovery *r = ctx;
-	struct error err;
+	struct error why;
 
 	if (strcmp(r->run, run) != 0) {
 		js_free(r->attempts);
 		r->attempts = NULL;
 		snprintf(r->run, sizeof(r->run), "%s", run);
-		if (attempts_list(r->db, run, &r->attempts, &err) < 0 && err.code != ERR_NOT_FOUND)
+		if (attempts_list(r->db, run, &r->attempts, &why) < 0 && why.code != ERR_NOT_FOUND) {
+			if (r->err)
+				*r->err = why;
 			return -1;
+		}
 	}
 	for (size_t i = 0; i < js_len(r->attempts); i++) {
 		const struct js *attempt = js_at(r->attempts, i);
@@ -63,9 +67,9 @@ static int end_orphan(void *ctx, const char *id)
 	lock = lock_take(r->project->locksfd, name, LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, NULL);
 	if (lock < 0)
 		return 0;
-	if (!parent && attempts_lose(r->db, id, clock_wall_ms(), NULL) < 0)
+	if (!parent && attempts_lose(r->db, id, clock_wall_ms(), r->err) < 0)
 		return -1;
-	return run_finish(r->db, id, RUN_KILLED, clock_wall_ms(), NULL);
+	return run_finish(r->db, id, RUN_KILLED, clock_wall_ms(), r->err);
 }
 
 /* Locks of runs that nobody holds any more. */
@@ -96,7 +100,7 @@ static bool dir_is_empty(struct project *p, const char *name)
 
 int run_recover(struct project *p, struct strlist *notes, struct error *err)
 {
-	struct recovery r = { .project = p };
+	struct recovery r = { .project = p, .err = err };
 	int status;
 
 	if (dir_is_empty(p, "work"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs of small pipelines with a scripted runner: what runs, what is kept, what is recorded. */
 #include "run_fixture.h"
+#include <sys/resource.h>
 
 static const char chain[] = "[step.a]\ncmd = true a\nin = in\nout = x\n"
 			    "[step.b]\ncmd = true b\nin = x\nout = y\n"
@@ -291,6 +292,31 @@ static void metrics_params_and_contents_are_recorded(void **state)
 	strlist_release(&script.log);
 }
 
+/* Nor does it look as if all were well: what could not be written is told. */
+static void a_killed_run_that_cannot_be_ended_is_told(void **state)
+{
+	static const char id[] = "0123456789abcdef0123456789abcdef";
+	struct fixture *f = *state;
+	struct run_new row = { .id = id, .user = "ann@host", .start_ms = 1 };
+	struct rlimit full, none;
+	struct error why;
+	struct db *db;
+
+	assert_int_equal(project_db(f->p, &db, NULL), 0);
+	assert_int_equal(experiment_ensure(db, "p", &row.experiment, NULL), 0);
+	assert_int_equal(run_create(db, &row, NULL), 0);
+	put(f, ".mlops/work/0123456789abcdef0123456789abcdef/a/journal", "");
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &full), 0);
+	none = (struct rlimit){ 1, full.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	error_clear(&why);
+	assert_int_equal(run_recover(f->p, &f->notes, &why), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	assert_int_equal(why.code, ERR_ENV);
+	assert_int_equal(run_recover(f->p, &f->notes, &f->err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +335,7 @@ int main(void)
 		CASE(an_interrupt_stops_the_run_and_says_so),
 		CASE(a_runner_that_cannot_start_fails_the_step_only),
 		CASE(metrics_params_and_contents_are_recorded),
+		CASE(a_killed_run_that_cannot_be_ended_is_told),
 #undef CASE
 	};
 
