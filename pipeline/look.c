@@ -91,6 +91,7 @@ void looker_free(struct looker *l)
 	strmap_release(&l->programs);
 	strmap_release(&l->contents);
 	look_forget_builds(l);
+	look_forget_others(l);
 	lockfile_release(&l->lock);
 	db_close(l->db);
 	free(l->looks);
@@ -442,6 +443,7 @@ void look_accept(struct looker *l, struct plan_node *node, const struct content 
 	for (size_t i = 0; i < node->noutputs; i++) {
 		look_remember(l, node->outputs[i].path, &outputs[i]);
 		lockfile_set(&l->lock, LOCKED_OUT, node->outputs[i].path, content_format(&outputs[i], text));
+		look_drop_others(l, node->outputs[i].path, &outputs[i]);
 	}
 	if (reusable)
 		lockfile_set(&l->lock, LOCKED_STEP, name, digest_format(&look->key, hex));

@@ -25,6 +25,8 @@ struct looker {
 	char platform[KEY_PLATFORM];
 	struct strmap programs; /* "argv[0]\nPATH" -> struct key_program * */
 	struct strmap contents; /* path -> struct content *: what stands there, or will once restored */
+	struct strmap others;   /* look_others.c: output path -> what steps made there that are not in the plan */
+	bool others_known;
 	struct strmap builds;   /* [image.NAME] -> struct look_build * */
 	struct step_look *looks; /* by index of the node in the plan */
 	struct when when;
@@ -33,6 +35,9 @@ struct looker {
 /* What key_record says of an image that is built here; NULL for others. Lent. */
 const struct js *look_build_record(struct looker *, const struct plan_node *);
 void look_forget_builds(struct looker *);
+/* look_others.c: steps outside of the plan that made something else at this path have no result in place any more. */
+void look_drop_others(struct looker *, const char *path, const struct content *made);
+void look_forget_others(struct looker *);
 /* Opens the database for reading, when it is not. */
 int look_db(struct looker *, struct error *);
 /* In mlops.lock a step of pipeline.ini is its name; of another file, "FILE:NAME". Caller frees. */

@@ -67,6 +67,21 @@ def test_going_back_takes_the_result_from_the_cache(mlops, project):
     assert first["run_id"] in runs
 
 
+def test_a_result_that_another_step_replaced_is_not_in_place(mlops, project):
+    """mlops.lock has one content for a path: a step that was renamed, or is in another file, may have made another one."""
+    step = "[step.{0}]\ncmd = sh -c 'echo {0} > \"$1\"' sh ${{out}}\nout = o\n"
+    for name in "abab":
+        (project / "pipeline.ini").write_text(step.format(name))
+        run_ok(mlops, project)
+        assert (project / "o").read_text() == f"{name}\n"
+        assert run_json(mlops, project)["fresh"] == 1
+    (project / "night.ini").write_text(step.format("c"))
+    run_ok(mlops, project, "night.ini")
+    assert (project / "o").read_text() == "c\n"
+    result = run_json(mlops, project)
+    assert result["cached"] == 1 and (project / "o").read_text() == "b\n"
+
+
 def test_a_cached_step_of_a_recorded_run_names_its_source(mlops, project):
     write_chain(project)
     first = run_json(mlops, project)
