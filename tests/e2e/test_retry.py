@@ -82,3 +82,25 @@ def test_very_long_times_are_times(mlops, project):
     one_step(project, "echo > out.txt", timeout="0s")
     status, out, err = mlops("run", cwd=project)
     assert status == 2 and "'timeout' must be more than 0" in err
+
+
+def test_a_step_that_must_run_after_all_is_asked_for_what_it_takes(mlops, project):
+    """Its result was to come from a remote, which turns out to be damaged: it waits for no cores that never come."""
+    team, other = project / "team", project / "other"
+    one_step(project, "seq 1000 > out.txt", cpu=2)
+    with open(project / "pipeline.ini", "a", encoding="utf-8") as out:
+        out.write(f"[remote.team]\nurl = {team}\n")
+    run_ok(mlops, project)
+    assert mlops("push", "--init", cwd=project).status == 0
+    data = (project / "out.txt").read_bytes()
+    path = next(p for p in (team / "objects").rglob("*") if p.is_file() and p.stat().st_size > 1000)
+    path.chmod(0o644)
+    path.write_bytes(data.replace(b"7", b"8"))
+    other.mkdir()
+    for name in "pipeline.ini", "step.sh":
+        (other / name).write_text((project / name).read_text())
+    assert mlops("init", cwd=other).status == 0
+    got = mlops("run", cwd=other, env={"MLOPS_RUN_CPU": "1"}, timeout=20)
+    assert got.status == 5 and "step one asks for cpu = 2" in got.err and "cannot be had" in got.err
+    run_ok(mlops, other)
+    assert (other / "out.txt").read_bytes() == data
