@@ -2,6 +2,7 @@
 /* Runs of small pipelines with a scripted runner: what runs, what is kept, what is recorded. */
 #include "run_fixture.h"
 #include <sys/resource.h>
+#include "registry/secrets.h"
 
 static const char chain[] = "[step.a]\ncmd = true a\nin = in\nout = x\n"
 			    "[step.b]\ncmd = true b\nin = x\nout = y\n"
@@ -266,6 +267,21 @@ static void a_runner_that_cannot_start_fails_the_step_only(void **state)
 	strlist_release(&script.log);
 }
 
+/* What was made to mask its output goes with it. */
+static void a_step_with_secrets_that_cannot_start_leaves_nothing(void **state)
+{
+	static const struct fake_action refuse[] = { { .act = FAKE_REFUSE, .text = "no more processes" } };
+	static const struct fake_step steps[] = { { "a", 0, refuse } };
+	struct fixture *f = *state;
+	struct fake_script script = { .steps = steps, .nsteps = 1 };
+	bool replaced;
+
+	assert_int_equal(secret_put(f->p, "KEY", "hush-hush", 9, &replaced, NULL), 0);
+	assert_int_equal(run(f, "[step.a]\ncmd = true\nsecrets = KEY\n", &script, (struct run_options){ 0 }), -1);
+	assert_string_equal(f->err.msg, "no more processes");
+	strlist_release(&script.log);
+}
+
 static void metrics_params_and_contents_are_recorded(void **state)
 {
 	struct fixture *f = *state;
@@ -334,6 +350,7 @@ int main(void)
 		CASE(a_step_beyond_its_timeout_is_stopped),
 		CASE(an_interrupt_stops_the_run_and_says_so),
 		CASE(a_runner_that_cannot_start_fails_the_step_only),
+		CASE(a_step_with_secrets_that_cannot_start_leaves_nothing),
 		CASE(metrics_params_and_contents_are_recorded),
 		CASE(a_killed_run_that_cannot_be_ended_is_told),
 #undef CASE
