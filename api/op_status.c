@@ -80,6 +80,8 @@ static void add_step(struct status *s, const struct plan_node *node, const struc
 
 	js_set_str(json, "name", node->name);
 	js_set_str(json, "state", step_state_name(look->state));
+	if (strcmp(node->name, node->step->name) != 0)
+		js_set_str(json, "of", node->step->name);
 	js_set_str(json, "reason", look->reasons.len ? look->reasons.items[0] : NULL);
 	js_push(s->steps, json);
 }
@@ -344,8 +346,8 @@ static void finish(struct status *s)
 /*
  * data.status {} -> {branch, paths: [{path, kind: data|out, state, locked, content, added,
  *     modified, removed}], counts{state: n}, conflicts: [{kind, name, ours, theirs}], database,
- *     pipeline, steps_total, steps: [{name, state: restore|stale|blocked|skipped, reason}] of those not up
- *     to date, notes[]}
+ *     pipeline, steps_total, steps: [{name, of, state: restore|stale|blocked|skipped, reason}] of those not
+ *     up to date, notes[]}
  * state: ok, changed, missing, new (an output that mlops.lock does not know), conflict, unreadable.
  * Nothing is changed but the stat cache.
  */

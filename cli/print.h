@@ -102,6 +102,9 @@ printer print_cache_list, print_cache_rm; /* print_cache.c */
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */
 void print_plan(struct print *, const struct js *steps, int64_t fresh);
+/* Instances of one step that are in one state for one reason come together, as "train@* (5 steps)". */
+typedef void print_group(void *ctx, const struct js *first, const char *name);
+void print_each_group(const struct js *steps, print_group *each, void *ctx);
 /* Of a run that had nothing else to do: what was skipped, and why. */
 void print_skipped(struct print *, const struct js *steps);
 /* What was accepted of a run's results (api/op_history.c), or nothing. */

@@ -163,8 +163,12 @@ static bool is_skipped(const struct js *step)
 	return !strcmp(js_get_str(step, "state"), "skipped");
 }
 
-/* Those that are skipped, or the others. */
-static void put_step_rows(struct print *p, const struct js *steps, bool skipped)
+struct step_rows {
+	struct table table;
+	bool skipped; /* those that are, or the others */
+};
+
+static void put_step_row(void *ctx, const struct js *step, const char *name)
 {
 	static const struct {
 		const char *state, *text;
@@ -173,42 +177,44 @@ static void put_step_rows(struct print *p, const struct js *steps, bool skipped)
 		       { "restore", "would be restored", STYLE_PLAIN },
 		       { "blocked", "waits for another", STYLE_DIM },
 		       { "skipped", "skipped", STYLE_DIM } };
-	static const struct table_column columns[] = { { 0 },
-						       { .shrink = true },
-						       { .shrink = true } };
-	struct table table;
+	const char *reason = js_get_str(step, "reason");
+	struct step_rows *rows = ctx;
 
-	table_init(&table, columns, ARRAY_LEN(columns));
-	table.indent = 2;
-	for (size_t i = 0; i < js_len(steps); i++) {
-		const struct js *step = js_at(steps, i);
-		const char *reason = js_get_str(step, "reason");
-
-		if (skipped != is_skipped(step))
+	if (rows->skipped != is_skipped(step))
+		return;
+	for (size_t s = 0; s < ARRAY_LEN(states); s++) {
+		if (strcmp(js_get_str(step, "state"), states[s].state) != 0)
 			continue;
-		for (size_t s = 0; s < ARRAY_LEN(states); s++) {
-			if (strcmp(js_get_str(step, "state"), states[s].state) != 0)
-				continue;
-			table_cell(&table, states[s].style, "%s", states[s].text);
-			table_cell(&table, STYLE_NAME, "%s", js_get_str(step, "name"));
-			table_cell(&table, STYLE_DIM, "%s", reason ? reason : "");
-		}
+		table_cell(&rows->table, states[s].style, "%s", states[s].text);
+		table_cell(&rows->table, STYLE_NAME, "%s", name);
+		table_cell(&rows->table, STYLE_DIM, "%s", reason ? reason : "");
 	}
-	table_print(&table, p);
+}
+
+static void put_step_rows(struct print *p, const struct js *steps, bool skipped)
+{
+	static const struct table_column columns[] = { { 0 }, { .shrink = true }, { .shrink = true } };
+	struct step_rows rows = { .skipped = skipped };
+
+	table_init(&rows.table, columns, ARRAY_LEN(columns));
+	rows.table.indent = 2;
+	print_each_group(steps, put_step_row, &rows);
+	table_print(&rows.table, p);
 }
 
 static void put_steps(struct print *p, const struct js *result)
 {
 	const struct js *steps = js_get(result, "steps");
 	size_t skipped = 0, others;
+	char number[HUMAN];
 
 	for (size_t i = 0; i < js_len(steps); i++)
 		skipped += is_skipped(js_at(steps, i));
 	others = js_len(steps) - skipped;
 	if (others) {
 		put_count(p, (int64_t)others, "step is", "steps are");
-		print_put(p, STYLE_PLAIN, " not up to date, of %lld:\n",
-			  (long long)js_get_int(result, "steps_total", 0));
+		print_put(p, STYLE_PLAIN, " not up to date, of %s:\n",
+			  human_count((uint64_t)js_get_int(result, "steps_total", 0), number));
 		put_step_rows(p, steps, false);
 		print_put(p, STYLE_DIM, "  to make them: mlops run   to see why: mlops why STEP\n");
 	} else if (js_get_int(result, "steps_total", 0) && !js_len(js_get(result, "conflicts")) &&

@@ -98,9 +98,22 @@ static void gather_groups(struct groups *g, const struct js *steps)
 /* "train@xgb-1", or "train@* (120 steps)". Caller frees. */
 static char *group_name(const struct group *g)
 {
+	char number[HUMAN];
+
 	if (g->n == 1)
 		return xstrdup(step_name(g->first));
-	return xasprintf("%s@* (%zu steps)", js_get_str(g->first, "of"), g->n);
+	return xasprintf("%s@* (%s steps)", js_get_str(g->first, "of"), human_count(g->n, number));
+}
+
+void print_each_group(const struct js *steps, print_group *each, void *ctx)
+{
+	CLEANUP(groups_release) struct groups groups = { .by_reason = STRMAP_INIT };
+
+	gather_groups(&groups, steps);
+	for (size_t i = 0; i < groups.len; i++) {
+		CLEANUP(cleanup_free) char *name = group_name(&groups.items[i]);
+		each(ctx, groups.items[i].first, name);
+	}
 }
 
 /* ---- all of them ---- */

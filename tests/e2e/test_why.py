@@ -258,6 +258,8 @@ def test_instances_with_equal_reasons_are_told_together(mlops, project):
             "9 would run, 1 wait for others"]
     assert mlops("why", "--all", cwd=project).out.splitlines() == want
     assert mlops("run", "--dry", cwd=project).out.splitlines() == want
+    status = mlops("status", cwd=project).out
+    assert re.search(r"would run +t@\* \(9 steps\)  param lr: 0.01 -> 0.1\n", status) and "t@2" not in status
     dry = run_json(mlops, project, "--dry")["steps"]
     assert [(s["of"], s["reasons"]) for s in dry[:9]] == [("t", ["param lr: 0.01 -> 0.1"])] * 9
     assert mlops("why", "t@*", cwd=project).out.startswith("t@* (9 steps) would run:\n  param lr: 0.01 -> 0.1\n")
