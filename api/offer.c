@@ -8,7 +8,9 @@
 #include "base/mem.h"
 #include "base/settings.h"
 #include "base/strbuf.h"
+#include "base/strmap.h"
 #include "pipeline/grammar.h"
+#include "pipeline/plan.h"
 #include "registry/artifacts.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
@@ -34,8 +36,15 @@ static void offer_steps(struct project *project, const char *file, op_offer *off
 {
 	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = load_pipeline(project, file);
 
+	CLEANUP(cleanup_plan) struct plan *plan = NULL;
+
 	for (size_t i = 0; pipeline && i < pipeline->nsteps; i++)
 		offer(ctx, pipeline->steps[i].name, "a step");
+	if (!pipeline || plan_make(project->rootfd, pipeline, NULL, &plan, NULL) < 0)
+		return;
+	for (size_t i = 0; i < plan->len; i++)
+		if (strcmp(plan->nodes[i].name, plan->nodes[i].step->name) != 0)
+			offer(ctx, plan->nodes[i].name, "an instance");
 }
 
 struct offering {
@@ -104,13 +113,21 @@ static void offer_secrets(struct project *project, op_offer *offer, void *ctx)
 {
 	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = load_pipeline(project, NULL);
 	CLEANUP(secret_list_release) struct secret_list secrets = { 0 };
+	CLEANUP(strmap_release) struct strmap offered = STRMAP_INIT;
 
 	secret_list(project, &secrets, NULL, NULL, NULL);
-	for (size_t i = 0; i < secrets.len; i++)
+	for (size_t i = 0; i < secrets.len; i++) {
 		offer(ctx, secrets.items[i].name, "a secret");
-	for (size_t i = 0; pipeline && i < pipeline->nsteps; i++)
-		for (size_t k = 0; k < pipeline->steps[i].nsecrets; k++)
-			offer(ctx, pipeline->steps[i].secrets[k].name, pipeline->steps[i].name);
+		strmap_set(&offered, secrets.items[i].name, NULL);
+	}
+	for (size_t i = 0; pipeline && i < pipeline->nsteps; i++) {
+		const struct step *step = &pipeline->steps[i];
+		for (size_t k = 0; k < step->nsecrets; k++) {
+			if (!strmap_has(&offered, step->secrets[k].name))
+				offer(ctx, step->secrets[k].name, step->name);
+			strmap_set(&offered, step->secrets[k].name, NULL);
+		}
+	}
 }
 
 static void offer_settings(op_offer *offer, void *ctx)

@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/strlist.h"
+#include "base/strmap.h"
 #include "cli/commands.h"
 
 #define RUN_ID       32
@@ -20,8 +21,16 @@
 static const char bash_script[] =
 	"_mlops()\n"
 	"{\n"
-	"\tlocal line word\n"
+	"\tlocal line word typed=() i\n"
 	"\tCOMPREPLY=()\n"
+	"\tfor ((i = 1; i <= COMP_CWORD; i++)); do\n" /* '@' separates words for bash, not for us */
+	"\t\tword=${COMP_WORDS[i]}\n"
+	"\t\tif ((${#typed[@]})) && [[ $word == @* || ${typed[-1]} == *@ ]]; then\n"
+	"\t\t\ttyped[-1]+=$word\n"
+	"\t\telse\n"
+	"\t\t\ttyped+=(\"$word\")\n"
+	"\t\tfi\n"
+	"\tdone\n"
 	"\twhile IFS= read -r line; do\n"
 	"\t\tif [[ $line == :files ]]; then\n"
 	"\t\t\tcompopt -o filenames 2>/dev/null\n"
@@ -29,10 +38,12 @@ static const char bash_script[] =
 	"\t\t\t\t< <(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")\n"
 	"\t\t\tcontinue\n"
 	"\t\tfi\n"
-	"\t\tprintf -v word %q \"${line%%$'\\t'*}\"\n"
+	"\t\tline=${line%%$'\\t'*}\n"
+	"\t\t[[ ${typed[-1]} == *@* && $COMP_WORDBREAKS == *@* ]] && line=${line#*@}\n"
+	"\t\tprintf -v word %q \"$line\"\n"
 	"\t\t[[ $word == *= ]] && compopt -o nospace 2>/dev/null\n"
 	"\t\tCOMPREPLY+=(\"$word\")\n"
-	"\tdone < <(mlops __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+	"\tdone < <(mlops __complete \"${typed[@]}\" 2>/dev/null)\n"
 	"}\n"
 	"complete -F _mlops mlops\n";
 static const char zsh_script[] =
@@ -91,6 +102,7 @@ int completion_script(const char *shell, struct error *err)
 struct asked {
 	const char *word;
 	const char *before;
+	bool steps; /* instances of steps, which may be very many, are offered when it has their '@' */
 };
 
 /* Would make two lines, or two columns, of one answer. */
@@ -115,7 +127,7 @@ static void offer(const struct asked *asked, const char *word, const char *help)
 static void offer_commands(const struct asked *asked, const char *begun)
 {
 	size_t len = begun ? strlen(begun) : 0;
-	const char *last = NULL;
+	CLEANUP(strmap_release) struct strmap offered = STRMAP_INIT;
 
 	for (size_t i = 0; i < command_count(); i++) {
 		const char *command = command_at(i)->command, *rest = command;
@@ -127,9 +139,9 @@ static void offer_commands(const struct asked *asked, const char *begun)
 			rest = command + len + 1;
 		}
 		word = xstrndup(rest, strcspn(rest, " "));
-		if (last && !strncmp(last, word, strlen(word) + 1))
-			continue;
-		offer(asked, word, command_at(i)->summary);
+		if (!strmap_has(&offered, word))
+			offer(asked, word, strchr(rest, ' ') ? NULL : command_at(i)->summary);
+		strmap_set(&offered, word, NULL);
 	}
 }
 
@@ -162,7 +174,7 @@ static void offer_known(void *ctx, const char *word, const char *help)
 	const struct asked *asked = ctx;
 	CLEANUP(cleanup_free) char *brief = NULL;
 
-	if (!word)
+	if (!word || (asked->steps && strchr(word, '@') && !strchr(asked->word, '@')))
 		return;
 	if (strlen(word) == RUN_ID && word[strspn(word, "0123456789abcdef")] == '\0' &&
 	    strlen(asked->word) <= RUN_ID_SHOWN)
@@ -224,6 +236,7 @@ static void offer_value(struct asked asked, const struct op_param *param, const 
 	case COMPLETE_SECRET:
 		break;
 	}
+	asked.steps = param->complete == COMPLETE_STEP || param->complete == COMPLETE_PIPELINE_STEP;
 	op_offer_values(NULL, param->complete, before, offer_known, &asked);
 }
 
@@ -282,7 +295,7 @@ void completion_answer(const char *const *words, size_t nwords)
 	struct typed at = { 0 };
 	const char *last = nwords ? words[nwords - 1] : "", *equals = strchr(last, '=');
 	CLEANUP(cleanup_free) char *before = NULL;
-	struct asked asked = { last, "" };
+	struct asked asked = { .word = last, .before = "" };
 	const struct op_param *param;
 
 	for (size_t i = 0; i + 1 < nwords; i++)
@@ -301,7 +314,7 @@ void completion_answer(const char *const *words, size_t nwords)
 		param = last[1] == '-' ? option_find(at.op, last + 2, (size_t)(equals - last - 2))
 				       : NULL;
 		before = xstrndup(last, (size_t)(equals - last) + 1);
-		asked = (struct asked){ equals + 1, before };
+		asked = (struct asked){ .word = equals + 1, .before = before };
 		if (param)
 			offer_for(&at, asked, param);
 		return;

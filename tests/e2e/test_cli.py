@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from conftest import PROGRAM
+
 SECONDS = 20
 
 ESCAPE = "\x1b"
@@ -347,6 +349,27 @@ def test_completion_offers_steps_pipelines_and_params_of_the_file_named(mlops, p
     assert complete(mlops, "dag", "n") == ["night.ini"]
     assert complete(mlops, "run", "-p", "") == ["lr=", "net.depth="]
     assert complete(mlops, "run", "night.ini", "--param=s") == ["--param=seeds="]
+
+
+def test_completion_offers_instances_when_one_is_begun(mlops, project):
+    (project / "pipeline.ini").write_text("[step.train]\nmatrix.m = xgb, mlp\ncmd = true\nout = ${matrix.key}\nsecrets = K\n"
+                                          "[step.other]\ncmd = true\nsecrets = K\n")
+    assert complete(mlops, "why", "t") == ["train"]
+    assert complete(mlops, "why", "train@") == ["train@xgb", "train@mlp"]
+    assert complete(mlops, "run", "train@x") == ["train@xgb"]
+    assert complete(mlops, "c") == ["checkout", "cat", "cache", "config", "completion"]
+    assert complete(mlops, "secret", "rm", "") == ["K"]
+    script = mlops("completion", "bash").out + """
+COMP_WORDS=(mlops why train @ x) COMP_CWORD=4
+_mlops
+echo "${COMPREPLY[@]}"
+COMP_WORDS=(mlops run train@m) COMP_CWORD=2 COMP_WORDBREAKS=' '
+_mlops
+echo "${COMPREPLY[@]}"
+"""
+    done = subprocess.run(["bash", "-c", script], cwd=project, capture_output=True, encoding="utf-8", check=True,
+                          env={**os.environ, "PATH": f"{os.path.dirname(str(PROGRAM))}:{os.environ['PATH']}"})
+    assert done.stdout.split() == ["xgb", "train@mlp"], done.stderr
 
 
 def test_completion_without_a_project_is_silent(mlops, tmp_path):
