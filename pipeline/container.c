@@ -359,7 +359,7 @@ static int show_build(struct task *t)
 
 	for (size_t i = 0; tail && i < tail->len; i++)
 		strlist_push(&t->tail, tail->items[i]);
-	t->exit.lasting = true;
+	t->exit->lasting = true;
 	return -1;
 }
 

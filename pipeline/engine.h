@@ -81,7 +81,7 @@ struct task {
 	struct loop_timer *timer; /* the timeout, then the grace before KILL; in BACKOFF until the next attempt */
 	bool timed_out, interrupted;
 	char *stopped_by;         /* the user who asked for the end of this step, not of the run; else NULL */
-	struct runner_exit exit;
+	struct runner_exit *exit; /* its memory is not touched before the first attempt */
 	struct content *inputs;   /* by index of the node's inputs, as they were when it started */
 	struct content *outputs;  /* by index of the node's outputs */
 	struct metric_list metrics; /* of metrics= files */
@@ -138,7 +138,8 @@ struct engine {
 	struct js *tools;         /* program and PATH -> {version, packages, packages_digest} */
 
 	struct task *tasks;       /* by index of the node */
-	struct error *errors;     /* of the tasks */
+	struct error *errors;     /* of the tasks, by the same index */
+	struct runner_exit *exits;
 	struct task **ready;      /* in order of becoming ready */
 	size_t nready;
 	size_t total, done, todo; /* selected tasks; those not fresh at the first look */

@@ -148,13 +148,13 @@ static int record_attempt(struct task *t, const char *state, const char *run, bo
 	};
 
 	if (ended) {
-		row.exit_code = t->exit.cause == CAUSE_EXIT ? t->exit.code : -1;
-		row.signal = t->exit.signal;
+		row.exit_code = t->exit->cause == CAUSE_EXIT ? t->exit->code : -1;
+		row.signal = t->exit->signal;
 		row.end_ms = t->end_ms;
-		row.user_us = t->exit.user_us;
-		row.system_us = t->exit.system_us;
-		row.max_rss = t->exit.max_rss;
-		row.sampled = t->exit.sampled;
+		row.user_us = t->exit->user_us;
+		row.system_us = t->exit->system_us;
+		row.max_rss = t->exit->max_rss;
+		row.sampled = t->exit->sampled;
 		if (t->err->code && t->record)
 			js_set_str(t->record, "error", t->err->msg);
 	}

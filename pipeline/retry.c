@@ -11,7 +11,7 @@
 /* What one retry_cause of the attempt's end is; 0: none that another attempt could mend. */
 static unsigned cause_of(const struct task *t)
 {
-	const struct runner_exit *exit = &t->exit;
+	const struct runner_exit *exit = t->exit;
 
 	if (t->timed_out)
 		return RETRY_TIMEOUT;
@@ -54,7 +54,7 @@ bool retry_wanted(const struct task *t)
 		return false;
 	if (step->deadline_ms && since >= step->deadline_ms)
 		return false;
-	return (step->retry_on.causes & cause_of(t)) || names_code(&step->retry_on, &t->exit);
+	return (step->retry_on.causes & cause_of(t)) || names_code(&step->retry_on, t->exit);
 }
 
 /* What belonged to the attempt. */
@@ -77,7 +77,7 @@ static void forget_attempt(struct task *t)
 	t->points_line = 0;
 	t->points_bad = 0;
 	t->points_over = t->timed_out = t->adopted = t->inputs_changed = false;
-	t->exit = (struct runner_exit){ 0 };
+	*t->exit = (struct runner_exit){ 0 };
 }
 
 static void again(void *ctx)

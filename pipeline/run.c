@@ -107,9 +107,9 @@ static struct js *step_result(const struct task *t, bool dry)
 		js_set_int(step, "duration_ms", t->duration_ms);
 	if (t->attempt > 1)
 		js_set_int(step, "attempts", t->attempt);
-	if (t->exit.max_rss)
-		js_set_int(step, "max_rss", t->exit.max_rss);
-	if (t->exit.sampled)
+	if (t->attempt && t->exit->max_rss)
+		js_set_int(step, "max_rss", t->exit->max_rss);
+	if (t->attempt && t->exit->sampled)
 		js_set_bool(step, "sampled", true);
 	if (t->err->code)
 		js_set_str(step, "error", t->err->msg);
@@ -128,15 +128,15 @@ static struct js *failure_result(const struct engine *e)
 	char *text;
 
 	js_set_str(failure, "step", t->node->name);
-	js_set_str(failure, "cause", t->stopped_by ? "stopped" : t->timed_out ? "timeout" : t->run[0] ? causes[t->exit.cause] : "start");
+	js_set_str(failure, "cause", t->stopped_by ? "stopped" : t->timed_out ? "timeout" : t->run[0] ? causes[t->exit->cause] : "start");
 	js_set_str(failure, "message", t->err->msg);
 	js_set_str(failure, "help", t->err->help[0] ? t->err->help : NULL);
-	js_set_int(failure, "exit_code", t->exit.code);
-	js_set_int(failure, "signal", t->exit.signal);
+	js_set_int(failure, "exit_code", t->exit->code);
+	js_set_int(failure, "signal", t->exit->signal);
 	for (size_t i = 0; i < t->tail.len; i++)
 		js_push_str(log, t->tail.items[i]);
 	js_set(failure, "log", log);
-	if (t->run[0] && t->exit.cause != CAUSE_START) {
+	if (t->run[0] && t->exit->cause != CAUSE_START) {
 		text = steplog_path(e->project->homefd, e->run, t->node->name, t->attempt);
 		js_set_str(failure, "log_file", text);
 		free(text);
@@ -225,6 +225,7 @@ static void engine_release(struct engine *e)
 	fact_list_release(&e->queue);
 	free(e->tasks);
 	free(e->errors);
+	free(e->exits);
 	free(e->ready);
 	if (e->run_lock >= 0) {
 		char name[48];
@@ -238,12 +239,14 @@ static void make_tasks(struct engine *e)
 {
 	e->tasks = xcalloc(e->plan->len, sizeof(*e->tasks));
 	e->errors = xcalloc(e->plan->len, sizeof(*e->errors));
+	e->exits = xcalloc(e->plan->len, sizeof(*e->exits));
 	e->ready = xcalloc(e->plan->len, sizeof(struct task *));
 	for (size_t i = 0; i < e->plan->len; i++) {
 		struct plan_node *node = &e->plan->nodes[i];
 		struct task *t = &e->tasks[i];
 		t->engine = e;
 		t->err = &e->errors[i];
+		t->exit = &e->exits[i];
 		t->unseen[RUNNER_STDOUT] = t->unseen[RUNNER_STDERR] = (struct strbuf)STRBUF_INIT;
 		if (!node->selected)
 			continue;
@@ -393,7 +396,7 @@ static int fail_run(const struct engine *e, struct error *err)
 	}
 	if (err)
 		*err = *e->failure->err;
-	if (e->failure->run[0] && e->failure->exit.cause != CAUSE_START && !e->failure->err->help[0])
+	if (e->failure->run[0] && e->failure->exit->cause != CAUSE_START && !e->failure->err->help[0])
 		error_help(err, "run: mlops logs %.8s %s", e->run, e->failure->node->name);
 	return -1;
 }

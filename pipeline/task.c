@@ -334,7 +334,7 @@ void task_start(struct task *t)
 			 settings_int(&e->project->settings, SETTING_LOG_MAX), &t->log, &err) < 0 ||
 	    (t->node->image ? container_start(t, &err) : start_local(t, &err)) < 0) {
 		*t->err = err;
-		t->exit.cause = CAUSE_START;
+		t->exit->cause = CAUSE_START;
 		task_output_end(t);
 		finish_task(t);
 		return;
@@ -395,7 +395,7 @@ static void on_exited(void *task, const struct runner_exit *exit)
 {
 	struct task *t = task;
 
-	t->exit = *exit;
+	*t->exit = *exit;
 	/* One that is taken over may have ended in time, while nobody watched. */
 	if (t->adopted && t->timed_out && exit->end_ms)
 		t->timed_out = !time_left(t, clock_mono_ms() - (clock_wall_ms() - exit->end_ms));

@@ -109,7 +109,7 @@ void task_output_end(struct task *t)
 		if (!t->masks[stream])
 			continue;
 		/* Who was killed, maybe by another program of the step, may have been in the middle of a secret. */
-		if (t->exit.cause == CAUSE_EXIT && !t->exit.code)
+		if (t->exit->cause == CAUSE_EXIT && !t->exit->code)
 			mask_stream_end(t->masks[stream], &rest);
 		else
 			mask_stream_cut(t->masks[stream], &rest);
