@@ -57,9 +57,9 @@ bool retry_wanted(const struct task *t)
 	return (step->retry_on.causes & cause_of(t)) || names_code(&step->retry_on, t->exit);
 }
 
-/* What belonged to the attempt. */
-static void forget_attempt(struct task *t)
+void retry_forget(struct task *t)
 {
+	error_clear(t->err);
 	js_free(t->record);
 	t->record = NULL;
 	strlist_release(&t->tail);
@@ -87,8 +87,6 @@ static void again(void *ctx)
 
 	t->timer = NULL;
 	e->backing_off--;
-	error_clear(t->err);
-	forget_attempt(t);
 	schedule_again(t);
 	schedule_pump(e);
 }
@@ -131,8 +129,8 @@ void retry_give_up(struct task *t)
 {
 	struct engine *e = t->engine;
 
+	e->backing_off -= t->phase == TASK_BACKOFF;
 	loop_cancel(e->loop, t->timer);
 	t->timer = NULL;
-	e->backing_off--;
 	schedule_done(t, e->interrupts || t->stopped_by ? END_KILLED : END_FAILED);
 }

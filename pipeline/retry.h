@@ -17,5 +17,7 @@ int64_t retry_most_ms(const struct step *, int attempt);
 bool retry_wanted(const struct task *);
 /* Lets go of the attempt that ended and has its facts recorded, and waits for the next; false: there will be none. */
 bool retry_begin(struct task *);
-/* The run stops: the task that waits has failed for good. */
+/* The next attempt begins: lets go of what belonged to the one before. */
+void retry_forget(struct task *);
+/* The run stops: the task that waits for its next attempt, or for its turn to make it, has failed for good. */
 void retry_give_up(struct task *);

@@ -235,8 +235,13 @@ static bool try_task(struct engine *e, struct task *t, bool *closed)
 /* A task that is blocked makes those below it ready, to be blocked in turn. */
 static void drop_queue(struct engine *e)
 {
-	while (e->nready)
-		block(e->ready[--e->nready]);
+	while (e->nready) {
+		struct task *t = e->ready[--e->nready];
+		if (t->attempt)
+			retry_give_up(t);
+		else
+			block(t);
+	}
 }
 
 /* Those below them are made ready, and dropped. */

@@ -312,6 +312,8 @@ void task_start(struct task *t)
 	struct error err;
 	int64_t left;
 
+	if (t->attempt)
+		retry_forget(t);
 	t->start_ms = clock_wall_ms();
 	t->phase = TASK_RUNNING;
 	t->record = look_record(e->looker, t->node);

@@ -124,6 +124,26 @@ static void a_run_that_stops_does_not_wait(void **state)
 	strlist_release(&script.log);
 }
 
+/* It is its turn no more, and it has failed as if it still waited. */
+static void who_is_ready_for_another_attempt_has_failed(void **state)
+{
+	static const struct fake_action later[] = { { .act = FAKE_DELAY, .value = 60 }, { .act = FAKE_EXIT, .value = 1 } };
+	static const struct fake_step steps[] = { { "a", 0, fail_75 }, { "b", 0, later } };
+	struct fixture *f = *state;
+	struct fake_script script = { .steps = steps, .nsteps = 2 };
+
+	assert_int_equal(run(f, "[step.a]\ncmd = true\nout = x\nretries = 5\nbackoff = 1ms\n[step.b]\ncmd = true\nout = y\n"
+				"[step.c]\ncmd = true\nin = x\nout = z\n",
+			     &script, (struct run_options){ .jobs = 1 }),
+			 -1);
+	assert_int_equal(starts(&script, "a"), 1);
+	assert_string_equal(state_of(f, "a"), "failed");
+	assert_string_equal(js_get_str(js_at(js_get(f->result, "steps"), 0), "error"), "step a failed with exit status 75");
+	assert_string_equal(state_of(f, "b"), "failed");
+	assert_string_equal(state_of(f, "c"), "blocked");
+	strlist_release(&script.log);
+}
+
 static void the_wait_doubles_up_to_its_most(void **state)
 {
 	const struct step step = { .backoff_ms = 10, .backoff_max_ms = 100 };
@@ -265,6 +285,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_retries_there_is_one_attempt, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_deadline_ends_all_attempts, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_run_that_stops_does_not_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_is_ready_for_another_attempt_has_failed, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_retries_keep_one_set_of_failed_outputs, setup, teardown),
 		cmocka_unit_test_setup_teardown(never_more_runs_than_fits, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_can_never_fit_is_refused, setup, teardown),
