@@ -14,13 +14,27 @@
 #include "pipeline/params.h"
 #include "pipeline/show.h"
 
-#define RUN_ID "${run.id}"
+#define RUN_ID   "${run.id}"
+#define TEXT_MAX ((size_t)16 << 20)
 
 int expand_fault(const struct expand_scope *scope, size_t offset)
 {
 	if (scope->ret_offset)
 		*scope->ret_offset = offset;
 	return -1;
+}
+
+int expand_room(const struct expand_scope *scope, size_t len, bool taken, struct error *err)
+{
+	if (len > (scope->room ? *scope->room : TEXT_MAX)) {
+		if (scope->room)
+			*scope->room = 0; /* what follows is not even begun */
+		error_set(err, ERR_USAGE, "the texts of this pipeline become too long, in all their instances together");
+		return error_help(err, "write what is long into a file, and let the steps read it");
+	}
+	if (taken && scope->room)
+		*scope->room -= len;
+	return 0;
 }
 
 static int unknown_param(const struct expand_scope *scope, const char *key, struct error *err)
@@ -240,7 +254,8 @@ int expand_variable(const struct expand_scope *scope, const char *text, size_t *
 		unknown_variable(name, err);
 		return expand_fault(scope, *pos);
 	}
-	if (variable->add(scope, strchr(variable->name, '.') ? name + strlen(variable->name) : name, out, err) < 0)
+	if (variable->add(scope, strchr(variable->name, '.') ? name + strlen(variable->name) : name, out, err) < 0 ||
+	    expand_room(scope, out->len, false, err) < 0)
 		return expand_fault(scope, *pos);
 	if (in_shell && check_for_shell(variable, name, out->buf + before, err) < 0)
 		return expand_fault(scope, *pos);
@@ -253,9 +268,13 @@ int expand_text(const struct expand_scope *scope, const char *text, char **ret, 
 	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
 
 	if (!strchr(text, '$')) {
+		if (expand_room(scope, strlen(text), true, err) < 0)
+			return expand_fault(scope, 0);
 		*ret = xstrdup(text);
 		return 0;
 	}
+	if (expand_room(scope, 1, false, err) < 0)
+		return expand_fault(scope, 0);
 	for (size_t i = 0; text[i];) {
 		size_t plain = strcspn(text + i, "$");
 		strbuf_add(&out, text + i, plain);
@@ -275,6 +294,8 @@ int expand_text(const struct expand_scope *scope, const char *text, char **ret, 
 		strbuf_putc(&out, '$');
 		i += text[i + 1] == '$' ? 2 : 1;
 	}
+	if (expand_room(scope, out.len, true, err) < 0)
+		return expand_fault(scope, 0);
 	*ret = strbuf_detach(&out);
 	return 0;
 }

@@ -21,7 +21,10 @@ struct expand_scope {
 	const char *run_id;        /* NULL: ${run.id} stays literal */
 	struct strlist *used_params; /* receives each params.KEY; may be NULL */
 	size_t *ret_offset;        /* receives where in the text an error is, in bytes; may be NULL */
+	size_t *room;              /* bytes that texts may still become, together; NULL: one may become 16 MiB */
 };
+/* Whether a text of `len` bytes is still within bounds; a text that is done is also `taken` from what is left. */
+int expand_room(const struct expand_scope *, size_t len, bool taken, struct error *);
 /* Expands ${} in one text. */
 int expand_text(const struct expand_scope *, const char *text, char **ret, struct error *);
 /* cmd -> argv. An unquoted | & ; < > ` * ? or $NAME is ERR_USAGE with `sh -c '...'` as its fix; inside a word after

@@ -100,7 +100,7 @@ int plan_stage(struct plan_builder *b, enum plan_stage stage,
 /* Texts of [image.NAME]; what they name is looked at when a step needs the image. */
 static void check_image(struct plan_builder *b, const struct image_section *image)
 {
-	const struct expand_scope scope = { .params = b->pipeline->params, .step = image->name };
+	const struct expand_scope scope = { .params = b->pipeline->params, .step = image->name, .room = &b->room };
 	const struct text_at *const paths[] = { &image->context, &image->file };
 
 	for (size_t i = 0; i < image->args.len; i++) {
@@ -208,6 +208,7 @@ int plan_make(int rootfd, const struct pipeline *pipeline, const struct strlist 
 	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
 	CLEANUP(builder_release) struct plan_builder b = {
 		.rootfd = rootfd, .pipeline = pipeline, .once_made = once_made, .problems = &problems,
+		.room = PLAN_TEXT_MAX,
 	};
 	CLEANUP(cleanup_free) uint32_t *order = NULL;
 
@@ -224,6 +225,7 @@ size_t plan_check(int rootfd, const struct pipeline *pipeline, const struct strl
 {
 	CLEANUP(builder_release) struct plan_builder b = {
 		.rootfd = rootfd, .pipeline = pipeline, .once_made = once_made, .problems = problems,
+		.room = PLAN_TEXT_MAX,
 	};
 	CLEANUP(cleanup_free) uint32_t *order = NULL;
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "pipeline/env_file.h"
+#include "pipeline/expand.h"
 #include "pipeline/plan_internal.h"
 #include "pipeline/show.h"
 
@@ -110,8 +111,12 @@ int plan_fill_env(struct plan_builder *b, size_t index, struct error *err)
 	if (node->step->env_file.text) {
 		CLEANUP(cleanup_free) char *path = env_file_path(node->step);
 		const struct strlist *items = path ? strmap_get(&b->env_files, path) : NULL;
-		for (size_t i = 0; items && i < items->len; i++)
+		const struct expand_scope scope = plan_scope(b, node, NULL, NULL);
+		for (size_t i = 0; items && i < items->len; i++) {
+			if (expand_room(&scope, strlen(items->items[i]), true, err) < 0)
+				return plan_fault(b, node->step, node->step->env_file.at, err);
 			put_env(&node->env, xstrdup(items->items[i]));
+		}
 		if (!items)
 			r = -1;
 	}

@@ -352,6 +352,17 @@ static bool share_inputs(struct plan_builder *b, size_t index)
 	return true;
 }
 
+/* A pattern may stand for many files in each instance. */
+static int take_room(struct plan_builder *b, const struct plan_node *node, struct error *err)
+{
+	const struct expand_scope scope = plan_scope(b, node, NULL, NULL);
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < node->inputs.len; i++)
+		bytes += strlen(node->inputs.items[i]) + sizeof(char *);
+	return expand_room(&scope, bytes, true, err) < 0 ? plan_fault(b, node->step, node->step->at, err) : 0;
+}
+
 int plan_fill_inputs(struct plan_builder *b, size_t index, struct error *err)
 {
 	struct plan_node *node = &b->nodes[index];
@@ -369,5 +380,7 @@ int plan_fill_inputs(struct plan_builder *b, size_t index, struct error *err)
 	strlist_uniq(&node->inputs);
 	strlist_sort(&node->leftovers);
 	strlist_uniq(&node->leftovers);
+	if (take_room(b, node, err) < 0)
+		r = -1;
 	return r < 0 ? r : check_edges(b, node->step, err);
 }

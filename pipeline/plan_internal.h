@@ -25,6 +25,8 @@ struct js;
 
 /* More would be steps that should meet in one between them. */
 #define PLAN_EDGES_MAX 1000000
+/* Bytes of all texts together. */
+#define PLAN_TEXT_MAX ((size_t)256 << 20)
 
 struct plan_edge {
 	uint32_t to, from; /* `to` needs `from` */
@@ -50,6 +52,7 @@ struct plan_builder {
 	struct plan view;        /* of the nodes as they are, for names */
 	struct problems *problems;
 	struct error why;        /* of the problem at hand */
+	size_t room;             /* bytes that texts of nodes may still have */
 	unsigned char *faulty;   /* of each step: a bit of enum plan_stage for each that met a problem */
 	bool incomplete;         /* outputs are not all known: that one is missing may follow from it */
 	struct strmap outputs;   /* path -> index + 1 of its maker */
@@ -96,7 +99,7 @@ int plan_stage(struct plan_builder *, enum plan_stage,
 /* Nodes of all steps, with names and matrix. */
 int plan_make_nodes(struct plan_builder *, struct error *);
 /* What ${...} of the node may name; `used` receives the params and may be NULL. */
-struct expand_scope plan_scope(const struct plan_builder *, const struct plan_node *, struct strlist *used,
+struct expand_scope plan_scope(struct plan_builder *, const struct plan_node *, struct strlist *used,
 			       size_t *ret_offset);
 /* Expands a text of the node, and tells its problems. */
 int plan_text(struct plan_builder *, struct plan_node *, const struct text_at *, struct strlist *used, char **ret,

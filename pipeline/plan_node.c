@@ -58,7 +58,7 @@ int plan_check_path(const char *path, struct error *err)
 	return 0;
 }
 
-struct expand_scope plan_scope(const struct plan_builder *b, const struct plan_node *node, struct strlist *used,
+struct expand_scope plan_scope(struct plan_builder *b, const struct plan_node *node, struct strlist *used,
 			       size_t *ret_offset)
 {
 	return (struct expand_scope){
@@ -69,6 +69,7 @@ struct expand_scope plan_scope(const struct plan_builder *b, const struct plan_n
 		.step = node->name,
 		.used_params = used,
 		.ret_offset = ret_offset,
+		.room = &b->room,
 	};
 }
 

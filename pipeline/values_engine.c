@@ -10,6 +10,8 @@
 #include "pipeline/show.h"
 #include "registry/secrets.h"
 
+#define AXES_MAX 64
+
 /* A problem when ${matrix.NAME} or the variable of a shell would stand for two things. */
 static bool axis_taken(struct parser *p, const struct ini_entry *entry, const struct step *step, const char *name)
 {
@@ -45,6 +47,10 @@ void value_axis(struct parser *p, const struct ini_entry *entry, void *field)
 	}
 	if (axis_taken(p, entry, step, name))
 		return;
+	if (step->naxes == AXES_MAX) {
+		problem(p, entry->line, entry->column, "a matrix has at most %d axes", AXES_MAX);
+		return;
+	}
 	GROW(step->axes, step->naxes, step->axes_cap);
 	axis = &step->axes[step->naxes++];
 	*axis = (struct matrix_axis){ .name = xstrdup(name), .at = { entry->line, entry->column } };

@@ -70,7 +70,9 @@ static void follow_shell(struct shell_state *state, const char *word)
 static int refuse(struct splitter *s, const char *what, struct error *err)
 {
 	error_set(err, ERR_USAGE, "%s in a command: there is no shell", what);
-	if (strchr(s->cmd, '\''))
+	if (s->has_word && s->in_shell)
+		error_help(err, "single quotes leave the text behind -c to the shell: sh -c '...'");
+	else if (strchr(s->cmd, '\''))
 		error_help(err, "quote it if it is text, or run a shell: sh -c '...'");
 	else
 		error_help(err, "quote it if it is text, or run a shell: sh -c '%s'", SHOW(s->cmd));
@@ -84,14 +86,17 @@ static void begin_word(struct splitter *s)
 	s->has_word = true;
 }
 
-static void end_word(struct splitter *s)
+static int end_word(struct splitter *s, struct error *err)
 {
 	if (!s->has_word)
-		return;
+		return 0;
+	if (expand_room(s->scope, s->word.len, true, err) < 0)
+		return expand_fault(s->scope, s->pos);
 	follow_shell(&s->state, s->word.buf);
 	strlist_push(s->argv, s->word.buf);
 	strbuf_clear(&s->word);
 	s->has_word = false;
+	return 0;
 }
 
 /* At a '$'. */
@@ -175,7 +180,8 @@ static int take_next(struct splitter *s, struct error *err)
 		return 0;
 	}
 	if (!s->quote && is_blank(c)) {
-		end_word(s);
+		if (end_word(s, err) < 0)
+			return -1;
 		s->pos++;
 		return 0;
 	}
@@ -224,10 +230,10 @@ int expand_command(const struct expand_scope *scope, const char *cmd, struct str
 		error_set(err, ERR_USAGE, "a %s quote is not closed", s.quote == SINGLE ? "single" : "double");
 		r = expand_fault(scope, s.quote_pos);
 	}
-	if (!r) {
-		end_word(&s);
+	if (!r)
+		r = end_word(&s, err);
+	if (!r)
 		r = check_program(&s, err);
-	}
 	strbuf_release(&s.word);
 	if (r)
 		return -1;

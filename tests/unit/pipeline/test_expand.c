@@ -340,6 +340,27 @@ static void mistakes_about_the_matrix_are_told(void **state)
 	assert_refused("sh -c 'echo ${matrix.seed.x}'", 12, "read as shell code", "$MLOPS_MATRIX_SEED_X");
 }
 
+static void texts_share_what_room_there_is(void **state)
+{
+	struct strlist argv = STRLIST_INIT;
+	char *text = NULL;
+	struct error err;
+	size_t room = 20;
+
+	(void)state;
+	scope.room = &room;
+	assert_int_equal(expand_text(&scope, "0123456789", &text, NULL), 0);
+	free(text);
+	assert_int_equal(expand_command(&scope, "a ${step}", &argv, NULL), 0);
+	strlist_release(&argv);
+	assert_int_equal(room, 20 - 10 - 1 - strlen(scope.step));
+	assert_int_equal(expand_text(&scope, "$${step}${step}${step}", &text, &err), -1);
+	assert_non_null(strstr(err.msg, "become too long"));
+	assert_int_equal(expand_command(&scope, "a", &argv, &err), -1);
+	assert_int_equal(expand_text(&scope, "a", &text, &err), -1);
+	scope.room = NULL;
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -362,6 +383,7 @@ int main(void)
 		CASE(reals_print_short_and_as_reals),
 		CASE(values_of_the_matrix_stay_one_word),
 		CASE(mistakes_about_the_matrix_are_told),
+		CASE(texts_share_what_room_there_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -402,6 +402,17 @@ static void other_sections_are_checked(void **state)
 	}
 }
 
+static void a_matrix_has_not_too_many_axes(void **state)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	(void)state;
+	strbuf_puts(&text, "[step.a]\ncmd = x\n");
+	for (int i = 0; i < 65; i++)
+		strbuf_printf(&text, "matrix.a%d = 1\n", i);
+	assert_refused(text.buf, "p.ini:67:1", "at most 64 axes", "");
+}
+
 static void a_step_needs_a_command(void **state)
 {
 	(void)state;
@@ -718,6 +729,7 @@ int main(void)
 		cmocka_unit_test(step_names_are_checked),
 		cmocka_unit_test(values_of_the_wrong_type_are_refused),
 		cmocka_unit_test(other_sections_are_checked),
+		cmocka_unit_test(a_matrix_has_not_too_many_axes),
 		cmocka_unit_test(a_step_needs_a_command),
 		cmocka_unit_test(a_file_without_steps_is_refused),
 		cmocka_unit_test(crlf_and_bom_change_nothing),
