@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "api/run_log.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -15,8 +15,6 @@
 #include "base/strbuf.h"
 #include "cli/print.h"
 #include "cli/signals.h"
-#include "pipeline/steplog.h"
-#include "registry/project.h"
 
 #define PROGRESS_MS 100
 
@@ -108,8 +106,7 @@ static struct detach *become_child(int fd)
 	pid = fork();
 	if (pid != 0)
 		_exit(pid < 0);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
+	signals_detach();
 	if (leave_terminal() < 0)
 		_exit(1);
 	d = xcalloc(1, sizeof(*d));
@@ -149,15 +146,13 @@ int detach_fork(struct detach **ret_child, FILE **ret_words, struct error *err)
 
 /* ---- the child ---- */
 
-static void open_log(struct detach *d, struct project *p, const char *run)
+static void open_log(struct detach *d, struct op_context *ctx, const char *run)
 {
-	struct steplog *log;
-
-	if (d->log || steplog_open(p->homefd, run, STEPLOG_RUN, 1, 0, &log, NULL) < 0)
+	if (!d->log)
+		d->log = run_log_open(ctx, run);
+	if (!d->log)
 		return;
-	d->log = log;
-	steplog_feed(log, 1, d->notes.buf, d->notes.len);
-	steplog_flush(log);
+	run_log_add(d->log, true, d->notes.buf, d->notes.len);
 	strbuf_release(&d->notes);
 }
 
@@ -171,27 +166,26 @@ static void on_note(struct detach *d, const struct js *event)
 		strbuf_puts(&d->notes, line);
 		return;
 	}
-	steplog_feed(d->log, 1, line, strlen(line));
-	steplog_flush(d->log);
+	run_log_add(d->log, true, line, strlen(line));
 }
 
-static void on_recorded(struct detach *d, struct project *p, const char *run)
+static void on_recorded(struct detach *d, struct op_context *ctx, const char *run)
 {
 	CLEANUP_JS struct js *word = js_object();
 
-	open_log(d, p, run);
+	open_log(d, ctx, run);
 	js_set_str(word, "run_id", run);
 	send_last(d, word);
 }
 
-void detach_event(struct detach *d, struct project *p, const struct js *event)
+void detach_event(struct detach *d, struct op_context *ctx, const struct js *event)
 {
 	const char *name = js_get_str(event, "event"), *run = js_get_str(event, "run");
 
 	if (!strcmp(name, "note") && js_get_str(event, "text"))
 		on_note(d, event);
 	else if (!strcmp(name, "recorded") && run && d->pipe >= 0)
-		on_recorded(d, p, run);
+		on_recorded(d, ctx, run);
 }
 
 void detach_end(struct detach *d, const struct js *result, const struct error *err, const char *text)
@@ -199,9 +193,8 @@ void detach_end(struct detach *d, const struct js *result, const struct error *e
 	CLEANUP_JS struct js *word = js_object();
 
 	if (d->log) {
-		steplog_feed(d->log, err != NULL, text, strlen(text));
-		steplog_close(d->log, NULL);
-		steplog_finish(d->log);
+		run_log_add(d->log, err != NULL, text, strlen(text));
+		run_log_close(d->log);
 	}
 	if (d->pipe >= 0) {
 		js_set(word, "result", result ? js_ref((struct js *)result) : js_null());

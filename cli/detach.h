@@ -11,7 +11,7 @@
  */
 struct error;
 struct js;
-struct project;
+struct op_context;
 struct detach;
 
 /* In the child: 0 and *ret_child. In the parent: 1 and *ret_words, to read from. */
@@ -19,7 +19,7 @@ int detach_fork(struct detach **ret_child, FILE **ret_words, struct error *);
 
 /* The child. */
 const struct progress *detach_progress(struct detach *);
-void detach_event(struct detach *, struct project *, const struct js *event);
+void detach_event(struct detach *, struct op_context *, const struct js *event);
 /* The end; `text` is what a run in the foreground prints at it. Frees. */
 void detach_end(struct detach *, const struct js *result, const struct error *, const char *text);
 

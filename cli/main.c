@@ -93,7 +93,7 @@ static void on_event(void *ctx, const struct js *event)
 	struct session *s = ctx;
 
 	if (s->detach)
-		detach_event(s->detach, s->ctx.project, event);
+		detach_event(s->detach, &s->ctx, event);
 	else
 		live_event(s->live, event);
 	if (s->ctx.spawner && (reader_left(stdout) || reader_left(stderr)))

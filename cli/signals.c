@@ -53,6 +53,15 @@ void signals_open(bool as_json)
 	sigaction(SIGUSR1, &action, NULL);
 }
 
+void signals_detach(void)
+{
+	static const int ignored[] = { SIGHUP, SIGPIPE };
+	struct sigaction action = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		sigaction(ignored[i], &action, NULL);
+}
+
 void signals_view(int lines)
 {
 	view_lines = lines;

@@ -8,6 +8,8 @@
  * a clean terminal. A HUP that was ignored stays so.
  */
 void signals_open(bool as_json);
+/* This process has left its terminal and whoever reads it: HUP and PIPE end it no more. */
+void signals_detach(void);
 /* The view takes so many lines above the cursor. */
 void signals_view(int lines);
 /* This process works for us in a session of its own: it is asked to end, too. 0: none. */
