@@ -130,6 +130,7 @@ static void what_needs_a_shell_is_refused(void **state)
 {
 	(void)state;
 	assert_refused("a b | c", 4, "unquoted | in a command: there is no shell", "sh -c 'a b | c'");
+	assert_refused("sh -c \"echo $A\"", 12, "$A in a command: there is no shell", "single quotes leave the text behind -c");
 	assert_refused("a && b", 2, "unquoted &", "sh -c 'a && b'");
 	assert_refused("a; b", 1, "unquoted ;", "");
 	assert_refused("a <b", 2, "unquoted <", "");
