@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <stdatomic.h>
 #include <sys/types.h>
 #include "base/error.h"
 #include "base/strbuf.h"
@@ -154,7 +155,7 @@ struct engine {
 	struct error commit_err;
 
 	bool stopping;            /* start nothing more */
-	int interrupts;
+	atomic_int interrupts;    /* asked of by workers, too */
 	int interrupt_signal;
 	bool suspending;          /* stops as soon as nothing is being committed */
 	int64_t suspended_ms;     /* monotonic; since when steps on this machine stand still */

@@ -36,9 +36,10 @@ static void take_note(void *ctx, const char *text)
 	task_note(ctx, "%s", text);
 }
 
-int fetcher_bring(struct fetcher *f, struct task *t, const struct content *contents, size_t n, struct error *err)
+int fetcher_bring(struct fetcher *f, struct task *t, const struct content *contents, size_t n, const struct progress *progress,
+		  struct error *err)
 {
-	struct transfer transfer = { .store = t->engine->store };
+	struct transfer transfer = { .store = t->engine->store, .progress = progress };
 	int r;
 
 	if (!f->bring.len)

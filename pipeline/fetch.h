@@ -12,6 +12,7 @@
 struct content;
 struct digest;
 struct error;
+struct progress;
 struct task;
 
 struct fetcher {
@@ -22,5 +23,6 @@ struct fetcher {
 void fetcher_init(struct fetcher *, const struct remotes *from);
 void fetcher_release(struct fetcher *);
 /* Brings what the store lacks of the contents. 1: something was brought; 0: nothing was missing, or there is no
- * remote. Notes become the task's. */
-int fetcher_bring(struct fetcher *, struct task *, const struct content *, size_t n, struct error *);
+ * remote. Notes become the task's. `progress` may ask for its end. */
+int fetcher_bring(struct fetcher *, struct task *, const struct content *, size_t n, const struct progress *,
+		  struct error *);

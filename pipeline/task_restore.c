@@ -2,16 +2,28 @@
 /* A step whose result is known: its outputs come out of the store, or of a remote, to their places. */
 #include <string.h>
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "pipeline/engine.h"
 #include "registry/project.h"
 #include "store/checkout.h"
+
+/* What was brought so far is in the store, for the next run. */
+static bool is_interrupted(void *ctx, const char *what, uint64_t files, uint64_t bytes, uint64_t total)
+{
+	struct engine *e = ctx;
+
+	(void)what, (void)files, (void)bytes, (void)total;
+	return atomic_load(&e->interrupts) > 0;
+}
 
 static void restore_work(void *ctx)
 {
 	struct task *t = ctx;
 	struct engine *e = t->engine;
+	const struct progress progress = { is_interrupted, e };
 	CLEANUP(cleanup_free) char *aside = xasprintf(".mlops/aside/%s", e->run);
 	struct checkout checkout = {
 		.store = e->store,
@@ -20,10 +32,13 @@ static void restore_work(void *ctx)
 		.aside = aside,
 		.link = CHECKOUT_COPY,
 		.verify = true,
+		.progress = &progress,
 	};
 	struct checkout_result result = { 0 };
-	int brought = fetcher_bring(&e->fetcher, t, t->outputs, t->node->noutputs, t->err);
+	int brought;
 
+	FAILPOINT("task.restores");
+	brought = fetcher_bring(&e->fetcher, t, t->outputs, t->node->noutputs, &progress, t->err);
 	t->fetched = brought != 0;
 	if (brought < 0)
 		return;
@@ -66,8 +81,10 @@ static void restore_done(void *ctx)
 		schedule_pump(e);
 		return;
 	}
+	if (t->err->code == ERR_INTERRUPTED)
+		error_set(t->err, ERR_INTERRUPTED, "step %s was interrupted", t->node->name);
 	if (t->err->code) {
-		schedule_done(t, END_FAILED);
+		schedule_done(t, t->err->code == ERR_INTERRUPTED ? END_KILLED : END_FAILED);
 	} else {
 		look_accept(e->looker, t->node, t->outputs, true);
 		schedule_done(t, t->look->source[0] ? END_CACHED : END_RESTORED);

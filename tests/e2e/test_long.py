@@ -350,6 +350,24 @@ def test_hangup_stops_gracefully_but_not_under_nohup(mlops, project):
     assert run.wait(20) == 0
 
 
+def test_an_interrupt_ends_what_is_being_restored(mlops, project):
+    steps(project, "a")
+    go(project, "a")
+    assert mlops("run", cwd=project).status == 0
+    (project / "a.txt").unlink()
+    steps(project, "a", "b")
+    run = start(project, "run", "-j", "2", env={"MLOPS_FAILPOINT": "task.restores=sleep:1500"})
+    running(project, "b")
+    if (project / "a.txt").exists():
+        run.kill()
+        pytest.skip("needs a build with failpoints")
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=20)
+    assert run.returncode == 130 and "killed   a" in err and not (project / "a.txt").exists()
+    go(project, "b")
+    assert mlops("run", cwd=project).status == 0 and (project / "a.txt").read_text() == "a\n"
+
+
 def test_a_closed_terminal_stops_gracefully(mlops, project, on_terminal):
     steps(project, "a")
     with on_terminal(MLOPS, "run") as terminal:
