@@ -19,6 +19,7 @@
 
 #define IGNORE_FILE ".dockerignore"
 #define BIGGEST     5
+#define GIB         (1ull << 30)
 #define MANY_LINKS  4096 /* bytes of a symlink's target */
 
 char *build_context_path(const struct build_context *c, const char *path)
@@ -216,12 +217,12 @@ static int too_much(const struct build_context *c, struct error *err)
 	size_t n = sum_up(c, &sums, parts);
 
 	qsort(parts, n, sizeof(*parts), by_bytes);
-	for (size_t i = 0; i < n && i < BIGGEST; i++)
-		strbuf_printf(&names, "%s%s%s (%.1f GB)", i ? ", " : "", SHOW(parts[i].name), parts[i].dir ? "/" : "",
-			      (double)parts[i].bytes / 1e9);
+	for (size_t i = 0; i < n && i < BIGGEST && (!i || parts[i].bytes >= GIB / 10); i++)
+		strbuf_printf(&names, "%s%s%s (%.1f GiB)", i ? ", " : "", SHOW(parts[i].name), parts[i].dir ? "/" : "",
+			      (double)parts[i].bytes / GIB);
 	strmap_release(&sums);
-	error_set(err, ERR_USAGE, "the context %s has %.1f GB, more than 2 GiB; the biggest: %s", c->dir,
-		  (double)c->bytes / 1e9, names.buf);
+	error_set(err, ERR_USAGE, "the context %s has %.1f GiB, more than 2 GiB; the biggest: %s", c->dir,
+		  (double)c->bytes / GIB, names.buf);
 	return help_ignore(c, "choose a smaller context=, or name what the image does not need in", err);
 }
 
@@ -232,7 +233,7 @@ int build_context_list(int rootfd, const char *dir, struct build_context *ret, s
 	struct listing listing = { &c, dirfd, err };
 
 	if (dirfd < 0)
-		return -1;
+		return error_help(err, "name the directory with its Dockerfile: context = docker");
 	if (read_rules(&c, dirfd, err) < 0 || list_dir(&listing, "") < 0)
 		return -1;
 	if (c.bytes > CONTEXT_MAX_BYTES)
