@@ -69,6 +69,7 @@ int op_secret_add(struct op_context *ctx, const struct js *args, struct js **ret
 	if (check_name(name, err) < 0)
 		return -1;
 	what = xasprintf("value of %s", name);
+	secret_guard();
 	if (ctx->read(ctx->ctx, what, SECRET_MAX, &value, err) < 0)
 		return err && err->code == ERR_USAGE ?
 			error_help(err, "keep what is that large in a file of its own, and make the key to it the secret") : -1;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One step of a run: its environment, its start and end, its output, or its restoring. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/io.h"
@@ -198,6 +200,7 @@ int task_write_params(const struct task *t, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = task_file(t, "params.json");
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	CLEANUP(cleanup_fd) int fd = -1;
 	int rootfd = t->engine->project->rootfd;
 
 	js_dump(t->node->params_file, JS_PRETTY, &text);
@@ -207,8 +210,9 @@ int task_write_params(const struct task *t, struct error *err)
 	if (io_replace_file(rootfd, path, text.buf, text.len, 0666, false, err) < 0)
 		return -1;
 	/* Another user may run the step, and our umask be narrow; who may come here is decided by .mlops. */
-	if (t->node->image && fchmodat(rootfd, path, 0644, 0) < 0)
-		return error_sys(err, errno, "cannot set the mode of %s", path);
+	fd = t->node->image ? fs_open_direct(rootfd, path, O_RDONLY | O_NONBLOCK, 0, err) : -1;
+	if (t->node->image && (fd < 0 || fchmod(fd, 0644) < 0))
+		return fd < 0 ? -1 : error_sys(err, errno, "cannot set the mode of %s", path);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/error.h"
@@ -33,6 +34,11 @@ const char *secret_name_fault(const char *name)
 	if (!strncmp(name, "MLOPS_", 6))
 		return "begins with MLOPS_, as what mlops sets itself";
 	return NULL;
+}
+
+void secret_guard(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
 }
 
 void secret_wipe(struct strbuf *sb)
@@ -215,6 +221,7 @@ int secret_get(struct project *p, const char *name, struct strbuf *ret, struct e
 	fd = open_secret(p, dirfd, name, err);
 	if (fd < 0)
 		return -1;
+	secret_guard();
 	/* one piece: a buffer that grows leaves copies behind */
 	strbuf_reserve(ret, SECRET_MAX + 8192);
 	if (io_read_fd(fd, name, SECRET_MAX, ret, err) < 0)

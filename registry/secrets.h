@@ -18,7 +18,10 @@ const char *secret_name_fault(const char *name);
 /* Written atomically and durably, inside a transaction, as secret_remove: one writer at a time. *ret_replaced: it had
  * a value before. */
 int secret_put(struct project *, const char *name, const char *value, size_t len, bool *ret_replaced, struct error *);
-/* Appends the value. Absent: ERR_NOT_FOUND. Wipe what was read: secret_wipe. */
+/* Before a value is in memory: from now on that shows in no core dump, and to no debugger. Programs that are started
+ * have what is usual. */
+void secret_guard(void);
+/* Appends the value, after secret_guard. Absent: ERR_NOT_FOUND. Wipe what was read: secret_wipe. */
 int secret_get(struct project *, const char *name, struct strbuf *ret, struct error *);
 /* Absent: ERR_NOT_FOUND with the nearest name. */
 int secret_remove(struct project *, const char *name, struct error *);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/error.h"
@@ -97,6 +98,16 @@ static void any_bytes_come_back(void **state)
 	free(large);
 	assert_int_equal(mode_of("secrets"), 0700);
 	assert_int_equal(mode_of("secrets/KEY"), 0600);
+}
+
+static void who_holds_a_value_leaves_no_core(void **state)
+{
+	(void)state;
+	prctl(PR_SET_DUMPABLE, 1);
+	put("KEY", "value", 5);
+	ok(get("KEY", "value", 5));
+	assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
+	prctl(PR_SET_DUMPABLE, 1);
 }
 
 static void a_umask_changes_nothing(void **state)
@@ -234,6 +245,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(any_bytes_come_back, enter, leave),
+		cmocka_unit_test_setup_teardown(who_holds_a_value_leaves_no_core, enter, leave),
 		cmocka_unit_test_setup_teardown(a_umask_changes_nothing, enter, leave),
 		cmocka_unit_test_setup_teardown(sizes_and_names_are_checked, enter, leave),
 		cmocka_unit_test_setup_teardown(what_others_may_know_is_refused, enter, leave),
