@@ -314,6 +314,7 @@ static void a_killed_run_that_cannot_be_ended_is_told(void **state)
 	static const char id[] = "0123456789abcdef0123456789abcdef";
 	struct fixture *f = *state;
 	struct run_new row = { .id = id, .user = "ann@host", .start_ms = 1 };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct rlimit full, none;
 	struct error why;
 	struct db *db;
@@ -322,7 +323,7 @@ static void a_killed_run_that_cannot_be_ended_is_told(void **state)
 	assert_int_equal(experiment_ensure(db, "p", &row.experiment, NULL), 0);
 	assert_int_equal(run_create(db, &row, NULL), 0);
 	put(f, ".mlops/work/0123456789abcdef0123456789abcdef/a/journal", "");
-	signal(SIGXFSZ, SIG_IGN);
+	sigaction(SIGXFSZ, &ignore, NULL);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &full), 0);
 	none = (struct rlimit){ 1, full.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
