@@ -14,6 +14,17 @@
 
 /* -- found again -- */
 
+/* "sha256:HEX" of what an engine calls an id, with or without the first word; NULL when it is none. */
+static char *image_id(const char *text)
+{
+	char *id = strchr(text, ':') ? xstrdup(text) : xasprintf("sha256:%s", text);
+
+	if (!strncmp(id, "sha256:", 7) && docker_ref_is_pinned(id))
+		return id;
+	free(id);
+	return NULL;
+}
+
 /* Of those that the engine lists, the oldest. */
 static const char *oldest(const struct js *images)
 {
@@ -56,8 +67,8 @@ int docker_image_labelled(struct docker_engine *engine, const char *label, const
 	if (docker_reply_json(&body, what, &images, err) < 0)
 		return -1;
 	id = oldest(images);
-	*ret_id = !id ? NULL : strchr(id, ':') ? xstrdup(id) : xasprintf("sha256:%s", id);
-	return 0;
+	*ret_id = id ? image_id(id) : NULL;
+	return id && !*ret_id ? error_set(err, ERR_ENV, "%s: the engine tells an id that is none: %.80s", what, id) : 0;
 }
 
 /* -- building -- */
@@ -161,7 +172,7 @@ static void take_event(void *ctx, const struct js *event)
 
 	if (id) {
 		free(b->built->id);
-		b->built->id = xstrdup(id);
+		b->built->id = image_id(id);
 	}
 	for (; text && *text; text++) {
 		if (*text == '\n' || b->line.len > 4096)

@@ -301,6 +301,8 @@ class FakeEngine:
         self.loses_long_ends = True # the newline of a line of several parts: what the driver "local" does
         self.log_drivers = ["json-file", "local", "none"]
         self.images, self.registry, self.logins = [], {}, {}
+        self.build_says = []        # what the next builds answer, bytes each; else they succeed
+        self.found_says = None      # the same for whoever asks for images by their label
         self.containers, self.journal, self.faults = {}, [], []
         self.starts = {}            # how often the container of each name was started
         self.most_running = 0       # containers of steps at one time
@@ -464,7 +466,7 @@ class Handler(BaseHTTPRequestHandler):
         ("GET|HEAD", r"/_ping", "ping"), ("GET", r"/version", "version_of"), ("GET", r"/info", "info"),
         ("GET", r"/images/(.+)/json", "image_json"), ("POST", r"/images/create", "image_create"),
         ("POST", r"/images/load", "image_load"), ("DELETE", r"/images/(.+)", "image_delete"),
-        ("POST", r"/images/(.+)/tag", "image_tag"),
+        ("POST", r"/images/(.+)/tag", "image_tag"), ("GET", r"/images/json", "image_list"), ("POST", r"/build", "build"),
         ("POST", r"/containers/create", "create"), ("GET", r"/containers/json", "list"),
         ("GET", r"/containers/([^/]+)/json", "inspect"), ("POST", r"/containers/([^/]+)/start", "start"),
         ("POST", r"/containers/([^/]+)/wait", "wait"), ("GET", r"/containers/([^/]+)/logs", "logs"),
@@ -679,6 +681,24 @@ class Handler(BaseHTTPRequestHandler):
                 self.engine.images = [i for i in self.engine.images if wanted not in i["RepoTags"]]
                 image = self.engine.add_image(f"{name}:{tag}" if tag and ":" not in tag else name, found["digest"])
                 image["RepoDigests"] = [f"{name}@{found['digest']}"]
+        self.end_chunks()
+
+    def do_image_list(self):
+        wanted = [pair.split("=", 1) for pair in json.loads(self.query.get("filters", "{}")).get("label", [])]
+        found = [{"Id": i["Id"], "Created": 1} for i in self.engine.images
+                 if all(i["Config"].get("Labels", {}).get(name) == value for name, value in wanted)]
+        self.answer(200, found if self.engine.found_says is None else self.engine.found_says)
+
+    def do_build(self):
+        """Nothing is built: it takes the context and tells the story of it."""
+        self.begin()
+        if self.engine.build_says:
+            for piece in self.engine.build_says.pop(0):
+                self.chunk(piece)
+        else:
+            image = self.engine.add_image(f"built-{len(self.engine.images)}", Labels=json.loads(self.query["labels"]))
+            self.line({"stream": "Step 1/1 : FROM busybox-test\n"})
+            self.line({"aux": {"ID": image["Id"]}})
         self.end_chunks()
 
     def do_image_load(self):

@@ -241,3 +241,33 @@ def test_a_pull_that_fails_in_its_stream(box, fake):
     got, _, err = box.mlops("run")
     assert got == 5 and "reg.example/ml/a:1" in err, err
     box.ok("run")
+
+
+ID = b'{"aux":{"ID":"sha256:' + b"ab" * 32 + b'"}}\n'
+BUILDS = [  # what an engine says of a build, the exit status, a word of the error
+    ([b'{"stream":"Step 1/1 : FROM x\\n"}\n'], 5, "tells no id"),
+    ([b'{"aux":{"ID":"../../containers/x?"}}\n'], 5, "tells no id"),
+    ([b'{"aux":{"ID":7}}\n{"aux":[]}\n{"aux":"x"}\n[]\n7\n{"stream":{}}\n'], 5, "tells no id"),
+    ([ID, b'{"errorDetail":{"message":"no space left on device"},"error":"x"}\n'], 1, "no space left"),
+    ([b'{"stream":"Step 1/1 : RUN x\\n"}\n', ID, b'{"error":"it failed"}\n', ID], 1, "it failed"),
+    ([b'{"error":"' + b"x" * 100000 + b'"}\n'], 1, "xxx"),
+    ([b'{"stream":"' + b"y" * (1 << 20)] + [b"y" * (1 << 16)] * 4, 5, "more than 1 MiB"),
+    ([b"\x00\xff\n"], 5, "what the engine says"),
+    ([b'{"stream":"\\u001b]0;title\\u0007\\u0000"}\n' * 2000 + b'{"error":"\\u001b[31mred"}\n'], 1, "red"),
+]
+
+
+def test_an_engine_that_tells_odd_things_of_a_build(box, fake):
+    box.write("docker/Dockerfile", "FROM busybox-test\n")
+    box.step(SCRIPT, inputs=["in.txt"], image="${image.t}", more="[image.t]\ncontext = docker\n")
+    for says, status, word in BUILDS:
+        fake.build_says = [says]
+        got, out, err = box.mlops("run")
+        assert (got, word in err) == (status, True), (says[0][:80], got, err[-2000:])
+        assert "\x1b" not in err, err[-200:].encode()
+    fake.found_says = [{"Id": "../x"}, {"Id": 7}, 7]
+    assert "an id that is none" in box.mlops("run")[2]
+    fake.found_says = None
+    assert not fake.starts
+    box.ok("run")
+    check(box, fake)
