@@ -426,6 +426,11 @@ static int combine(struct expander *x)
 	struct error why = { 0 };
 	int r = 0;
 
+	if (step->exclude.len > MATRIX_MAX) {
+		error_set(&why, ERR_USAGE, "'exclude' has more than %d items", MATRIX_MAX);
+		error_help(&why, "let each take more away: AXIS=VALUE of fewer axes, or with * and ?");
+		return fault(x, step->exclude.items[MATRIX_MAX].at, &why);
+	}
 	fill_rows(x);
 	x->excluded = xcalloc(x->m.len, sizeof(*x->excluded));
 	for (size_t i = 0; i < step->exclude.len; i++)

@@ -164,6 +164,11 @@ static void counting_goes_beyond_64_bits(void **state)
 		strbuf_printf(&text, "matrix.a%d = 1..1000000000\n", i);
 	assert_refused(text.buf, "p.ini:3:1", "more than 18446744073709551614 combinations; at most 10000", "");
 	strbuf_clear(&text);
+	strbuf_puts(&text, STEP "matrix.a = 1\nexclude = a=1");
+	for (int i = 0; i < 10000; i++)
+		strbuf_puts(&text, ", a=1");
+	assert_refused(text.buf, "p.ini:4:50011", "'exclude' has more than 10000 items", "");
+	strbuf_clear(&text);
 	strbuf_puts(&text, STEP "matrix.a = 1..100\nmatrix.b = 1..101\n");
 	assert_refused(text.buf, "p.ini:3:1", "has 10100 combinations", "");
 }
