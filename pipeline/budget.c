@@ -101,7 +101,7 @@ int budget_check(const struct budget *b, const struct plan_node *node, struct er
 
 	if (step->cpu > b->cpu) {
 		wants = xasprintf("%g", step->cpu);
-		has = xasprintf("are %g cores", b->cpu);
+		has = b->cpu == 1 ? xstrdup("is 1 core") : xasprintf("are %g cores", b->cpu);
 		return too_much(b, step, "cpu", "run.cpu", wants, has, err);
 	}
 	if (step->mem > b->mem) {
@@ -112,7 +112,8 @@ int budget_check(const struct budget *b, const struct plan_node *node, struct er
 	}
 	if (step->gpu > (int64_t)b->gpus.len) {
 		wants = xasprintf("%lld", (long long)step->gpu);
-		has = b->gpus.len ? xasprintf("are %zu GPUs", b->gpus.len) : xstrdup("is no GPU");
+		has = b->gpus.len ? xasprintf(b->gpus.len == 1 ? "is %zu GPU" : "are %zu GPUs", b->gpus.len) :
+				  xstrdup("is no GPU");
 		return too_much(b, step, "gpu", "run.gpu", wants, has, err);
 	}
 	return 0;
