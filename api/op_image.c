@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/strlist.h"
 #include "pipeline/build.h"
+#include "pipeline/built.h"
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
 #include "pipeline/run.h"
@@ -172,27 +173,29 @@ static struct js *engine_json(struct docker_engine *engine, struct error *err)
 }
 
 /* What the engine calls it; NULL: it does not have it. Owned. */
-static int engine_name(struct docker_engine *engine, const struct image *image, char **ret, struct error *err)
+static int engine_name(const struct project *p, struct docker_engine *engine, const struct image *image, char **ret,
+		       struct error *err)
 {
 	*ret = NULL;
 	if (!engine || (image->built && !image->pin))
 		return 0;
 	if (image->built)
-		return docker_image_labelled(engine, BUILD_LABEL, strchr(image->pin, ':') + 1, ret, err);
+		return built_find(p, engine, strchr(image->pin, ':') + 1, ret, err) < 0 ? -1 : 0;
 	*ret = xstrdup(image->pin ? image->pin : image->name);
 	return 0;
 }
 
 /* {name, pin, exact, built, pushed, problem, steps[], here, id, size, platform}; the last four only when an engine could
  * be asked, and pushed and problem only of one that is built here. */
-static int image_json(struct docker_engine *engine, const struct image *image, struct js **ret, struct error *err)
+static int image_json(const struct project *p, struct docker_engine *engine, const struct image *image, struct js **ret,
+		      struct error *err)
 {
 	CLEANUP(cleanup_free) char *name = NULL;
 	CLEANUP_JS struct js *info = NULL;
 	struct js *json;
 	struct error own;
 
-	if (engine_name(engine, image, &name, err) < 0)
+	if (engine_name(p, engine, image, &name, err) < 0)
 		return -1;
 	if (name && docker_image_inspect(engine, name, &info, &own) < 0 && own.code != ERR_NOT_FOUND) {
 		if (err)
@@ -251,7 +254,7 @@ int op_image_list(struct op_context *ctx, const struct js *args, struct js **ret
 	for (size_t i = 0; i < images.len; i++) {
 		struct js *json;
 
-		if (image_json(about ? engine : NULL, &images.items[i], &json, err) < 0)
+		if (image_json(ctx->project, about ? engine : NULL, &images.items[i], &json, err) < 0)
 			return -1;
 		js_push(list, json);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images that are built here become images of the engine: found by the label of their key, pulled by the pin
+ * Images that are built here become images of the engine: known from an earlier build (built.h), pulled by the pin
  * of whoever pushed them, or built. Before the run for the steps that are known to run; for one that is only
  * known later on a worker, one at a time, while other steps go on.
  */
@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "base/strbuf.h"
 #include "pipeline/build.h"
+#include "pipeline/built.h"
 #include "pipeline/engine.h"
 #include "pipeline/grammar.h"
 #include "registry/lockfile.h"
@@ -213,9 +214,10 @@ static int build_and_tell(struct engine_image *image, struct docker_engine *engi
 	emit(image, "running", NULL);
 	r = build_it(image, engine, progress, err);
 	emit(image, r == 0 ? "ok" : "failed", NULL);
-	if (r == 0)
-		note(image, xasprintf("image %s was built: %.19s", image->build->section->name, image->id));
-	return r;
+	if (r < 0)
+		return -1;
+	note(image, xasprintf("image %s was built: %.19s", image->build->section->name, image->id));
+	return built_note(image->engine->project, image->hex, image->id, err);
 }
 
 /* ---- registries ---- */
@@ -227,6 +229,8 @@ static int pull(struct engine_image *image, struct docker_engine *engine, const 
 	const char *name = image->build->section->name;
 	CLEANUP_JS struct js *info = NULL;
 	struct error why = { 0 };
+	const char *id;
+	int labelled;
 
 	if (!image->pushed_pin)
 		return 0;
@@ -240,11 +244,16 @@ static int pull(struct engine_image *image, struct docker_engine *engine, const 
 			*err = why;
 		return error_wrap(err, "image %s", name);
 	}
-	if (docker_image_inspect(engine, image->pushed_pin, &info, err) < 0 ||
-	    docker_image_labelled(engine, BUILD_LABEL, image->hex, &image->id, err) < 0)
+	if (docker_image_inspect(engine, image->pushed_pin, &info, err) < 0)
 		return -1;
-	if (image->id)
+	id = js_get_str(info, "id");
+	labelled = id ? docker_image_has_label(engine, id, BUILD_LABEL, image->hex, err) : 0;
+	if (labelled < 0 || (labelled && built_note(image->engine->project, image->hex, id, err) < 0))
+		return -1;
+	if (labelled) {
+		image->id = xstrdup(id);
 		return 1;
+	}
 	error_set(err, ERR_CONFLICT, "%s, which mlops.lock pins for image %s, was not built from these files",
 		  image->pushed_pin, name);
 	return error_help(err, "remove the line of %.200s from mlops.lock", image->pushed_name);
@@ -271,7 +280,7 @@ static int have(struct engine_image *image, struct docker_engine *engine, const 
 {
 	int r;
 
-	if (docker_image_labelled(engine, BUILD_LABEL, image->hex, &image->id, err) < 0)
+	if (built_find(image->engine->project, engine, image->hex, &image->id, err) < 0)
 		return -1;
 	if (!image->id) {
 		r = pull(image, engine, progress, err);

@@ -12,7 +12,7 @@
 #include "runners/docker_engine.h"
 #include "runners/docker_internal.h"
 
-/* -- found again -- */
+/* -- labels -- */
 
 /* "sha256:HEX" of what an engine calls an id, with or without the first word; NULL when it is none. */
 static char *image_id(const char *text)
@@ -25,23 +25,19 @@ static char *image_id(const char *text)
 	return NULL;
 }
 
-/* Of those that the engine lists, the oldest. */
-static const char *oldest(const struct js *images)
+static int has_id(const struct js *images, const char *id)
 {
-	const struct js *found = NULL;
-
 	for (size_t i = 0; i < js_len(images); i++) {
-		const struct js *image = js_at(images, i);
-
-		if (js_get_str(image, "Id") &&
-		    (!found || js_get_int(image, "Created", 0) < js_get_int(found, "Created", 0)))
-			found = image;
+		const char *text = js_get_str(js_at(images, i), "Id");
+		CLEANUP(cleanup_free) char *one = text ? image_id(text) : NULL;
+		if (one && !strcmp(one, id))
+			return 1;
 	}
-	return js_get_str(found, "Id");
+	return 0;
 }
 
-int docker_image_labelled(struct docker_engine *engine, const char *label, const char *value, char **ret_id,
-			  struct error *err)
+int docker_image_has_label(struct docker_engine *engine, const char *id, const char *label, const char *value,
+			   struct error *err)
 {
 	static const char what[] = "cannot list the images";
 	CLEANUP_STRBUF struct strbuf path = STRBUF_INIT, body = STRBUF_INIT, filter = STRBUF_INIT;
@@ -49,7 +45,6 @@ int docker_image_labelled(struct docker_engine *engine, const char *label, const
 	CLEANUP_JS struct js *images = NULL;
 	struct docker_request request = { .method = "GET" };
 	struct js *labels = js_array();
-	const char *id;
 	int status;
 
 	strbuf_printf(&filter, "%s=%s", label, value);
@@ -66,9 +61,7 @@ int docker_image_labelled(struct docker_engine *engine, const char *label, const
 		return docker_reply_error(status, &body, what, err);
 	if (docker_reply_json(&body, what, &images, err) < 0)
 		return -1;
-	id = oldest(images);
-	*ret_id = id ? image_id(id) : NULL;
-	return id && !*ret_id ? error_set(err, ERR_ENV, "%s: the engine tells an id that is none: %.80s", what, id) : 0;
+	return has_id(images, id);
 }
 
 /* -- building -- */

@@ -5,17 +5,16 @@
 #include <sys/types.h>
 #include "base/strlist.h"
 /*
- * Images that are built here: POST /build with a tar of the context, POST /images/NAME/push, and images found again by
- * a label. Every call waits for its end; ending early closes the connection, and the engine then cancels the build. The
+ * Images that are built here: POST /build with a tar of the context, POST /images/NAME/push, and images told by
+ * their labels. Every call waits for its end; ending early closes the connection, and the engine then cancels the build. The
  * classic builder is asked for: its output is text, a step at a time.
  */
 struct docker_engine;
 struct error;
 struct progress;
 
-/* The image with this label: its id, or NULL when there is none. Several: the oldest, as what others built upon it has
- * the label, too. */
-int docker_image_labelled(struct docker_engine *, const char *label, const char *value, char **ret_id, struct error *);
+/* Whether the engine has the image of this id, and it has the label: 1, 0, or -1. */
+int docker_image_has_label(struct docker_engine *, const char *id, const char *label, const char *value, struct error *);
 
 struct docker_build {
 	const char *name;             /* for messages and progress: "image train" */

@@ -3,12 +3,13 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 from boxes import Box
 
-SECONDS = 30
+SECONDS = 35
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere"}
 STEP = "[step.one]\nimage = ${image.train}\ncmd = sh step.sh\nin = step.sh\nout = out.txt\n"
@@ -221,3 +222,20 @@ def test_bases_move_when_asked(box, engine):
     box.ok("image", "update")
     assert box.run()["ran"] == 1 and box.read("out.txt") == "second"
     engine.forget_image("moving-base")
+
+
+def test_a_label_alone_makes_no_image_of_ours(box, engine):
+    """Somebody's image may say what it likes: one that this project neither built nor pulled by a pin is not used."""
+    box.image("FROM busybox-test\nRUN echo mine > /made\n")
+    box.ok("run")
+    mine, = ours(engine)
+    key = mine["Labels"]["mlops.image"]
+    engine.forget_image(mine["Id"])
+    box.write("other/Dockerfile", f"FROM busybox-test\nLABEL mlops.image={key}\nRUN echo theirs > /made\n")
+    subprocess.run(["docker", "build", "-q", "other"], cwd=box.project, env={**box.env, "DOCKER_BUILDKIT": "0"}, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    theirs = {image["Id"] for image in ours(engine)}
+    assert theirs
+    box.ok("run", "--force")
+    assert box.read("out.txt") == "mine\n"
+    assert {image["Id"] for image in ours(engine)} > theirs
