@@ -18,9 +18,9 @@ static void check_one(const struct combinations *c, size_t i)
 	CLEANUP(cleanup_free) char *label = combination_label(c, i);
 	CLEANUP_JS struct js *list = js_array();
 
-	if (!label || !*label)
-		abort();
 	combination_params(c, i, &params);
+	if (!*label != !c->many)
+		abort();
 	for (size_t k = 0; k < params.len; k++)
 		js_push_str(list, params.items[k]);
 	if (combinations_read(list, &one, NULL) < 0 || one.many || one.len != 1)
