@@ -112,6 +112,12 @@ int settings_check(enum setting id, const char *value, struct error *err)
 			return 0;
 		error_set(err, ERR_USAGE, "%s cannot be '%s'", def->key, value);
 		return error_help(err, "give 0, or %s or more", def->allowed);
+	case SETTING_GPUS:
+		if (*value && (value[strspn(value, "0123456789")] ||
+			       (strlen(value) <= 2 && strtol(value, NULL, 10) <= SETTING_GPUS_MAX)))
+			return 0;
+		error_set(err, ERR_USAGE, "%s cannot be '%s'", def->key, value);
+		return error_help(err, "give auto, a number up to %d, or ids as 0,2", SETTING_GPUS_MAX);
 	case SETTING_WORD:
 		if (in_words(value, def->allowed))
 			return 0;

@@ -14,7 +14,7 @@ struct error;
 	X(RUN_JOBS, "run.jobs", SETTING_INT, "0", "0..1024", "steps at a time; 0 is one a core")   \
 	X(RUN_CPU, "run.cpu", SETTING_INT, "0", "0..4096", "cores that steps may use together; 0 is all")   \
 	X(RUN_MEM, "run.mem", SETTING_SIZE, "0", NULL, "memory that steps may use together; 0 is all")       \
-	X(RUN_GPU, "run.gpu", SETTING_TEXT, "auto", NULL,                                          \
+	X(RUN_GPU, "run.gpu", SETTING_GPUS, "auto", NULL,                                          \
 	  "GPUs that steps may use: a number, or their ids as 0,2; auto is those seen here")       \
 	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
 	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
@@ -31,7 +31,8 @@ enum setting {
 #undef X
 	SETTING_COUNT
 };
-enum setting_type { SETTING_INT, SETTING_SIZE /* 512M */, SETTING_WORD, SETTING_TEXT };
+#define SETTING_GPUS_MAX 64
+enum setting_type { SETTING_INT, SETTING_SIZE /* 512M */, SETTING_GPUS /* auto, a number up to SETTING_GPUS_MAX, or ids */, SETTING_WORD, SETTING_TEXT };
 struct setting_def {
 	const char *key;
 	enum setting_type type;

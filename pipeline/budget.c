@@ -10,8 +10,6 @@
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
 
-#define GPUS_MAX 64
-
 static void number_gpus(long n, struct strlist *ret)
 {
 	for (long i = 0; i < n; i++)
@@ -29,7 +27,7 @@ static void split_gpus(const char *ids, struct strlist *ret)
 }
 
 /* "auto", a number, or ids. Who limited us by CUDA_VISIBLE_DEVICES meant what we start, too. */
-static int find_gpus(const char *setting, struct strlist *ret, struct error *err)
+static void find_gpus(const char *setting, struct strlist *ret)
 {
 	const char *visible = getenv("CUDA_VISIBLE_DEVICES");
 
@@ -38,20 +36,15 @@ static int find_gpus(const char *setting, struct strlist *ret, struct error *err
 			split_gpus(visible, ret);
 		else
 			number_gpus(machine_gpus(), ret);
-		return 0;
+		return;
 	}
-	if (setting[strspn(setting, "0123456789")]) {
+	if (setting[strspn(setting, "0123456789")])
 		split_gpus(setting, ret);
-	} else if (strlen(setting) > 3 || strtol(setting, NULL, 10) > GPUS_MAX) {
-		error_set(err, ERR_USAGE, "run.gpu cannot be '%s': at most %d GPUs are counted", setting, GPUS_MAX);
-		return error_help(err, "run: mlops config run.gpu auto");
-	} else {
+	else
 		number_gpus(strtol(setting, NULL, 10), ret);
-	}
-	return 0;
 }
 
-int budget_open(struct budget *ret, const struct settings *settings, const struct pipeline *pipeline, struct error *err)
+void budget_open(struct budget *ret, const struct settings *settings, const struct pipeline *pipeline)
 {
 	struct budget b = {
 		.pipeline = pipeline,
@@ -59,8 +52,7 @@ int budget_open(struct budget *ret, const struct settings *settings, const struc
 		.mem = settings_int(settings, SETTING_RUN_MEM),
 	};
 
-	if (find_gpus(settings_get(settings, SETTING_RUN_GPU), &b.gpus, err) < 0)
-		return -1;
+	find_gpus(settings_get(settings, SETTING_RUN_GPU), &b.gpus);
 	if (b.cpu <= 0)
 		b.cpu = machine_cpus();
 	if (!b.mem)
@@ -69,7 +61,6 @@ int budget_open(struct budget *ret, const struct settings *settings, const struc
 	b.gpu_used = xcalloc(b.gpus.len, sizeof(*b.gpu_used));
 	b.pools_used = xcalloc(pipeline->npools, sizeof(*b.pools_used));
 	*ret = b;
-	return 0;
 }
 
 void budget_release(struct budget *b)

@@ -25,7 +25,7 @@ struct budget {
 	size_t gpus_free;
 	int64_t *pools_used;  /* by index of the pipeline's pools */
 };
-int budget_open(struct budget *, const struct settings *, const struct pipeline *, struct error *);
+void budget_open(struct budget *, const struct settings *, const struct pipeline *);
 void budget_release(struct budget *);
 /* ERR_ENV for a step that asks for more than there is. */
 int budget_check(const struct budget *, const struct plan_node *, struct error *);

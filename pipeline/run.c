@@ -261,8 +261,7 @@ static void make_tasks(struct engine *e)
 /* What can never start is told before anything does. */
 static int check_budget(struct engine *e, struct error *err)
 {
-	if (budget_open(&e->budget, &e->project->settings, e->plan->pipeline, err) < 0)
-		return -1;
+	budget_open(&e->budget, &e->project->settings, e->plan->pipeline);
 	for (size_t i = 0; i < e->plan->len; i++) {
 		const struct task *t = &e->tasks[i];
 		if (t->node && (t->look->state == STEP_STALE || t->look->state == STEP_BLOCKED) &&

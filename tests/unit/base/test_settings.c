@@ -140,6 +140,11 @@ static void values_are_checked_by_type(void **state)
 {
 	static const char *const numbers[] = {"",    "-1",  "+1",   " 1", "1 ",
 					      "1.5", "0x1", "1025", "-",  "99999999999999999999"};
+	static const struct {
+		const char *text;
+		int result;
+	} gpus[] = { { "auto", 0 }, { "0", 0 }, { "64", 0 }, { "0,2", 0 }, { "GPU-7", 0 },
+		     { "", -1 },   { "65", -1 }, { "99999", -1 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
@@ -149,6 +154,8 @@ static void values_are_checked_by_type(void **state)
 	assert_int_equal(settings_check(SETTING_CHECKOUT_LINK, "copy|hardlink", NULL), -1);
 	assert_int_equal(settings_check(SETTING_CHECKOUT_LINK, "symlink", NULL), 0);
 	assert_int_equal(settings_check(SETTING_UI_PAGER, "a\nb", NULL), -1);
+	for (size_t i = 0; i < ARRAY_LEN(gpus); i++)
+		assert_int_equal(settings_check(SETTING_RUN_GPU, gpus[i].text, NULL), gpus[i].result);
 	assert_int_equal(settings_check(SETTING_UI_PAGER, "\xff", NULL), -1);
 	assert_int_equal(settings_check(SETTING_UI_PAGER, "less; # -R", NULL), 0);
 }

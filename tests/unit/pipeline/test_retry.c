@@ -260,7 +260,7 @@ static void gpus_are_handed_out_by_id(void **state)
 
 	(void)state;
 	settings.values[SETTING_RUN_GPU] = xstrdup("0,3,GPU-7,3");
-	assert_int_equal(budget_open(&b, &settings, &pipeline, NULL), 0);
+	budget_open(&b, &settings, &pipeline);
 	budget_take(&b, &two, &first);
 	assert_string_equal(first, "0,3");
 	assert_int_equal(budget_fits(&b, &two), BUDGET_SHORT);
