@@ -16,11 +16,6 @@ static const char *const type_names[] = {
 	[EXPR_TRUTH] = "truth",
 };
 
-const char *expr_type_name(enum expr_type type)
-{
-	return type_names[type];
-}
-
 void expr_free(struct expr *e)
 {
 	if (!e)

@@ -33,7 +33,6 @@ struct expr_value {
 	bool truth;
 	const char *text; /* lent by the expression, or by who looked it up, until the evaluation's result was used */
 };
-const char *expr_type_name(enum expr_type);
 
 /* ERR_USAGE for all that can be wrong but what a lookup says; *ret_offset (may be NULL) receives the byte of the text that is wrong, here and below. */
 int expr_parse(const char *text, struct expr **ret, size_t *ret_offset, struct error *);

@@ -294,11 +294,6 @@ const char *docker_engine_product(const struct docker_engine *engine)
 	return engine->product;
 }
 
-const char *docker_engine_platform(const struct docker_engine *engine)
-{
-	return engine->platform;
-}
-
 const struct http_server *docker_engine_server(const struct docker_engine *engine)
 {
 	return &engine->server;

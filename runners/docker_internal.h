@@ -53,9 +53,8 @@ int docker_reply_json(const struct strbuf *body, const char *what, struct js **r
 int docker_reply_error(int status, const struct strbuf *body, const char *what, struct error *);
 /* docker_address_error of the engine. */
 int docker_lost_error(const struct docker_engine *, const struct error *why, struct error *);
-/* "Docker" or "Podman", and "linux/amd64"; lent until it is negotiated again. */
+/* "Docker" or "Podman"; lent until it is negotiated again. */
 const char *docker_engine_product(const struct docker_engine *);
-const char *docker_engine_platform(const struct docker_engine *);
 /* Whether a reply says that the engine does not speak the version in the path: negotiate, then repeat. */
 bool docker_reply_wants_version(int status, const struct strbuf *body);
 /* Pings again, waiting. The text of docker_engine_prefix is void afterwards, and the strings in docker_info are new
