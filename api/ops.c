@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/ops.h"
+#include "api/ops_rows.h"
 #include <stdio.h>
 #include <string.h>
 #include "base/error.h"
@@ -8,17 +9,7 @@
 #include "base/strlist.h"
 #include "registry/project.h"
 
-#define PARAMS(...) ((const struct op_param[]){ __VA_ARGS__, { .name = NULL } })
-#define FLAG(n, l, h) { .name = (n), .letter = (l), .type = OP_BOOL, .help = (h) }
-#define INT(n, l, v, h) { .name = (n), .letter = (l), .type = OP_INT, .value = (v), .help = (h) }
-#define TEXT(n, l, v, c, h)                                                                        \
-	{ .name = (n), .letter = (l), .complete = (c), .value = (v), .help = (h) }
-#define MANY(n, l, v, c, h)                                                                        \
-	{ .name = (n), .letter = (l), .flags = OPP_MANY, .complete = (c), .value = (v), .help = (h) }
-#define ARG(n, f, v, c, h)                                                                         \
-	{ .name = (n), .flags = OPP_POSITIONAL | (f), .complete = (c), .value = (v), .help = (h) }
-
-const struct op ops[] = {
+static const struct op rows[] = {
 	{ .name = "project.init", .command = "init", .method = "POST", .path = "/project",
 	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_NO_PROJECT, .handler = op_init,
 	  .params = PARAMS(ARG("dir", 0, "DIR", COMPLETE_PATH, "where to make it; default: here")),
@@ -420,13 +411,27 @@ const struct op ops[] = {
 		"  mlops version\n"
 		"  mlops --version\n" },
 };
-const size_t ops_len = ARRAY_LEN(ops);
+OP_TABLE(ops_commands, rows);
+
+static const struct op_table *const tables[] = { &ops_commands, &ops_tracking };
+
+const struct op *op_at(size_t i)
+{
+	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+		if (i < tables[t]->len)
+			return &tables[t]->rows[i];
+		i -= tables[t]->len;
+	}
+	return NULL;
+}
 
 const struct op *op_find(const char *name)
 {
-	for (size_t i = 0; i < ops_len; i++)
-		if (!strcmp(ops[i].name, name))
-			return &ops[i];
+	const struct op *op;
+
+	for (size_t i = 0; (op = op_at(i)); i++)
+		if (!strcmp(op->name, name))
+			return op;
 	return NULL;
 }
 
@@ -463,6 +468,15 @@ static const char *param_shown(const struct op_param *param, char buf[64])
 	return buf;
 }
 
+static int check_real(const char *shown, const struct js *value, struct error *err)
+{
+	enum js_type type = js_typeof(value);
+
+	if (type == JS_INT || type == JS_REAL || (type == JS_STR && is_choice("NaN|Infinity|-Infinity", js_text(value))))
+		return 0;
+	return error_set(err, ERR_USAGE, "%s must be a number", shown);
+}
+
 static int check_value(const struct op_param *param, const struct js *value, struct error *err)
 {
 	static const struct {
@@ -473,9 +487,13 @@ static int check_value(const struct op_param *param, const struct js *value, str
 	char buf[64];
 	const char *shown = param_shown(param, buf);
 
+	if (param->type == OP_JSON)
+		return 0;
+	if (param->type == OP_REAL)
+		return check_real(shown, value, err);
 	if (js_typeof(value) != kinds[param->type].type)
 		return error_set(err, ERR_USAGE, "%s must be %s", shown, kinds[param->type].name);
-	if (param->type == OP_INT && js_int_value(value) < 0)
+	if (param->type == OP_INT && !(param->flags & OPP_SIGNED) && js_int_value(value) < 0)
 		return error_set(err, ERR_USAGE, "%s must not be negative", shown);
 	if (param->type != OP_TEXT)
 		return 0;
@@ -488,6 +506,11 @@ static int check_value(const struct op_param *param, const struct js *value, str
 	return 0;
 }
 
+static int help_command(const struct op *op, struct error *err)
+{
+	return op->command ? error_help(err, "run: mlops help %s", op->command) : -1;
+}
+
 static int check_param(const struct op *op, const struct op_param *param, const struct js *args,
 		       struct error *err)
 {
@@ -498,10 +521,10 @@ static int check_param(const struct op *op, const struct op_param *param, const 
 		if (!(param->flags & OPP_REQUIRED))
 			return 0;
 		error_set(err, ERR_USAGE, "%s is missing", param_shown(param, buf));
-		return error_help(err, "run: mlops help %s", op->command);
+		return help_command(op, err);
 	}
 	if (!(param->flags & OPP_MANY))
-		return check_value(param, value, err) ? error_help(err, "run: mlops help %s", op->command) : 0;
+		return check_value(param, value, err) ? help_command(op, err) : 0;
 	if (js_typeof(value) != JS_ARRAY)
 		return error_set(err, ERR_USAGE, "%s must be a list", param_shown(param, buf));
 	if (!js_len(value) && param->flags & OPP_REQUIRED)
@@ -592,6 +615,11 @@ void op_close(struct op_context *ctx)
 	if (ctx->project)
 		project_close(ctx->project);
 	ctx->project = NULL;
+}
+
+const char *op_actor(const struct op_context *ctx)
+{
+	return ctx->actor ? ctx->actor : ctx->project->actor;
 }
 
 const struct settings *op_settings(const struct op_context *ctx)

@@ -24,12 +24,18 @@ enum op_flags {
 	OP_BYTES = 64,    /* writes raw bytes through ctx->write */
 	OP_INPUT = 256,   /* takes raw bytes through ctx->read: no argument, so no command line shows them */
 	OP_TRY_PROJECT = 128, /* opens the project if there is one; else ctx->project is NULL */
+	OP_WRITES = 512,  /* a short change of the database and nothing else: the agent commits many at once. The handler
+			   * runs inside a transaction; what it wrote before an error is undone by its caller. */
+	OP_ONCE = 1024,   /* twice is not once: the agent tells a repeated request, and gives the first answer again */
+	OP_TRACKING = 2048, /* of tracking, as training code uses it: an agent on loopback asks no token for it */
 };
-enum op_type { OP_TEXT, OP_INT, OP_BOOL };
+/* REAL: a number, or "NaN", "Infinity", "-Infinity". JSON: the handler checks it. */
+enum op_type { OP_TEXT, OP_INT, OP_BOOL, OP_REAL, OP_JSON };
 enum op_param_flags {
 	OPP_POSITIONAL = 1,
 	OPP_REQUIRED = 2,
 	OPP_MANY = 4, /* collects into a JSON array */
+	OPP_SIGNED = 8, /* an INT that may be below 0 */
 };
 /* What a value is: offered by completion; a CHOICE is one of the words of `value` ("ours|theirs"), a PATH is
  * never empty. */
@@ -59,6 +65,14 @@ struct op_param {
 	const char *help;
 };
 enum op_role { ROLE_VIEWER, ROLE_ENGINEER, ROLE_APPROVER, ROLE_ADMIN };
+/* The thing whose own permissions count, and the argument that names it. */
+enum op_about {
+	ABOUT_NOTHING,
+	ABOUT_EXPERIMENT,   /* experiment_id */
+	ABOUT_RUN,          /* run_id: those of its experiment */
+	ABOUT_LOGGED_MODEL, /* model_id: those of its experiment */
+	ABOUT_MODEL,        /* name */
+};
 
 struct op_context {
 	struct project *project; /* opened by op_open */
@@ -66,7 +80,8 @@ struct op_context {
 	const char *dir;         /* where the user stands, absolute */
 	struct spawner *spawner; /* with OP_SPAWNS */
 	const char *command_line; /* as typed */
-	const char *origin;      /* "cli" */
+	const char *origin;      /* "cli", "http" */
+	const char *actor;       /* who asks; NULL: the project's actor. See op_actor. */
 	/* Sends one event (lent). */
 	void (*emit)(void *ctx, const struct js *event);
 	bool events;             /* OP_BYTES: who can say more of them than bytes do emits events instead */
@@ -83,17 +98,18 @@ typedef int op_handler(struct op_context *, const struct js *args, struct js **r
 
 struct op {
 	const char *name;    /* "run.start" */
-	const char *command; /* "run", "lock take" */
+	const char *command; /* "run", "lock take"; NULL: only for programs, over HTTP */
 	const char *method, *path; /* HTTP below /api/v1 */
 	enum op_role role;
+	enum op_about about;
 	unsigned flags;
 	const struct op_param *params; /* ends with name NULL; may be NULL */
 	const char *summary; /* one line, for the list */
 	const char *details; /* help's text: what it does, examples */
 	op_handler *handler;
 };
-extern const struct op ops[];
-extern const size_t ops_len;
+/* Every operation, commands first: NULL beyond the last. */
+const struct op *op_at(size_t i);
 const struct op *op_find(const char *name);
 
 /* The key of a parameter in the JSON arguments: '-' becomes '_'. */
@@ -102,12 +118,22 @@ const char *op_param_key(const struct op_param *, char buf[64]);
  * mlops.lock and no .mlops yet, it makes one. op_call does it when the caller has not. */
 int op_open(const struct op *, struct op_context *, struct error *);
 void op_close(struct op_context *);
+/* For events: who asks. */
+const char *op_actor(const struct op_context *);
 /* Settings of the open project; NULL without one. */
 const struct settings *op_settings(const struct op_context *);
 /* Checks args against the row: unknown, missing, wrong type, not one of the choices. */
 int op_check(const struct op *, const struct js *args, struct error *);
 /* op_check, op_open, then the handler. */
 int op_call(const struct op *, struct op_context *, const struct js *args, struct js **ret_result, struct error *);
+
+/* The tables that op_at goes through. */
+struct op_table {
+	const struct op *rows;
+	size_t len;
+};
+extern const struct op_table ops_commands; /* ops.c */
+extern const struct op_table ops_tracking; /* ops_tracking.c: experiments, runs, what they log, and searches */
 
 /* Handlers, by file. */
 op_handler op_init, op_config, op_version;                          /* op_project.c */
@@ -121,6 +147,7 @@ op_handler op_cache_list, op_cache_rm;                              /* op_cache.
 op_handler op_pipeline_check, op_pipeline_keys;                     /* op_pipeline.c */
 op_handler op_stop;                                                 /* op_stop.c */
 op_handler op_secret_add, op_secret_list, op_secret_rm;             /* op_secret.c */
+op_handler op_experiment_get;                                       /* op_experiment.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what
  * it is, or NULL. `before` is the argument before it, or NULL: a setting, or the pipeline file whose steps and

@@ -366,10 +366,42 @@ int db_commit(struct db *db, struct error *err)
 
 void db_rollback(struct db *db)
 {
+	bool in_savepoint = db->saved && db->depth > db->saved;
+
 	if (!db_rolled_back(db))
-		sqlite3_exec(db->h, "ROLLBACK", NULL, NULL, NULL);
+		sqlite3_exec(db->h, in_savepoint ? "ROLLBACK TO part" : "ROLLBACK", NULL, NULL, NULL);
+	db->undone = in_savepoint;
 	if (--db->depth == 0)
 		db_unlock(db);
+}
+
+int db_savepoint(struct db *db, struct error *err)
+{
+	if (db_rolled_back(db))
+		return db_refuse_rolled_back(err);
+	if (run_sql(db, "SAVEPOINT part", err) < 0)
+		return -1;
+	db->saved = db->depth;
+	return 0;
+}
+
+int db_release(struct db *db, struct error *err)
+{
+	bool lost = db_rolled_back(db);
+
+	db->saved = 0;
+	db->undone = false;
+	if (lost)
+		return db_refuse_rolled_back(err);
+	return run_sql(db, "RELEASE part", err);
+}
+
+void db_undo(struct db *db)
+{
+	db->saved = 0;
+	db->undone = false;
+	if (!sqlite3_get_autocommit(db->h))
+		sqlite3_exec(db->h, "ROLLBACK TO part; RELEASE part", NULL, NULL, NULL);
 }
 
 int db_exec(struct db *db, const char *sql, struct error *err)

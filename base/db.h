@@ -38,6 +38,12 @@ void cleanup_db(struct db **);
 int db_begin(struct db *, struct error *);
 int db_commit(struct db *, struct error *);
 void db_rollback(struct db *);
+/* Inside a transaction: changes that can be undone by themselves, so that one commit serves many that know nothing of
+ * each other. After db_savepoint, either db_release keeps them or db_undo drops them; a db_rollback in between drops
+ * them at once, and then only db_undo is left. They do not nest. -1 of db_release: the whole transaction is lost. */
+int db_savepoint(struct db *, struct error *);
+int db_release(struct db *, struct error *);
+void db_undo(struct db *);
 int db_exec(struct db *, const char *sql, struct error *);
 /* PRAGMA integrity_check and foreign_key_check; ERR_DAMAGED names the first findings. */
 int db_check(struct db *, struct error *);

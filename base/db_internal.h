@@ -14,6 +14,8 @@ struct db {
 	char *lock_path;  /* NULL: read only */
 	int lock_fd;      /* opened by the first write, then kept */
 	int depth;        /* of db_begin */
+	int saved;        /* depth at db_savepoint, or 0 */
+	bool undone;      /* a db_rollback dropped what came after it */
 	int wal_pages, checkpoint_at;
 	struct db_stmt **kept;
 	size_t nkept, cap;
@@ -21,7 +23,7 @@ struct db {
 /* Turns a result code of SQLite into an error. */
 int db_error(const struct db *, int rc, struct error *);
 /* No transaction is open in SQLite: within db_begin it was rolled back, by db_rollback or by
- * SQLite. */
+ * SQLite. Or what came after db_savepoint was. */
 bool db_rolled_back(const struct db *);
 int db_refuse_rolled_back(struct error *);
 void db_forget_statements(struct db *);

@@ -25,7 +25,7 @@ static void bug(const struct db_stmt *s, const char *what)
 
 bool db_rolled_back(const struct db *db)
 {
-	return sqlite3_get_autocommit(db->h);
+	return db->undone || sqlite3_get_autocommit(db->h);
 }
 
 /* A missing table or column is a damaged schema: the statement itself is a literal that tests have

@@ -17,8 +17,12 @@
 	X(ERR_USAGE, "INVALID_ARGUMENT", 400, 2)  /* usage or bad input */                         \
 	X(ERR_NOT_FOUND, "NOT_FOUND", 404, 3)                                                      \
 	X(ERR_CONFLICT, "CONFLICT", 409, 4)       /* exists, changed, or locked */                 \
+	X(ERR_EXISTS, "ALREADY_EXISTS", 409, 4)   /* made before, by that name */                  \
 	X(ERR_ENV, "UNAVAILABLE", 503, 5)         /* disk full, permission, missing program */     \
 	X(ERR_DENIED, "PERMISSION_DENIED", 403, 6)                                                 \
+	X(ERR_AUTH, "UNAUTHENTICATED", 401, 6)    /* who is it? */                                 \
+	X(ERR_UNSUPPORTED, "NOT_IMPLEMENTED", 501, 2)                                              \
+	X(ERR_LIMIT, "RESOURCE_EXHAUSTED", 429, 5) /* too much, too often; later it may do */      \
 	X(ERR_VERDICT, "VERDICT_NO", 422, 7)      /* drift, gate, schema, different: no */         \
 	X(ERR_UNDECIDED, "UNDECIDED", 422, 8)     /* cannot judge */                               \
 	X(ERR_DAMAGED, "DAMAGED", 500, 9)         /* stored bytes or facts do not hold */          \

@@ -64,12 +64,22 @@ static const struct op *const own[] = { &command_completion, &command_help };
 
 size_t command_count(void)
 {
-	return ops_len + ARRAY_LEN(own);
+	size_t n = ARRAY_LEN(own);
+	const struct op *op;
+
+	for (size_t i = 0; (op = op_at(i)); i++)
+		n += op->command != NULL;
+	return n;
 }
 
 const struct op *command_at(size_t i)
 {
-	return i < ops_len ? &ops[i] : own[i - ops_len];
+	const struct op *op;
+
+	for (size_t k = 0; (op = op_at(k)); k++)
+		if (op->command && i-- == 0)
+			return op;
+	return own[i];
 }
 
 /* Words of a command that stand at the start of `words`: all of it, or fewer than it has. */

@@ -24,12 +24,14 @@ FLOORS = {
     "runners": ("base",),
     "pipeline": ("registry", "store", "runners", "base"),
     "api": ("pipeline", "registry", "store", "runners", "base"),
+    "agent": ("api", "registry", "store", "base"),
     "cli": ("api", "base"),
 }
 NOT_FLOORS = ("tests", "bench", "examples")  # C that no floor links
 
 # Library header -> the files that may include it.
 DOORS = {
+    "microhttpd.h": ("agent/httpd.c",),
     "curl/curl.h": ("base/http_client.c",),
     "archive.h": ("base/archive.c",),
     "archive_entry.h": ("base/archive.c",),
@@ -42,7 +44,7 @@ DOORS = {
     "dlfcn.h": ("base/library.c",),
 }
 SYSTEM_HEADERS = """
-    assert ctype dirent errno fcntl fenv float fnmatch glob grp inttypes langinfo limits locale math poll
+    assert ctype dirent errno getopt fcntl fenv float fnmatch glob grp inttypes langinfo limits locale math poll
     pthread pwd regex sched semaphore signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio
     stdlib string strings syslog termios time unistd wchar wctype
     linux/* sys/* netinet/* arpa/inet netdb
@@ -54,7 +56,7 @@ BANNED = """
 """.split()
 
 SPDX_C = "/* SPDX-License-Identifier: Apache-2.0 */"
-SECONDS_LIMIT = 1350
+SECONDS_LIMIT = 1800
 HELP_WIDTH = 80
 
 
@@ -280,7 +282,7 @@ CHECKS = [
      Project({"tests/e2e/test_a.py": "SECONDS = 480\n", "tests/e2e/conftest.py": ""}),
      [Project({"tests/crash/test_a.py": "import os\n"}),
       Project({"tests/e2e/test_a.py": "SECONDS = 'ten'\n"}),
-      Project({"tests/e2e/test_a.py": "SECONDS = 1501\n"})]),
+      Project({"tests/e2e/test_a.py": "SECONDS = 1901\n"})]),
     ("settings documented", check_settings_documented, False,
      Project({"base/settings.h": 'X(RUN_JOBS, "run.jobs", T)', "docs/a.md": "`run.jobs`"}),
      [Project({"base/settings.h": 'X(RUN_JOBS, "run.jobs", T)', "docs/a.md": "run.jobs_x, x.run.jobs"}),

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stddef.h>
+/*
+ * MLflow's REST API: each route is an operation with MLflow's path, and its JSON where ours differs. Every path stands
+ * below /api/2.0, /api/3.0, /ajax-api/2.0 and /ajax-api/3.0 alike, as in MLflow.
+ *
+ * Errors are MLflow's: {"error_code", "message"} with its names and statuses. A client retries 5xx for minutes, so
+ * what is the client's fault is 4xx.
+ */
+struct call;
+struct error;
+struct js;
+
+struct mlflow_route {
+	const char *method, *path; /* below /mlflow: "/experiments/get" */
+	const char *op;            /* its name */
+	/* Changes arguments, or result, in place; NULL: they are the operation's own. */
+	int (*decode)(const struct call *, struct js *args, struct error *);
+	void (*encode)(const struct call *, struct js *result);
+};
+struct mlflow_table {
+	const struct mlflow_route *rows;
+	size_t len;
+};
+extern const struct mlflow_table mlflow_experiments; /* mlflow_experiments.c */
+
+/* Adds them all to the router. */
+void mlflow_start(void);
+void mlflow_fail(struct call *, const struct error *);

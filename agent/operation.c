@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/operation.h"
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "agent/call.h"
+#include "agent/router.h"
+#include "api/ops.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "registry/project.h"
+
+static const struct op_param *find_param(const struct op *op, const char *key)
+{
+	char buf[64];
+
+	for (const struct op_param *p = op->params; p && p->name; p++)
+		if (!strcmp(op_param_key(p, buf), key))
+			return p;
+	return NULL;
+}
+
+/* A text that should be a number stays one when it is not: op_check says so. */
+static struct js *field_value(const struct op_param *p, const char *text)
+{
+	struct js *json = NULL;
+	char *end;
+	long long n;
+
+	switch (p->type) {
+	case OP_INT:
+		errno = 0;
+		n = strtoll(text, &end, 10);
+		return *text && !*end && !errno ? js_int(n) : js_str(text);
+	case OP_BOOL:
+		return !strcmp(text, "true") || !strcmp(text, "false") ? js_bool(*text == 't') : js_str(text);
+	case OP_REAL:
+	case OP_JSON:
+		return js_parse(text, strlen(text), p->name, &json, NULL) == 0 ? json : js_str(text);
+	case OP_TEXT:
+		break;
+	}
+	return js_str(text);
+}
+
+static void add_field(struct js *args, const struct op *op, const struct field *f, bool strict)
+{
+	const struct op_param *p = find_param(op, f->name);
+
+	if (!p) {
+		if (strict)
+			js_set_str(args, f->name, f->value);
+		return;
+	}
+	if (!(p->flags & OPP_MANY)) {
+		js_set(args, f->name, field_value(p, f->value));
+		return;
+	}
+	if (!js_get(args, f->name))
+		js_set(args, f->name, js_array());
+	js_push(js_get(args, f->name), field_value(p, f->value));
+}
+
+/* Numbers come as texts from some clients. */
+static void add_member(struct js *args, const struct op *op, const char *key, struct js *value, bool strict)
+{
+	const struct op_param *p = find_param(op, key);
+
+	if (js_typeof(value) == JS_NULL || (!p && !strict))
+		return;
+	if (p && p->type == OP_INT && !strict && js_typeof(value) == JS_STR)
+		js_set(args, key, field_value(p, js_text(value)));
+	else
+		js_set(args, key, js_ref(value));
+}
+
+int operation_args(const struct call *call, const struct op *op, int strict, struct js **ret, struct error *err)
+{
+	CLEANUP_JS struct js *args = js_object();
+	CLEANUP_JS struct js *body = NULL;
+
+	if (call->body.len && js_parse(call->body.buf, call->body.len, "the body", &body, err) < 0)
+		return -1;
+	if (body && js_typeof(body) != JS_OBJECT)
+		return error_set(err, ERR_USAGE, "the body must be a JSON object");
+	for (void *it = js_iter(body); it; it = js_next(body, it))
+		add_member(args, op, js_iter_key(it), js_iter_value(it), strict);
+	for (size_t i = 0; i < call->nfields; i++)
+		add_field(args, op, &call->fields[i], strict);
+	*ret = steal(&args);
+	return 0;
+}
+
+int operation_call(const struct call *call, const struct op *op, struct project *project, const struct js *args,
+		   struct js **ret_result, struct error *err)
+{
+	struct op_context ctx = {
+		.project = project,
+		.dir = project->root,
+		.command_line = call->path,
+		.origin = "http",
+		.actor = js_get_str(call->who, "actor"),
+	};
+
+	return op_call(op, &ctx, args, ret_result, err);
+}
