@@ -16,6 +16,7 @@ from collections import namedtuple
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "docker"))
+from agents import agent, start_agent  # noqa: E402,F401  fixtures
 from engine import bridge, engine, own_engine, shared_engine  # noqa: E402,F401  fixtures
 from fake_engine import fake  # noqa: E402,F401
 from registry import registry  # noqa: E402,F401

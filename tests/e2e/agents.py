@@ -7,15 +7,13 @@ import pathlib
 import select
 import signal
 import subprocess
-import sys
 import urllib.parse
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))
-from conftest import PROGRAM, ROOT, environment, git, mlops, project  # noqa: E402,F401  fixtures
-
-AGENT = os.path.join(os.path.dirname(PROGRAM), "mlops-agent")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+AGENT = os.path.join(os.path.dirname(os.path.abspath(os.environ.get("MLOPS", ROOT / "build/release/mlops"))),
+                     "mlops-agent")
 
 
 class Agent:
