@@ -10,6 +10,7 @@
 #include "api/run_log.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/error_json.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -209,25 +210,6 @@ void detach_end(struct detach *d, const struct js *result, const struct error *e
 
 /* ---- the parent ---- */
 
-static enum error_code code_named(const char *name)
-{
-	for (enum error_code code = ERR_FAILED; code <= ERR_INTERRUPTED; code++)
-		if (name && !strcmp(error_name(code), name))
-			return code;
-	return ERR_ENV;
-}
-
-static int take_error(const struct js *json, struct error *err)
-{
-	const char *message = js_get_str(json, "message"), *where = js_get_str(json, "where");
-	const char *help = js_get_str(json, "help");
-
-	error_set(err, code_named(js_get_str(json, "code")), "%s", message ? message : "the run failed");
-	if (where)
-		snprintf(err->where, sizeof(err->where), "%s", where);
-	return help ? error_help(err, "%s", help) : -1;
-}
-
 /* 1: more will come; else as detach_wait. */
 static int take_word(const struct js *word, const struct detach_reader *reader, struct js **ret_result, struct error *err)
 {
@@ -254,7 +236,7 @@ static int take_word(const struct js *word, const struct detach_reader *reader, 
 	}
 	if (js_typeof(js_get(word, "result")) == JS_OBJECT)
 		*ret_result = js_ref(js_get(word, "result"));
-	return js_get(word, "error") ? take_error(js_get(word, "error"), err) : 0;
+	return js_get(word, "error") ? error_from_json(js_get(word, "error"), "the run failed", err) : 0;
 }
 
 int detach_wait(FILE *words, const struct detach_reader *reader, struct js **ret_result, struct error *err)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "api/ops.h"
 #include "base/error.h"
+#include "base/error_json.h"
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/mem.h"

@@ -107,22 +107,6 @@ void print_error(struct print *p, const struct error *err)
 	}
 }
 
-static const char *nonempty(const char *text)
-{
-	return *text ? text : NULL;
-}
-
-struct js *error_to_json(const struct error *err)
-{
-	struct js *json = js_object();
-
-	js_set_str(json, "code", error_name(err->code));
-	js_set_str(json, "message", err->msg);
-	js_set_str(json, "where", nonempty(err->where));
-	js_set_str(json, "help", nonempty(err->help));
-	return json;
-}
-
 /* JSON leaves DEL, C1 controls and reordering characters alone; inside strings, the only place they
  * can stand, an escape means the same and is harmless on a terminal. */
 void print_json(FILE *out, const struct js *value, bool pretty)

@@ -80,8 +80,6 @@ printer *printer_find(const char *op_name);
 
 /* The error in its parts: "error: what", "  --> where", "help: fix". */
 void print_error(struct print *, const struct error *);
-/* {code, message, where, help}; empty parts are left out. Caller frees. */
-struct js *error_to_json(const struct error *);
 /* One JSON value and a newline, safe to show on a terminal. */
 void print_json(FILE *, const struct js *, bool pretty);
 

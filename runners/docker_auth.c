@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/io.h"
@@ -26,41 +27,6 @@
 #define HELPER_MS   60000 /* it may ask a person to unlock something */
 #define HELPER_NAME "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 #define TOKEN_USER  "<token>" /* a helper's word for: the secret is a token */
-
-/* -- base64 -- */
-
-static const char standard_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char url_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-bool docker_base64_decode(const char *text, struct strbuf *out)
-{
-	size_t len = strspn(text, standard_alphabet), padding = strspn(text + len, "=");
-	unsigned bits = 0;
-
-	if (text[len + padding] || len % 4 == 1 || (padding && (len + padding) % 4 != 0) || padding > 2)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		bits = bits << 6 | (unsigned)(strchr(standard_alphabet, text[i]) - standard_alphabet);
-		if (i % 4 != 0)
-			strbuf_putc(out, (char)(bits >> (6 - 2 * (i % 4))));
-	}
-	return true;
-}
-
-void docker_base64url_encode(const void *data, size_t len, struct strbuf *out)
-{
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < len; i += 3) {
-		size_t have = len - i < 3 ? len - i : 3;
-		unsigned bits = (unsigned)bytes[i] << 16;
-
-		bits |= have > 1 ? (unsigned)bytes[i + 1] << 8 : 0;
-		bits |= have > 2 ? bytes[i + 2] : 0;
-		for (size_t k = 0; k < 4; k++)
-			strbuf_putc(out, k > have ? '=' : url_alphabet[bits >> (18 - 6 * k) & 63]);
-	}
-}
 
 /* -- the config file -- */
 
@@ -114,7 +80,7 @@ static bool read_pair(const char *text, struct docker_auth *ret)
 	CLEANUP_STRBUF struct strbuf pair = STRBUF_INIT;
 	char *colon;
 
-	if (!docker_base64_decode(text, &pair))
+	if (!base64_decode(text, &pair))
 		return false;
 	colon = strchr(pair.buf, ':');
 	if (!colon || colon == pair.buf || strlen(colon) == 1)
@@ -246,7 +212,7 @@ static void build_header(const char *registry, const struct docker_auth *auth, s
 	if (js_len(json))
 		js_set_str(json, "serveraddress", is_hub(registry) ? HUB_KEY : registry);
 	js_dump(json, JS_COMPACT, &text);
-	docker_base64url_encode(text.buf, text.len, ret);
+	base64url_encode(text.buf, text.len, ret);
 }
 
 /* The file that logins are in, or NULL. */

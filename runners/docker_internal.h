@@ -94,10 +94,6 @@ int docker_auth_read(const struct js *config, const char *file, const char *regi
 /* What a credential helper printed. False: no login. */
 bool docker_auth_from_helper(const char *text, size_t len, struct docker_auth *ret);
 void docker_auth_release(struct docker_auth *);
-/* RFC 4648: appends the standard alphabet's bytes, padded or not; false when it is none, nothing is appended. */
-bool docker_base64_decode(const char *text, struct strbuf *);
-/* Section 5's alphabet, padded. Appends. */
-void docker_base64url_encode(const void *, size_t len, struct strbuf *);
 
 /* -- pulls, pushes, builds -- */
 

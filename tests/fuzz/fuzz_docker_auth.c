@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -36,10 +37,10 @@ static void code_there_and_back(const uint8_t *data, size_t size)
 	CLEANUP_STRBUF struct strbuf code = STRBUF_INIT;
 	CLEANUP_STRBUF struct strbuf back = STRBUF_INIT;
 
-	docker_base64url_encode(data, size, &code);
+	base64url_encode(data, size, &code);
 	for (size_t i = 0; i < code.len; i++)
 		code.buf[i] = code.buf[i] == '-' ? '+' : code.buf[i] == '_' ? '/' : code.buf[i];
-	if (!docker_base64_decode(code.buf, &back) || back.len != size || memcmp(back.buf, data, size) != 0)
+	if (!base64_decode(code.buf, &back) || back.len != size || memcmp(back.buf, data, size) != 0)
 		abort();
 }
 
@@ -49,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP_STRBUF struct strbuf decoded = STRBUF_INIT;
 	const uint8_t *line = memchr(data, '\n', size);
 
-	docker_base64_decode(registry, &decoded);
+	base64_decode(registry, &decoded);
 	code_there_and_back(data, size);
 	registry[strcspn(registry, "\n")] = '\0';
 	if (line)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -72,7 +73,7 @@ static void assert_login(const char *registry, const char *json)
 
 	if (docker_login_find(registry, &login, &err) < 0)
 		fail_msg("%s", err.msg);
-	docker_base64url_encode(json, strlen(json), &expected);
+	base64url_encode(json, strlen(json), &expected);
 	assert_string_equal(login.header, expected.buf);
 	assert_null(login.remark);
 	docker_login_release(&login);
@@ -107,19 +108,19 @@ static void base64_is_that_of_rfc_4648(void **state)
 		CLEANUP_STRBUF struct strbuf code = STRBUF_INIT;
 		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
-		docker_base64url_encode(rows[i].text, strlen(rows[i].text), &code);
+		base64url_encode(rows[i].text, strlen(rows[i].text), &code);
 		assert_string_equal(code.buf, rows[i].code);
-		assert_true(docker_base64_decode(rows[i].code, &text));
+		assert_true(base64_decode(rows[i].code, &text));
 		assert_string_equal(text.buf, rows[i].text);
 		strbuf_clear(&text);
 		code.buf[strcspn(code.buf, "=")] = '\0';
-		assert_true(docker_base64_decode(code.buf, &text));
+		assert_true(base64_decode(code.buf, &text));
 		assert_string_equal(text.buf, rows[i].text);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
-		assert_false(docker_base64_decode(bad[i], &text));
+		assert_false(base64_decode(bad[i], &text));
 		assert_int_equal(text.len, 0);
 	}
 }
@@ -131,9 +132,9 @@ static void the_two_alphabets_differ_where_they_must(void **state)
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
 	(void)state;
-	docker_base64url_encode(bytes, sizeof(bytes), &code);
+	base64url_encode(bytes, sizeof(bytes), &code);
 	assert_string_equal(code.buf, "-_-_");
-	assert_true(docker_base64_decode("+/+/", &text));
+	assert_true(base64_decode("+/+/", &text));
 	assert_int_equal(text.len, sizeof(bytes));
 	assert_memory_equal(text.buf, bytes, sizeof(bytes));
 }
