@@ -20,7 +20,7 @@ static int column_of(const struct filter_parser *p, const char *at)
 
 int filter_refuse(const struct filter_parser *p, const char *at, const char *fmt, ...)
 {
-	char why[400];
+	char why[600];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -28,8 +28,7 @@ int filter_refuse(const struct filter_parser *p, const char *at, const char *fmt
 	va_end(ap);
 	error_set(p->err, ERR_USAGE, "%s, column %d: %s", p->what, column_of(p, at), why);
 	if (p->what[0] == 'f')
-		return error_help(
-		    p->err, "conditions look like: metrics.auc > 0.9 AND params.model = 'xgb'");
+		return error_help(p->err, "conditions look like: metrics.auc > 0.9 AND params.model = 'xgb'");
 	return error_help(p->err, "an order looks like: metrics.auc DESC, start_time");
 }
 
@@ -86,7 +85,7 @@ int filter_take_quoted(struct filter_parser *p, char **ret)
 
 	for (;; p->at++) {
 		if (!*p->at)
-			return filter_refuse(p, start, "this %c is not closed", quote);
+			return filter_refuse(p, start, "Invalid clause(s) in filter string: this %c is not closed", quote);
 		if (*p->at == quote && *++p->at != quote)
 			break;
 		strbuf_putc(&text, *p->at);
@@ -96,21 +95,32 @@ int filter_take_quoted(struct filter_parser *p, char **ret)
 	return 0;
 }
 
-int filter_take_number(struct filter_parser *p, double *ret)
+bool filter_take_number(struct filter_parser *p, double *ret)
 {
 	char text[64];
 	size_t len = strspn(p->at, "0123456789+-.eE");
 	char *end;
 
-	if (len && len < sizeof(text) && !is_word_char(p->at[len])) {
-		memcpy(text, p->at, len);
-		text[len] = '\0';
-		*ret = strtod(text, &end);
-		if (!*end) {
-			p->at += len;
-			filter_skip(p);
-			return 0;
-		}
-	}
-	return filter_refuse(p, p->at, "expected a number, not '%.40s'", p->at);
+	if (!len || len >= sizeof(text) || is_word_char(p->at[len]))
+		return false;
+	memcpy(text, p->at, len);
+	text[len] = '\0';
+	*ret = strtod(text, &end);
+	if (*end)
+		return false;
+	p->at += len;
+	filter_skip(p);
+	return true;
+}
+
+int filter_value_len(const struct filter_parser *p)
+{
+	const char *end = *p->at ? strchr(p->at + 1, *p->at == '(' ? ')' : *p->at) : NULL;
+	size_t len = filter_word_len(p);
+
+	if (*p->at && strchr("'\"`(", *p->at))
+		len = end ? (size_t)(end + 1 - p->at) : strlen(p->at);
+	while (len > 60 || (len && ((unsigned char)p->at[len] & 0xc0) == 0x80))
+		len--;
+	return (int)len;
 }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/strlist.h"
 #include "registry/filter.h"
 #include "registry/rows.h"
 #include "registry/runs.h"
@@ -183,12 +184,7 @@ static int prepare_search(struct db *db, const struct run_query *query, const st
 	strbuf_printf(&sql, " ORDER BY %s LIMIT ?%d", f->order.buf, n + 1);
 	if (db_query_dynamic(db, sql.buf, ret, err) < 0)
 		return -1;
-	for (int i = 0; i < n; i++) {
-		if (f->values[i].text)
-			db_bind(*ret, i + 1, f->values[i].text);
-		else
-			db_bind(*ret, i + 1, f->values[i].number);
-	}
+	filter_bind(f, *ret);
 	db_bind(*ret, n + 1, query->limit > 0 ? query->limit : DEFAULT_LIMIT);
 	if (query->parent)
 		db_bind(*ret, n + 2, parent);
@@ -197,8 +193,9 @@ static int prepare_search(struct db *db, const struct run_query *query, const st
 
 int run_search(struct db *db, const struct run_query *query, struct js **ret, struct error *err)
 {
-	struct filter_sql f CLEANUP(filter_release) = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT,
-						       NULL,        0,           0};
+	struct filter_sql f CLEANUP(filter_release) = FILTER_SQL_INIT;
+	char *order = (char *)(uintptr_t)query->order_by;
+	const struct strlist orders = {.items = &order, .len = order ? 1 : 0};
 	CLEANUP_STMT struct db_stmt *q = NULL;
 	CLEANUP_JS struct js *list = js_array();
 	int64_t parent = 0;
@@ -206,7 +203,7 @@ int run_search(struct db *db, const struct run_query *query, struct js **ret, st
 
 	if (query->parent && run_row(db, query->parent, &parent, err) < 0)
 		return -1;
-	if (filter_compile(query->filter, query->order_by, &f, err) < 0 ||
+	if (filter_compile(&filter_runs, query->filter, &orders, &f, err) < 0 ||
 	    prepare_search(db, query, &f, parent, &q, err) < 0)
 		return -1;
 	while ((r = db_step(q, err)) > 0) {

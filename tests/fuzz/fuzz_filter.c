@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strlist.h"
 #include "registry/filter.h"
 #include "registry/runs.h"
 #include "registry/schema.h"
@@ -66,9 +67,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP(cleanup_free) char *text = xstrndup((const char *)data, size);
 	char *order_by = strchr(text, '\n');
 	struct run_query query = {.filter = text, .all = true};
+	struct strlist orders = STRLIST_INIT;
 	struct filter_sql sql;
 	struct error err;
 	struct js *list;
+	int r;
 
 	if (!db)
 		enter();
@@ -76,7 +79,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*order_by++ = '\0';
 		query.order_by = order_by;
 	}
-	if (filter_compile(query.filter, query.order_by, &sql, &err) < 0) {
+	if (order_by)
+		strlist_push(&orders, order_by);
+	r = filter_compile(&filter_runs, query.filter, &orders, &sql, &err);
+	strlist_release(&orders);
+	if (r < 0) {
 		if (err.code != ERR_USAGE || !*err.msg)
 			abort();
 		return 0;

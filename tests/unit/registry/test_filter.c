@@ -2,6 +2,7 @@
 /* MLflow's filters and orders, by the runs they find. */
 #include "registry/filter.h"
 #include "registry_fixture.h"
+#include "base/strlist.h"
 #include <math.h>
 
 /*
@@ -57,6 +58,18 @@ static void finds(const char *filter, const char *order_by, const char *want)
 		strbuf_printf(&text, "%s", js_get_str(js_at(list, i), "run_id") + 31);
 	if (strcmp(text.buf, want) != 0)
 		fail_msg("%s / %s finds %s, not %s", filter, order_by, text.buf, want);
+}
+
+static int compile(const char *filter, const char *order_by, struct filter_sql *ret)
+{
+	struct strlist orders = STRLIST_INIT;
+	int r;
+
+	if (order_by)
+		strlist_push(&orders, order_by);
+	r = filter_compile(&filter_runs, filter, &orders, ret, &err);
+	strlist_release(&orders);
+	return r;
 }
 
 static void filters_find_what_mlflow_finds(void **state)
@@ -118,6 +131,31 @@ static void filters_find_what_mlflow_finds(void **state)
 	    {"metrics.auc > 0.5 AND params.model = 'xgb' AND tags.team IS NOT NULL AND status = "
 	     "'RUNNING'",
 	     "3"},
+	    {"`metrics`.`auc` > 0.7", "21"},
+	    {"run_id IN ('00000000000000000000000000000003',)", "3"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		finds(rows[i].filter, NULL, rows[i].runs);
+}
+
+static void alternatives_and_parentheses_are_more_than_mlflow_has(void **state)
+{
+	static const struct {
+		const char *filter, *runs;
+	} rows[] = {
+	    {"metrics.auc > 0.85 OR params.model = 'mlp'", "21"},
+	    {"metrics.auc > 0.85 or metrics.loss = 2 OR tags.team = 'Risk'", "421"},
+	    {"metrics.auc > 0.75 AND params.model = 'xgb' OR metrics.loss = 2", "41"},
+	    {"metrics.auc > 0.75 AND (params.model = 'xgb' OR metrics.loss != 7)", "21"},
+	    {"(tags.team = 'risk')", "1"},
+	    {"((tags.team = 'risk') OR (status = 'RUNNING'))", "31"},
+	    {"NOT metrics.auc > 0.75", "43"}, /* what is not there is not more */
+	    {"NOT (tags.team = 'risk' OR tags.team = 'Risk') AND metrics.auc > 0", "3"},
+	    {"not not params.model='mlp'", "2"},
+	    {"params.model IN ('mlp', 'cat*') OR params.`train.lr` NOT IN ('0.01')", "421"},
+	    {"datasets.name = 'data/raw' OR params.model = 'mlp'", "421"},
 	};
 
 	(void)state;
@@ -157,7 +195,6 @@ static void orders_put_missing_values_last(void **state)
 	    {"end_time DESC", "4213"},
 	    {"attributes.status, run_id", "2143"},
 	    {"tags.team", "2431"},
-	    {"metrics.auc DESC, metrics.auc", "1234"},
 	};
 
 	(void)state;
@@ -171,39 +208,47 @@ static void mistakes_are_told_with_their_column(void **state)
 	static const struct {
 		const char *filter, *order, *message;
 	} rows[] = {
-	    {"metrics.auc", NULL, "filter, column 12: expected an operator"},
-	    {"metrics.auc > ", NULL, "filter, column 15: expected a number"},
-	    {"metrics.auc > 'x'", NULL, "filter, column 15: expected a number"},
-	    {"metrics.auc > 1e", NULL, "filter, column 15: expected a number"},
-	    {"metrics.auc > 0x10", NULL, "filter, column 15: expected a number"},
-	    {"metrics.auc > nan", NULL, "filter, column 15: expected a number"},
-	    {"metrics.auc LIKE 'x'", NULL, "filter, column 13: a number is compared by"},
-	    {"metrics.auc IS NULL", NULL, "filter, column 13: a number"},
-	    {"params.a > '1'", NULL, "filter, column 10: > does not fit"},
-	    {"params.a = 1", NULL, "filter, column 12: expected a text in quotes"},
-	    {"params.a = 'x", NULL, "filter, column 12: this ' is not closed"},
-	    {"params.\"a = 'x'", NULL, "filter, column 8: this \" is not closed"},
-	    {"params. = 'x'", NULL, "filter, column 8: expected a key"},
-	    {"= 'x'", NULL, "filter, column 1: expected a key"},
-	    {"sauce.a = 'x'", NULL, "filter, column 1: 'sauce' is not metrics"},
+	    {"metrics.auc", NULL, "filter, column 12: Invalid clause(s) in filter string: expected an operator"},
+	    {"metrics.auc > ", NULL, "filter, column 15: Expected numeric value type for metric. Found "},
+	    {"metrics.auc > 'x'", NULL, "filter, column 15: Expected numeric value type for metric. Found 'x'"},
+	    {"metrics.auc > 1e", NULL, "Expected numeric value type for metric. Found 1e"},
+	    {"metrics.auc > 0x10", NULL, "Expected numeric value type for metric. Found 0x10"},
+	    {"metrics.auc > nan", NULL, "Expected numeric value type for metric. Found nan"},
+	    {"start_time > 'x'", NULL, "Expected numeric value type for numeric attribute: start_time. Found 'x'"},
+	    {"metrics.auc LIKE 'x'", NULL, "Expected numeric value type for metric. Found 'x'"},
+	    {"metrics.auc LIKE 5", NULL, "filter, column 13: Invalid comparator 'LIKE' not one of ['!=', '>=',"},
+	    {"metrics.auc IS NULL", NULL, "column 13: IS NULL is only supported for tags and params, not for 'metric' 'auc'"},
+	    {"params.a > '1'", NULL, "filter, column 10: Invalid comparator '>' not one of ['!=', '=', 'LIKE', "},
+	    {"params.a = 1", NULL, "filter, column 12: Expected a quoted string value for parameter (e.g. 'my-value'). Got value 1"},
+	    {"params.a = `x`", NULL, "Parameter value is either not quoted or unidentified quote types used for string value `x`"},
+	    {"params.a = 'x", NULL, "filter, column 12: Invalid clause(s) in filter string: this ' is not closed"},
+	    {"params.\"a = 'x'", NULL, "filter, column 8: Invalid clause(s) in filter string: this \" is not closed"},
+	    {"params. = 'x'", NULL, "filter, column 8: Invalid clause(s) in filter string: expected a key"},
+	    {"= 'x'", NULL, "filter, column 1: Invalid clause(s) in filter string: expected a key"},
+	    {"sauce.a = 'x'", NULL, "filter, column 1: Invalid entity type 'sauce'. Valid values are ['attribute', 'metric', "},
 	    {"stat = 'x'", NULL,
-	     "filter, column 1: no attribute is called 'stat'; there are run_id, "},
+	     "filter, column 1: Invalid attribute key 'stat' specified. Valid keys are 'run_id', 'run_name', 'status', "},
 	    {"datasets.size = 'x'", NULL,
-	     "filter, column 1: no data set's key is called 'size'; there are name, "},
-	    {"status IS NULL", NULL, "filter, column 8: IS NULL does not fit"},
+	     "filter, column 1: Invalid dataset key 'size' specified. Valid keys are 'name', 'digest', 'context'"},
+	    {"status IS NULL", NULL, "filter, column 8: IS NULL is only supported for tags and params"},
 	    {"tags.a IN 'x'", NULL, "filter, column 11: expected a list"},
-	    {"tags.a IN ()", NULL, "filter, column 12: expected a text"},
-	    {"tags.a IN ('x'", NULL, "filter, column 15: expected ','"},
-	    {"tags.a = 'x' OR tags.b = 'y'", NULL, "OR is not supported"},
-	    {"(tags.a = 'x')", NULL, "filter, column 1: expected a key"},
-	    {"tags.a = 'x' tags.b = 'y'", NULL, "filter, column 14: expected AND"},
-	    {"tags.a = 'x' AND", NULL, "filter, column 17: expected a key"},
+	    {"tags.a IN ()", NULL, "expected a non-empty list of string values, but got empty list"},
+	    {"tags.a IN ('x'", NULL, "filter, column 15: While parsing a list"},
+	    {"run_id IN ('x', 5)", NULL, "expected string value, punctuation, or whitespace, but got different type in list: 5"},
+	    {"(tags.a = 'x'", NULL, "filter, column 14: Invalid clause(s) in filter string: expected ')'"},
+	    {"tags.a = 'x')", NULL, "filter, column 13: Invalid clause(s) in filter string: ')'"},
+	    {"NOT", NULL, "filter, column 4: Invalid clause(s) in filter string: expected a key"},
+	    {"tags.a = 'x' OR", NULL, "filter, column 16: Invalid clause(s) in filter string: expected a key"},
+	    {"tags.a = 'x' tags.b = 'y'", NULL, "filter, column 14: Invalid clause(s) in filter string: 'tags.b = 'y''"},
+	    {"tags.a = 'x' AND", NULL, "filter, column 17: Invalid clause(s) in filter string: expected a key"},
 	    {"tags.\xc3\xa4\xc3\xa4 ~ 'x'", NULL,
-	     "filter, column 9: expected an operator, not '~ 'x''"},
+	     "filter, column 9: Invalid clause(s) in filter string: expected an operator, not '~ 'x''"},
 	    {"tags.a = '\xff'", NULL, "filter is not valid UTF-8"},
-	    {NULL, "metrics.auc DOWN", "order_by, column 13: expected ','"},
-	    {NULL, "metrics.auc,", "order_by, column 13: expected a key"},
-	    {NULL, "datasets.name", "order_by, column 1: runs are not ordered by data sets"},
+	    {NULL, "metrics.auc DOWN", "order_by, column 13: Invalid order_by clause"},
+	    {NULL, "metrics.auc,", "order_by, column 13: "},
+	    {NULL, "metrics.auc DESC, metric.auc", "order_by, column 19: `order_by` contains duplicate fields"},
+	    {NULL, "start_time, created DESC", "`order_by` contains duplicate fields"},
+	    {NULL, "datasets.name", "order_by, column 1: Invalid dataset key 'name' specified. Valid keys are none"},
 	};
 
 	(void)state;
@@ -211,7 +256,7 @@ static void mistakes_are_told_with_their_column(void **state)
 		struct filter_sql sql;
 
 		error_clear(&err);
-		if (filter_compile(rows[i].filter, rows[i].order, &sql, &err) != -1)
+		if (compile(rows[i].filter, rows[i].order, &sql) != -1)
 			fail_msg("%s compiles", rows[i].filter);
 		assert_int_equal(err.code, ERR_USAGE);
 		if (!strstr(err.msg, rows[i].message))
@@ -227,17 +272,32 @@ static void sizes_are_bounded(void **state)
 	struct filter_sql sql;
 
 	(void)state;
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 200; i++)
 		strbuf_printf(&text, "%sparams.p%d IS NULL", i ? " AND " : "", i);
-	finds(text.buf, NULL, "4321");
-	refused(filter_compile(text.buf, "start_time", &sql, &err), ERR_USAGE);
+	finds(text.buf, "metrics.auc", "3214");
+	strbuf_puts(&text, " AND tags.a IS NULL");
+	refused(compile(text.buf, NULL, &sql), ERR_USAGE);
+
+	strbuf_clear(&text);
+	for (int i = 0; i < 200; i++)
+		strbuf_printf(&text, "%sparams.p%d = 'x'", i ? " OR " : "", i);
+	finds(text.buf, NULL, "");
+
+	strbuf_clear(&text);
+	for (int i = 0; i < 50; i++)
+		strbuf_puts(&text, i % 2 ? "(" : "not ");
+	strbuf_puts(&text, "params.model = 'mlp'");
+	for (int i = 0; i < 25; i++)
+		strbuf_putc(&text, ')');
+	finds(text.buf, NULL, "431");
+	refused(compile("((((((((((((((((((((((((((((((((((((((((((((((((((((a = 'x'", NULL, &sql), ERR_USAGE);
 
 	strbuf_clear(&text);
 	for (int i = 0; i < 20; i++)
 		strbuf_printf(&text, "%smetrics.m%d", i ? "," : "", i);
 	finds("params.model IS NOT NULL", text.buf, "4321");
 	strbuf_puts(&text, ", metrics.n");
-	refused(filter_compile(NULL, text.buf, &sql, &err), ERR_USAGE);
+	refused(compile(NULL, text.buf, &sql), ERR_USAGE);
 
 	strbuf_clear(&text);
 	strbuf_puts(&text, "run_id IN ('x'");
@@ -249,7 +309,7 @@ static void sizes_are_bounded(void **state)
 	for (int i = 0; i < 2000; i++)
 		strbuf_puts(&text, ",'x'");
 	strbuf_puts(&text, ")");
-	refused(filter_compile(text.buf, NULL, &sql, &err), ERR_USAGE);
+	refused(compile(text.buf, NULL, &sql), ERR_USAGE);
 
 	strbuf_clear(&text);
 	strbuf_puts(&text, "params.model LIKE '");
@@ -259,7 +319,7 @@ static void sizes_are_bounded(void **state)
 	finds(text.buf, NULL, "");
 	text.len--;
 	strbuf_puts(&text, "*'");
-	refused(filter_compile(text.buf, NULL, &sql, &err), ERR_USAGE);
+	refused(compile(text.buf, NULL, &sql), ERR_USAGE);
 }
 
 static void nothing_in_a_filter_reaches_the_sql(void **state)
@@ -276,8 +336,7 @@ static void nothing_in_a_filter_reaches_the_sql(void **state)
 		struct filter_sql sql;
 		struct js *list;
 
-		ok(filter_compile(attacks[i], attacks[i][0] == 'p' ? "params.`x; DROP`" : NULL,
-				  &sql, &err));
+		ok(compile(attacks[i], attacks[i][0] == 'p' ? "params.`x; DROP`" : NULL, &sql));
 		assert_null(strstr(sql.where.buf, "DROP"));
 		assert_null(strstr(sql.joins.buf, "DROP"));
 		assert_null(strstr(sql.where.buf, "--"));
@@ -295,6 +354,7 @@ int main(void)
 #define EXAMPLE(name) cmocka_unit_test_setup_teardown(name, enter_examples, leave)
 	const struct CMUnitTest tests[] = {
 	    EXAMPLE(filters_find_what_mlflow_finds),
+	    EXAMPLE(alternatives_and_parentheses_are_more_than_mlflow_has),
 	    EXAMPLE(a_data_set_is_found_by_its_digest),
 	    EXAMPLE(orders_put_missing_values_last),
 	    EXAMPLE(mistakes_are_told_with_their_column),
