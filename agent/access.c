@@ -1,17 +1,184 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "agent/access.h"
+#include "agent/access_internal.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "agent/router.h"
-#include "api/ops.h"
-#include "base/json.h"
+#include "base/clock.h"
+#include "base/db.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "registry/project.h"
+#include "registry/schema.h"
+
+static struct {
+	pthread_mutex_t mutex;
+	struct db *db;
+	uid_t owner; /* of the store */
+} desk = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+struct db *access_db_lock(void)
+{
+	pthread_mutex_lock(&desk.mutex);
+	return desk.db;
+}
+
+void access_db_unlock(void)
+{
+	pthread_mutex_unlock(&desk.mutex);
+}
+
+/* ---- its life ---- */
+
+int access_start(const struct project *project, const char *listen, const char *const *hosts, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = project_home_path(project, "registry.db");
+	struct stat st;
+
+	(void)listen;
+	(void)hosts;
+	if (fstat(project->homefd, &st) < 0 ||
+	    db_open(path, NULL, registry_schema, DB_READ_ONLY, &desk.db, err) < 0)
+		return -1;
+	desk.owner = st.st_uid;
+	return 0;
+}
+
+void access_stop(void)
+{
+	access_db_lock();
+	db_close(desk.db);
+	desk.db = NULL;
+	access_db_unlock();
+}
+
+int access_ready(struct project *project, struct error *err)
+{
+	struct db *db;
+	int64_t n;
+
+	if (project_db(project, &db, err) < 0 || access_count(db, clock_wall_ms(), &n, err) < 0)
+		return -1;
+	if (n)
+		return 0;
+	error_set(err, ERR_USAGE, "nobody could log in: there is no token and no user with a password");
+	return error_help(err, "run first: mlops token add NAME --role admin");
+}
+
+/* ---- who ---- */
+
+static int by_token(const char *token, struct principal *ret, struct error *err)
+{
+	struct db *db = access_db_lock();
+	int r = db ? grant_by_token(db, token, clock_wall_ms(), &ret->grant, err)
+		   : error_set(err, ERR_ENV, "the agent is stopping");
+
+	access_db_unlock();
+	if (r < 0)
+		return -1;
+	ret->how = PRINCIPAL_TOKEN;
+	if (*ret->grant.user)
+		snprintf(ret->name, sizeof(ret->name), "%s (token %s)", ret->grant.user, ret->grant.token);
+	else
+		snprintf(ret->name, sizeof(ret->name), "token %s", ret->grant.token);
+	return 0;
+}
+
+static int by_socket(const struct peer *peer, struct principal *ret, struct error *err)
+{
+	if (peer->uid != 0 && peer->uid != desk.owner) {
+		error_set(err, ERR_AUTH, "user %lld of this machine does not own the store", (long long)peer->uid);
+		return error_help(err, "use a token: mlops token add NAME, as the owner");
+	}
+	ret->how = PRINCIPAL_SOCKET;
+	ret->grant = (struct grant){ .role = ROLE_ADMIN, .scopes = SCOPE_ALL };
+	snprintf(ret->name, sizeof(ret->name), "uid %lld", (long long)peer->uid);
+	return 0;
+}
+
+/* Without credentials. A proxy on this machine speaks for others, so what came through one is a stranger's. */
+static int by_place(const struct call *call, struct principal *ret, struct error *err)
+{
+	static const char *const proxies[] = { "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via" };
+	bool is_proxy = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
+		is_proxy |= call_header(call, proxies[i]) != NULL;
+	if (call->peer.is_unix)
+		return by_socket(&call->peer, ret, err);
+	if (!call->peer.is_loopback || is_proxy)
+		return 0;
+	ret->how = PRINCIPAL_LOOPBACK;
+	ret->grant = (struct grant){ .role = ROLE_ENGINEER, .scopes = SCOPE_TRACKING };
+	snprintf(ret->name, sizeof(ret->name), "loopback");
+	return 0;
+}
+
+static int find_principal(const struct call *call, struct principal *ret, struct error *err)
+{
+	const char *header = call_header(call, "Authorization");
+	CLEANUP(credentials_release) struct credentials given = { 0 };
+
+	if (!header)
+		return by_place(call, ret, err);
+	if (!call->peer.is_tls && !call->peer.is_unix && !call->peer.is_loopback)
+		return error_set(err, ERR_AUTH, "credentials came over a connection that others can read; use https");
+	if (credentials_parse(header, &given, err) < 0)
+		return -1;
+	return by_token(given.secret, ret, err);
+}
+
+/* ---- whether ---- */
+
+struct demand route_demand(const struct route *route)
+{
+	const struct op *op = route->op;
+	bool reads = !strcmp(route->method, "GET") || !strcmp(route->method, "HEAD");
+	struct demand d = { .role = route->role, .scope = SCOPE_REST, .open = route->flags & ROUTE_OPEN };
+
+	if (op) {
+		d.role = op->role;
+		d.about = op->about != ABOUT_NOTHING;
+	} else if (!reads && d.role < ROLE_ENGINEER) {
+		d.role = ROLE_ENGINEER;
+	}
+	if (op ? op->flags & OP_TRACKING : route->flags & ROUTE_TRACKING)
+		d.scope = SCOPE_TRACKING;
+	else if (route->flags & ROUTE_OBJECTS)
+		d.scope = SCOPE_OBJECTS;
+	return d;
+}
+
+static int need_login(struct error *err)
+{
+	error_set(err, ERR_AUTH, "this needs a token, or a user and a password");
+	return error_help(err, "send one as 'Authorization: Bearer TOKEN'; MLflow's clients take it from "
+			       "MLFLOW_TRACKING_TOKEN; an administrator makes one with: mlops token add NAME");
+}
+
+int demand_check(const struct demand *d, const struct principal *who, struct error *err)
+{
+	const struct grant *g = &who->grant;
+
+	if (d->open)
+		return 0;
+	if (who->how == PRINCIPAL_NOBODY || (who->how == PRINCIPAL_LOOPBACK && !(g->scopes & d->scope)))
+		return need_login(err);
+	if (!(g->scopes & d->scope))
+		return error_set(err, ERR_DENIED, "%s is not for that: its scope is another", who->name);
+	if (g->role >= (int)d->role || (d->about && g->special && d->role <= ROLE_ENGINEER))
+		return 0;
+	return error_set(err, ERR_DENIED, "%s has role %s, this needs %s", who->name, access_roles[g->role],
+			 access_roles[d->role]);
+}
 
 int access_check(struct call *call, struct error *err)
 {
-	const struct route *route = call->route;
+	struct demand demand = route_demand(call->route);
 
-	call->who = js_object();
-	js_set_str(call->who, "actor", call->peer.is_unix ? "socket" : "anonymous");
-	if (route->flags & (ROUTE_OPEN | ROUTE_TRACKING) || call->peer.is_unix ||
-	    (route->op && route->op->flags & OP_TRACKING && call->peer.is_loopback))
-		return 0;
-	return error_set(err, ERR_AUTH, "this needs a token");
+	if (find_principal(call, &call->who, err) < 0)
+		return -1;
+	return demand_check(&demand, &call->who, err);
 }

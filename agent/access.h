@@ -1,8 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Who asks, and whether he may. */
+#include <stdbool.h>
+#include "registry/access.h"
+/*
+ * Who asks, and whether he may. Default is no.
+ *
+ * Who: a token, as "Authorization: Bearer TOKEN" or as the password of Basic; a user and his password (Basic); without
+ * either, whoever may read the store anyway, over the Unix socket; or nobody from this machine, who has the tracking of
+ * MLflow's clients and nothing else. Credentials that are wrong are refused, never ignored.
+ *
+ * Whether, in two steps: by role and scope when the head is here (access_check), by what it is about when the
+ * arguments are known (access_op, from operation_call).
+ */
 struct call;
 struct error;
+struct js;
+struct op;
+struct project;
 
-/* Sets call->who. ERR_AUTH: it is not known who asks; ERR_DENIED. Default is no. */
+enum principal_how {
+	PRINCIPAL_NOBODY,
+	PRINCIPAL_LOOPBACK, /* this machine, no credentials */
+	PRINCIPAL_SOCKET,
+	PRINCIPAL_TOKEN,
+	PRINCIPAL_PASSWORD,
+};
+struct principal {
+	enum principal_how how;
+	char name[2 * ACCESS_NAME + 24]; /* for events: "anna", "anna (token laptop)", "token ci", "uid 0", "loopback" */
+	struct grant grant;              /* its role, scopes, permissions, the only run that it may write */
+};
+
+/* Opens what the look-ups need; before the server starts, after the database was brought up to date. `hosts`, which
+ * outlive it: names beside its own that requests may call this server; ends with NULL. `listen` is its address. */
+int access_start(const struct project *, const char *listen, const char *const *hosts, struct error *);
+/* After the last call, while the lanes still run. */
+void access_stop(void);
+/* Whether anybody but this machine could log in: ERR_USAGE tells what to do. For addresses that others reach. */
+int access_ready(struct project *, struct error *);
+
+/* Whether a browser may have been led here by another site (Host, Origin), and whether the body is what it seems.
+ * Before anything is looked up. */
+int access_admit(const struct call *, struct error *);
+/* Sets call->who. ERR_AUTH: it is not known who asks; ERR_DENIED. On a thread of the server: does not wait. */
 int access_check(struct call *, struct error *);
+/* Whether the operation may be done with what its arguments name. */
+int access_op(const struct principal *, const struct op *, struct project *, const struct js *args, struct error *);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "agent/access.h"
 #include "base/error.h"
 #include "base/strbuf.h"
 /*
@@ -50,7 +51,7 @@ struct call {
 	int64_t body_length;       /* as announced; -1: it comes in chunks */
 	struct strbuf body;        /* NUL-terminated beyond its length */
 	void *state;               /* the route's: freed by route->forget */
-	struct js *who;            /* what access.h found: who asks */
+	struct principal who;      /* what access.h found: who asks */
 	int64_t begun_ns;
 
 	/* the answer, made by call_reply and its like */

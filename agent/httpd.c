@@ -560,7 +560,6 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **slot, enu
 	free(call->fields);
 	free(call->path);
 	free(c->query);
-	js_free(call->who);
 	strbuf_release(&call->body);
 	strbuf_release(&call->text);
 	atomic_fetch_sub(&c->httpd->active, 1);

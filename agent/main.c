@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "agent/access.h"
 #include "agent/httpd.h"
 #include "agent/lanes.h"
 #include "agent/mlflow.h"
@@ -49,12 +50,14 @@ static int serve(const struct options *o, const struct project *project, struct 
 
 	block_signals(&set);
 	mlflow_start();
-	if (lanes_start(project->top, err) < 0 || httpd_start(&config, &httpd, err) < 0)
+	if (lanes_start(project->top, err) < 0 || access_start(project, o->listen, NULL, err) < 0 ||
+	    httpd_start(&config, &httpd, err) < 0)
 		return -1;
 	printf("ready: %s\n", httpd_url(httpd));
 	fflush(stdout);
 	sigwait(&set, &signo);
 	httpd_drain(httpd, DRAIN_MS);
+	access_stop();
 	lanes_stop();
 	httpd_stop(httpd);
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/access.h"
 #include "agent/call.h"
 #include "agent/router.h"
 #include "api/ops.h"
@@ -101,8 +102,10 @@ int operation_call(const struct call *call, const struct op *op, struct project 
 		.dir = project->root,
 		.command_line = call->path,
 		.origin = "http",
-		.actor = js_get_str(call->who, "actor"),
+		.actor = call->who.name,
 	};
 
+	if (access_op(&call->who, op, project, args, err) < 0)
+		return -1;
 	return op_call(op, &ctx, args, ret_result, err);
 }

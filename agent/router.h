@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 #include "agent/call.h"
+#include "api/ops.h"
 /*
  * Routes: method and path -> who serves it. A pattern holds {name} for one segment, which is never empty, and ends in
  * {name*} for all the rest with its slashes. Segments are split while they are escaped and decoded once; one that
  * holds an escaped slash, a NUL or no UTF-8 is refused, and so are "." and "..".
  */
 struct error;
-struct op;
 
 enum route_flags {
 	ROUTE_OPEN = 1,     /* for everybody: says nothing of what is stored */
 	ROUTE_TRACKING = 2, /* loopback needs no token; OP_TRACKING has it by itself */
 	ROUTE_RAW_BODY = 4, /* the body is not JSON */
+	ROUTE_OBJECTS = 8,  /* of a remote: tokens may have that scope alone */
 };
 
 struct route {
 	const char *method, *path;
-	const struct op *op;   /* whose role counts; NULL: an ROUTE_OPEN one, or it asks access.h itself */
+	const struct op *op;   /* whose role counts; NULL: `role` does */
+	enum op_role role;     /* besides GET and HEAD at least ROLE_ENGINEER */
 	unsigned flags;
 	enum lane lane;
 	uint64_t max_body;     /* 0: ROUTE_BODY_MAX */

@@ -39,7 +39,7 @@ DOORS = {
     "jansson.h": ("base/json.c",),
     "ini.h": ("base/ini.c",),
     "zstd.h": ("base/compress.c",),
-    "openssl/*": ("base/digest.c",),
+    "openssl/*": ("base/digest.c", "base/secret.c"),
     "git2.h": ("registry/git*.[ch]",),
     "dlfcn.h": ("base/library.c",),
 }
