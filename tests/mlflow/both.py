@@ -11,7 +11,8 @@ import re
 import mlflow
 from mlflow.exceptions import MlflowException
 
-ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{32}")
+# Of models and runs; of experiments where they stand alone or in the address of artifacts.
+ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{32}|(?<=^experiment )\d+$|(?<=mlflow-artifacts:/)\d+")
 NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")
 TIME_MS = 1_500_000_000_000
 
@@ -139,6 +140,8 @@ class Both:
             for i, (a, b) in enumerate(zip(real, ours)):
                 self._same("%s[%d]" % (path, i), a, b)
         elif isinstance(real, str) and isinstance(ours, str):
+            if path.endswith("experiment_id") or (path.startswith("create_experiment(") and real.isdigit()):
+                real, ours = "experiment " + real, "experiment " + ours
             self._same_text(path, real, ours)
         elif isinstance(real, (int, float)) and isinstance(ours, (int, float)):
             if type(real) is not type(ours) or not (real == ours or (real != real and ours != ours) or

@@ -62,7 +62,7 @@ def real_uri(tmp_path_factory):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def our_agent(tmp_path_factory):
     home = tmp_path_factory.mktemp("ours")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "MLOPS_"))}
@@ -73,7 +73,7 @@ def our_agent(tmp_path_factory):
     assert agent.stop() == 0, (home / "agent.err").read_text()[-4000:]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def both(real_uri, our_agent):
     return Both(real_uri, our_agent.url)
 
@@ -89,4 +89,4 @@ def settled(request):
 @pytest.fixture
 def fresh(both, request):
     """An experiment of the test's own on both: a Pair of ids."""
-    return both.client.create_experiment("exp " + request.node.name)
+    return both.client.create_experiment("exp %s %s" % (request.module.__name__, request.node.name))
