@@ -15,7 +15,8 @@ struct js;
 struct mlflow_route {
 	const char *method, *path; /* below /mlflow: "/experiments/get" */
 	const char *op;            /* its name */
-	/* Changes arguments, or result, in place; NULL: they are the operation's own. */
+	/* Changes arguments, or result, in place; NULL: they are the operation's own. Arguments were checked already
+	 * (mlflow_args.h). */
 	int (*decode)(const struct call *, struct js *args, struct error *);
 	void (*encode)(const struct call *, struct js *result);
 };
@@ -24,7 +25,10 @@ struct mlflow_table {
 	size_t len;
 };
 extern const struct mlflow_table mlflow_experiments; /* mlflow_experiments.c */
+extern const struct mlflow_table mlflow_runs; /* mlflow_runs.c */
+extern const struct mlflow_table mlflow_artifacts;
 
 /* Adds them all to the router. */
 void mlflow_start(void);
+void mlflow_artifacts_start(void); /* the artifact proxy, which stands beside them; by mlflow_start */
 void mlflow_fail(struct call *, const struct error *);

@@ -15,7 +15,7 @@ struct spawner;
 struct strbuf;
 
 enum op_flags {
-	OP_LOCAL = 1,     /* needs the work tree */
+	OP_LOCAL = 1,     /* needs the work tree in which the user stands, so no agent can do it for him */
 	OP_STREAM = 2,    /* emits events or bytes while it works */
 	OP_AUDIT = 4,     /* writes an event row */
 	OP_SPAWNS = 8,    /* the step spawner is started before anything is opened */
@@ -27,6 +27,10 @@ enum op_flags {
 	OP_WRITES = 512,  /* a short change of the database and nothing else: the agent commits many at once. The handler
 			   * runs inside a transaction; what it wrote before an error is undone by its caller. */
 	OP_ONCE = 1024,   /* twice is not once: the agent tells a repeated request, and gives the first answer again */
+	OP_LONG = 4096,   /* reads or hashes stored bytes, or waits: never on a thread that answers many */
+	OP_ROUTED = 8192, /* its body or its answer is the bytes of a file: the agent has a route of its own for it, and
+			   * there is no handler */
+	OP_MANAGES = 16384, /* deletes what it is about, or brings it back */
 	OP_TRACKING = 2048, /* of tracking, as training code uses it: an agent on loopback asks no token for it */
 };
 /* REAL: a number, or "NaN", "Infinity", "-Infinity". JSON: the handler checks it. */
@@ -72,6 +76,7 @@ enum op_about {
 	ABOUT_RUN,          /* run_id: those of its experiment */
 	ABOUT_LOGGED_MODEL, /* model_id: those of its experiment */
 	ABOUT_MODEL,        /* name */
+	ABOUT_FILE,         /* path: those of what file_subject (registry/files.h) finds in it */
 };
 
 struct op_context {
@@ -82,6 +87,7 @@ struct op_context {
 	const char *command_line; /* as typed */
 	const char *origin;      /* "cli", "http" */
 	const char *actor;       /* who asks; NULL: the project's actor. See op_actor. */
+	const struct js *who;    /* what an agent knows of who asks: {actor, role, ...}; NULL: the user himself, here */
 	/* Sends one event (lent). */
 	void (*emit)(void *ctx, const struct js *event);
 	bool events;             /* OP_BYTES: who can say more of them than bytes do emits events instead */
@@ -90,6 +96,8 @@ struct op_context {
 	/* OP_INPUT: appends all of the input, at most `max` bytes, which are `what`; more is ERR_USAGE. A person is
 	 * asked for it and types unseen. */
 	int (*read)(void *ctx, const char *what, size_t max, struct strbuf *ret, struct error *);
+	/* What waits or follows asks it now and then: nobody wants the rest. May be NULL. */
+	bool (*stopped)(void *ctx);
 	const struct progress *progress; /* for long hashing and copying; may be NULL */
 	void *ctx;
 };
@@ -107,6 +115,7 @@ struct op {
 	const char *summary; /* one line, for the list */
 	const char *details; /* help's text: what it does, examples */
 	op_handler *handler;
+	const char *remote;  /* the operation that an agent serves for this command; NULL: this one */
 };
 /* Every operation, commands first: NULL beyond the last. */
 const struct op *op_at(size_t i);
@@ -120,6 +129,8 @@ int op_open(const struct op *, struct op_context *, struct error *);
 void op_close(struct op_context *);
 /* For events: who asks. */
 const char *op_actor(const struct op_context *);
+/* The work tree of the project is not where the user stands: an agent asks for him. */
+bool op_is_remote(const struct op_context *);
 /* Settings of the open project; NULL without one. */
 const struct settings *op_settings(const struct op_context *);
 /* Checks args against the row: unknown, missing, wrong type, not one of the choices. */
@@ -133,7 +144,10 @@ struct op_table {
 	size_t len;
 };
 extern const struct op_table ops_commands; /* ops.c */
+extern const struct op_table ops_access; /* ops_access.c: users, tokens, permissions */
+extern const struct op_table ops_projects; /* ops_projects.c: what an agent runs */
 extern const struct op_table ops_tracking; /* ops_tracking.c: experiments, runs, what they log, and searches */
+extern const struct op_table ops_files; /* ops_files.c: files of runs and models, objects, refs */
 
 /* Handlers, by file. */
 op_handler op_init, op_config, op_version;                          /* op_project.c */
@@ -147,7 +161,18 @@ op_handler op_cache_list, op_cache_rm;                              /* op_cache.
 op_handler op_pipeline_check, op_pipeline_keys;                     /* op_pipeline.c */
 op_handler op_stop;                                                 /* op_stop.c */
 op_handler op_secret_add, op_secret_list, op_secret_rm;             /* op_secret.c */
-op_handler op_experiment_get;                                       /* op_experiment.c */
+op_handler op_token_add, op_token_list, op_token_rm;                /* op_token.c */
+op_handler op_user_add, op_user_edit, op_user_list, op_user_rm;     /* op_user.c */
+op_handler op_permission_add, op_permission_list, op_permission_rm; /* op_permission.c */
+op_handler op_project_add, op_project_list, op_project_rm;          /* op_projects.c */
+op_handler op_run_submit;                                           /* op_submit.c */
+op_handler op_event_list, op_whoami;                                /* op_event.c */
+op_handler op_artifact_list, op_artifact_rm, op_run_artifacts;      /* op_files.c */
+op_handler op_experiment_create, op_experiment_get, op_experiment_find, op_experiment_rename, op_experiment_delete,
+	op_experiment_restore, op_experiment_tag, op_experiment_untag; /* op_experiment.c */
+op_handler op_run_create, op_run_get, op_run_update, op_run_delete, op_run_restore, op_run_log, op_run_tag,
+	op_run_untag, op_metric_log, op_param_log;                  /* op_tracking.c */
+op_handler op_metric_history;                                       /* op_metric.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what
  * it is, or NULL. `before` is the argument before it, or NULL: a setting, or the pipeline file whose steps and

@@ -12,6 +12,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/real.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
 
@@ -167,6 +168,26 @@ void js_push_str(struct js *array, const char *text)
 	js_push(array, js_str(text));
 }
 
+/* A string that begins with a byte that no other string here has. */
+#define RAW '\xff'
+
+struct js *js_raw(struct strbuf *text)
+{
+	json_t *raw;
+
+	strbuf_putc(text, RAW); /* makes room; then it goes to the front */
+	memmove(text->buf + 1, text->buf, text->len - 1);
+	text->buf[0] = RAW;
+	raw = json_stringn_nocheck(text->buf, text->len);
+	strbuf_release(text);
+	return out(raw);
+}
+
+static bool is_raw(json_t *value)
+{
+	return json_is_string(value) && json_string_value(value)[0] == RAW;
+}
+
 enum js_type js_typeof(const struct js *value)
 {
 	static const enum js_type types[] = {
@@ -175,6 +196,8 @@ enum js_type js_typeof(const struct js *value)
 		[JSON_FALSE] = JS_BOOL,    [JSON_NULL] = JS_NULL,
 	};
 
+	if (value && is_raw(in(value)))
+		return JS_RAW;
 	return value ? types[json_typeof(in(value))] : JS_NULL;
 }
 
@@ -209,7 +232,7 @@ bool js_get_bool(const struct js *object, const char *key)
 
 const char *js_text(const struct js *value)
 {
-	return json_string_value(in(value));
+	return is_raw(in(value)) ? NULL : json_string_value(in(value));
 }
 
 int64_t js_int_value(const struct js *value)
@@ -362,24 +385,6 @@ static void put_string(const char *text, size_t len, struct strbuf *ret)
 	strbuf_putc(ret, '"');
 }
 
-/* The shortest text that reads back as the same number, and as a real: it has '.' or 'e'. */
-static void put_real(double value, struct strbuf *ret)
-{
-	char text[40];
-
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, value);
-		if (strtod(text, NULL) == value)
-			break;
-	}
-	for (char *p = text; *p; p++)
-		if (!strchr("0123456789+-e", *p))
-			*p = '.'; /* whatever the locale divides with */
-	strbuf_puts(ret, text);
-	if (!strpbrk(text, ".e"))
-		strbuf_puts(ret, ".0");
-}
-
 static void put_value(json_t *value, enum js_style style, int depth, struct strbuf *ret);
 
 static void put_array(json_t *array, enum js_style style, int depth, struct strbuf *ret)
@@ -389,7 +394,7 @@ static void put_array(json_t *array, enum js_style style, int depth, struct strb
 	strbuf_putc(ret, '[');
 	for (size_t i = 0; i < n; i++) {
 		if (i)
-			strbuf_putc(ret, ',');
+			strbuf_puts(ret, style == JS_SPACED ? ", " : ",");
 		put_indent(style, depth + 1, ret);
 		put_value(json_array_get(array, i), style, depth + 1, ret);
 	}
@@ -418,10 +423,10 @@ static void put_object(json_t *object, enum js_style style, int depth, struct st
 		const char *key = json_object_iter_key(members[i]);
 
 		if (i)
-			strbuf_putc(ret, ',');
+			strbuf_puts(ret, style == JS_SPACED ? ", " : ",");
 		put_indent(style, depth + 1, ret);
 		put_string(key, strlen(key), ret);
-		strbuf_puts(ret, style == JS_PRETTY ? ": " : ":");
+		strbuf_puts(ret, style == JS_PRETTY || style == JS_SPACED ? ": " : ":");
 		put_value(json_object_iter_value(members[i]), style, depth + 1, ret);
 	}
 	if (n)
@@ -431,6 +436,8 @@ static void put_object(json_t *object, enum js_style style, int depth, struct st
 
 static void put_value(json_t *value, enum js_style style, int depth, struct strbuf *ret)
 {
+	char real[REAL_TEXT];
+
 	switch (js_typeof((struct js *)value)) {
 	case JS_NULL:
 		strbuf_puts(ret, "null");
@@ -442,10 +449,13 @@ static void put_value(json_t *value, enum js_style style, int depth, struct strb
 		strbuf_printf(ret, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		break;
 	case JS_REAL:
-		put_real(json_real_value(value), ret);
+		strbuf_add(ret, real, real_format(json_real_value(value), real));
 		break;
 	case JS_STR:
 		put_string(json_string_value(value), json_string_length(value), ret);
+		break;
+	case JS_RAW:
+		strbuf_add(ret, json_string_value(value) + 1, json_string_length(value) - 1);
 		break;
 	case JS_ARRAY:
 		put_array(value, style, depth, ret);
@@ -459,4 +469,32 @@ static void put_value(json_t *value, enum js_style style, int depth, struct strb
 void js_dump(const struct js *value, enum js_style style, struct strbuf *ret)
 {
 	put_value(in(value), style, 0, ret);
+}
+
+void js_put_str(struct strbuf *ret, const char *text)
+{
+	put_string(text, strlen(text), ret);
+}
+
+void js_put_real(struct strbuf *ret, double value)
+{
+	char text[REAL_TEXT];
+
+	if (isnan(value) || isinf(value))
+		strbuf_puts(ret, isnan(value) ? "\"NaN\"" : value < 0 ? "\"-Infinity\"" : "\"Infinity\"");
+	else
+		strbuf_add(ret, text, real_format(value, text));
+}
+
+void js_put_int(struct strbuf *ret, int64_t value)
+{
+	char text[24], *at = text + sizeof(text);
+	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+	do
+		*--at = (char)('0' + rest % 10);
+	while (rest /= 10);
+	if (value < 0)
+		*--at = '-';
+	strbuf_add(ret, at, (size_t)(text + sizeof(text) - at));
 }

@@ -2,7 +2,9 @@
 #include "registry/keys.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/utf8.h"
 #include <ctype.h>
 #include <stdbool.h>
@@ -76,6 +78,73 @@ int key_check(const char *what, const char *key, struct error *err)
 				  "leave out '..', '.', a slash at either end and double slashes");
 	}
 	return 0;
+}
+
+/* ---- in MLflow's words ---- */
+
+/* Python's posixpath.normpath. */
+static void normalise(const char *path, struct strbuf *ret)
+{
+	size_t root = strspn(path, "/");
+
+	root = root > 2 ? 1 : root;
+	strbuf_add(ret, "//", root);
+	while (*path) {
+		size_t len = strcspn(path, "/"), last = ret->len;
+
+		while (last > root && ret->buf[last - 1] != '/')
+			last--;
+		if (len == 0 || (len == 1 && *path == '.')) {
+			;
+		} else if (len == 2 && !memcmp(path, "..", 2) && (root || ret->len > root) &&
+			   strcmp(ret->buf + last, "..")) {
+			ret->len = last > root ? last - 1 : root;
+			ret->buf[ret->len] = '\0';
+		} else {
+			if (ret->len > root)
+				strbuf_putc(ret, '/');
+			strbuf_add(ret, path, len);
+		}
+		path += len + (path[len] == '/');
+	}
+	if (!ret->len)
+		strbuf_putc(ret, '.');
+}
+
+static int refuse_name(const char *path, const char *name, const char *why, struct error *err)
+{
+	CLEANUP_JS struct js *json = js_str(name);
+	CLEANUP_STRBUF struct strbuf quoted = STRBUF_INIT;
+
+	js_dump(json, JS_COMPACT, &quoted);
+	return error_set(err, ERR_USAGE, "Invalid value %.300s for parameter '%s' supplied: %s", quoted.buf, path, why);
+}
+
+int name_check(const char *path, const char *name, struct error *err)
+{
+	CLEANUP_STRBUF struct strbuf norm = STRBUF_INIT;
+	CLEANUP(cleanup_free) char *why = NULL;
+
+	for (const char *s = name; *s; s++)
+		if ((uint8_t)*s < 0x80 && !isalnum((unsigned char)*s) && !strchr("_-./: ", *s))
+			return refuse_name(path, name,
+					   "Names may only contain alphanumerics, underscores (_), dashes (-), periods "
+					   "(.), spaces ( ), colon(:) and slashes (/).",
+					   err);
+	if (is_clean_path(name))
+		return 0;
+	normalise(name, &norm);
+	why = xasprintf("Names may be treated as files in certain cases, and must not resolve to other names when "
+			"treated as such. This name would resolve to '%.300s'",
+			norm.buf);
+	return refuse_name(path, name, why, err);
+}
+
+int length_check(const char *what, const char *text, size_t max_chars, struct error *err)
+{
+	if (!text[text_prefix(text, max_chars)])
+		return 0;
+	return error_set(err, ERR_USAGE, "'%s' exceeds the maximum length of %zu characters", what, max_chars);
 }
 
 static const char *const adjectives[] = {

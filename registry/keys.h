@@ -7,6 +7,8 @@ struct error;
 #define PARAM_CHARS      6000
 #define TAG_CHARS        8000
 #define EXPERIMENT_CHARS 500
+#define EXPERIMENT_TAG_CHARS 20000
+#define LOCATION_CHARS   2048
 /* ERR_USAGE unless `key` has at most KEY_CHARS characters, letters, digits and "_-./: " only, and
  * is the shortest way to write itself as a relative path. `what` ("metric", "param", "tag") is for
  * the message. */
@@ -17,3 +19,9 @@ int text_check(const char *what, const char *text, size_t max_chars, struct erro
 size_t text_prefix(const char *text, size_t max_chars);
 /* A run's name when nobody gave one: "adjective-noun-NNN". */
 void run_random_name(char *ret, size_t size);
+
+/* The same rules in MLflow's own words, which its clients and their tests look for; `path` is what holds the text:
+ * "key", "metrics[3].name". */
+int name_check(const char *path, const char *name, struct error *);
+/* "'WHAT' exceeds the maximum length of N characters". */
+int length_check(const char *what, const char *text, size_t max_chars, struct error *);

@@ -7,13 +7,11 @@
 #include "base/strlist.h"
 #include "registry/keys.h"
 #include "registry/rows.h"
+#include "registry/runs_internal.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#define TAG_RUN_NAME "mlflow.runName"
-#define TAG_PARENT   "mlflow.parentRunId"
 
 static const char *const status_names[] = {
     [RUN_RUNNING] = "RUNNING", [RUN_SCHEDULED] = "SCHEDULED", [RUN_FINISHED] = "FINISHED",
@@ -83,6 +81,31 @@ static int put_tag(struct db *db, int64_t run, const char *key, const char *valu
 	db_bind(q, 2, key);
 	db_bind(q, 3, cut);
 	return db_run(q, err);
+}
+
+/* Name and parent of a run are tags too, and a tag is one of them. */
+static int mirror_tag(struct db *db, int64_t run, const char *key, const char *value,
+		      struct error *err)
+{
+	struct db_stmt *q;
+
+	if (strcmp(key, TAG_RUN_NAME) == 0)
+		q = db_query(db, "UPDATE runs SET name = ?2 WHERE id = ?1");
+	else if (strcmp(key, TAG_PARENT) == 0)
+		q = db_query(
+		    db,
+		    "UPDATE runs SET parent ="
+		    " (SELECT p.id FROM runs p WHERE p.run_id = ?2 AND p.id != ?1) WHERE id = ?1");
+	else
+		return 0;
+	db_bind(q, 1, run);
+	db_bind(q, 2, value);
+	return db_run(q, err);
+}
+
+int run_put_tag(struct db *db, int64_t run, const char *key, const char *value, struct error *err)
+{
+	return put_tag(db, run, key, value, err) < 0 || mirror_tag(db, run, key, value, err) < 0 ? -1 : 0;
 }
 
 static int create_run(struct db *db, const struct run_new *run, const char *name, struct error *err)
@@ -227,18 +250,14 @@ int run_log_param(struct db *db, const char *run, const char *key, const char *v
 	return write_end(db, log_param(db, run, key, cut, err), err);
 }
 
-struct metric {
-	const char *key;
-	double value; /* 0 for NaN */
-	bool is_nan;
-	int64_t timestamp_ms, step;
-};
-
-static int insert_metric(struct db *db, const char *sql, int64_t run, const struct metric *m,
-			 struct error *err)
+void metric_set_value(struct metric *m, double value)
 {
-	struct db_stmt *q = db_query(db, sql);
+	m->is_nan = isnan(value);
+	m->value = m->is_nan ? 0 : isinf(value) ? copysign(DBL_MAX, value) : value;
+}
 
+static int put_metric(struct db_stmt *q, int64_t run, const struct metric *m, struct error *err)
+{
 	db_bind(q, 1, run);
 	db_bind(q, 2, m->key);
 	db_bind(q, 3, m->timestamp_ms);
@@ -248,65 +267,49 @@ static int insert_metric(struct db *db, const char *sql, int64_t run, const stru
 	return db_run(q, err);
 }
 
+int metric_insert(struct db *db, int64_t run, const struct metric *m, struct error *err)
+{
+	return put_metric(db_query(db, "INSERT INTO metrics (run, key, timestamp, step, value, is_nan)"
+				       " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING"),
+			  run, m, err);
+}
+
+int metric_insert_latest(struct db *db, int64_t run, const struct metric *m, struct error *err)
+{
+	return put_metric(
+		db_query(db, "INSERT INTO latest_metrics (run, key, timestamp, step, value, is_nan)"
+			     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+			     " ON CONFLICT DO UPDATE SET timestamp = excluded.timestamp, step = excluded.step,"
+			     " value = excluded.value, is_nan = excluded.is_nan"
+			     " WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)"),
+		run, m, err);
+}
+
 static int log_metric(struct db *db, const char *run, const struct metric *m, struct error *err)
 {
-	static const char history[] =
-	    "INSERT INTO metrics (run, key, timestamp, step, value, is_nan)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-	static const char latest[] =
-	    "INSERT INTO latest_metrics (run, key, timestamp, step, value, is_nan)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
-	    " ON CONFLICT DO UPDATE SET timestamp = excluded.timestamp, step = excluded.step,"
-	    " value = excluded.value, is_nan = excluded.is_nan"
-	    " WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)";
 	int64_t row;
 	int r = run_row(db, run, &row, err);
 
 	if (r < 0)
 		return r;
-	if (insert_metric(db, history, row, m, err) < 0)
+	if (metric_insert(db, row, m, err) < 0)
 		return -1;
-	return db_changes(db) ? insert_metric(db, latest, row, m, err) : 0;
+	return db_changes(db) ? metric_insert_latest(db, row, m, err) : 0;
 }
 
 int run_log_metric(struct db *db, const char *run, const char *key, double value,
 		   int64_t timestamp_ms, int64_t step, struct error *err)
 {
-	struct metric m = {.key = key, .value = value, .timestamp_ms = timestamp_ms, .step = step};
+	struct metric m = {.key = key, .timestamp_ms = timestamp_ms, .step = step};
 
 	if (key_check("metric", key, err) < 0)
 		return -1;
 	if (timestamp_ms < 0)
 		return error_set(err, ERR_USAGE, "metric '%s' has a time before 1970", key);
-	if (isnan(value)) {
-		m.is_nan = true;
-		m.value = 0;
-	} else if (isinf(value)) {
-		m.value = value > 0 ? DBL_MAX : -DBL_MAX;
-	}
+	metric_set_value(&m, value);
 	if (db_begin(db, err) < 0)
 		return -1;
 	return write_end(db, log_metric(db, run, &m, err), err);
-}
-
-/* Name and parent of a run are tags too, and a tag is one of them. */
-static int mirror_tag(struct db *db, int64_t run, const char *key, const char *value,
-		      struct error *err)
-{
-	struct db_stmt *q;
-
-	if (strcmp(key, TAG_RUN_NAME) == 0)
-		q = db_query(db, "UPDATE runs SET name = ?2 WHERE id = ?1");
-	else if (strcmp(key, TAG_PARENT) == 0)
-		q = db_query(
-		    db,
-		    "UPDATE runs SET parent ="
-		    " (SELECT p.id FROM runs p WHERE p.run_id = ?2 AND p.id != ?1) WHERE id = ?1");
-	else
-		return 0;
-	db_bind(q, 1, run);
-	db_bind(q, 2, value);
-	return db_run(q, err);
 }
 
 static int set_tag(struct db *db, const char *run, const char *key, const char *value,
@@ -317,9 +320,7 @@ static int set_tag(struct db *db, const char *run, const char *key, const char *
 
 	if (r < 0)
 		return r;
-	return put_tag(db, row, key, value, err) < 0 || mirror_tag(db, row, key, value, err) < 0
-		   ? -1
-		   : 0;
+	return run_put_tag(db, row, key, value, err);
 }
 
 int run_set_tag(struct db *db, const char *run, const char *key, const char *value,

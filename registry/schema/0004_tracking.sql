@@ -51,3 +51,10 @@ CREATE TABLE run_models (
 	step      INTEGER,
 	PRIMARY KEY (run, direction, model_id)
 ) STRICT, WITHOUT ROWID;
+
+-- For searches among many runs (registry/run_pages.c). Of long values the beginning will do.
+CREATE INDEX runs_by_experiment ON runs (experiment, start_time DESC, run_id);
+CREATE INDEX runs_by_status ON runs (experiment, status, start_time DESC, run_id);
+CREATE INDEX params_by_value ON params (key, substr(value, 1, 40));
+CREATE INDEX tags_by_value ON tags (key, substr(value, 1, 40));
+CREATE INDEX latest_metrics_by_value ON latest_metrics (key, is_nan, value);

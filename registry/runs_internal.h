@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+/* What runs.c (of pipelines) and run_edit.c, run_batch.c (of clients) share. All inside a transaction. */
+struct db;
+struct error;
+struct run_ref;
+
+#define TAG_RUN_NAME "mlflow.runName"
+#define TAG_PARENT   "mlflow.parentRunId"
+
+/* Cuts the value, and keeps name and parent of the run what their tags say. */
+int run_put_tag(struct db *, int64_t run, const char *key, const char *value, struct error *);
+
+struct metric {
+	const char *key;
+	double value; /* 0 for NaN */
+	bool is_nan;
+	int64_t timestamp_ms, step;
+};
+/* As they are stored. */
+void metric_set_value(struct metric *, double value);
+/* A point of the history; a repeat is dropped. */
+int metric_insert(struct db *, int64_t run, const struct metric *, struct error *);
+/* The latest of its key, if it is. */
+int metric_insert_latest(struct db *, int64_t run, const struct metric *, struct error *);
+
+/* As run_find_active, but REFUSED. */
+int run_find_writable(struct db *, const char *run_id, struct run_ref *ret, struct error *);
