@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "agent/access.h"
+#include "agent/artifacts.h"
 #include "agent/httpd.h"
 #include "agent/lanes.h"
 #include "agent/mlflow.h"
@@ -50,7 +51,7 @@ static int serve(const struct options *o, const struct project *project, struct 
 
 	block_signals(&set);
 	mlflow_start();
-	if (lanes_start(project->top, err) < 0 || access_start(project, o->listen, NULL, err) < 0 ||
+	if (artifacts_start(project, err) < 0 || lanes_start(project->top, err) < 0 || access_start(project, o->listen, NULL, err) < 0 ||
 	    httpd_start(&config, &httpd, err) < 0)
 		return -1;
 	printf("ready: %s\n", httpd_url(httpd));
@@ -60,6 +61,7 @@ static int serve(const struct options *o, const struct project *project, struct 
 	access_stop();
 	lanes_stop();
 	httpd_stop(httpd);
+	artifacts_stop();
 	return 0;
 }
 

@@ -25,6 +25,7 @@ struct mlflow_table {
 	size_t len;
 };
 extern const struct mlflow_table mlflow_experiments; /* mlflow_experiments.c */
+extern const struct mlflow_table mlflow_artifacts;
 extern const struct mlflow_table mlflow_runs; /* mlflow_runs.c */
 extern const struct mlflow_table mlflow_artifacts;
 

@@ -413,7 +413,7 @@ static const struct op rows[] = {
 };
 OP_TABLE(ops_commands, rows);
 
-static const struct op_table *const tables[] = { &ops_commands, &ops_tracking };
+static const struct op_table *const tables[] = { &ops_commands, &ops_files, &ops_tracking };
 
 const struct op *op_at(size_t i)
 {

@@ -288,9 +288,8 @@ void batch_temp_name(struct store_batch *batch, char name[32])
 	pthread_mutex_unlock(&batch->mutex);
 }
 
-/* Moves a complete temporary file to its place in staging, or drops it when it is known. */
-static int stage_temp(struct store_batch *batch, const char *temp, const struct digest *id,
-		      uint64_t size, int fd, bool replace, struct error *err)
+int batch_stage_temp(struct store_batch *batch, const char *temp, const struct digest *id, uint64_t size, int fd,
+		     bool replace, struct error *err)
 {
 	CLEANUP(cleanup_fd) int own = fd;
 	struct staged staged = { .replace = replace };
@@ -349,7 +348,7 @@ static int add_big(struct store_batch *batch, int fd, const char *name, const st
 	if (r == 0 && want && !digest_equal(want, &id))
 		r = not_as_named(name, err);
 	if (r == 0)
-		r = stage_temp(batch, temp, &id, size, steal_fd(&to), how->replace, err);
+		r = batch_stage_temp(batch, temp, &id, size, steal_fd(&to), how->replace, err);
 	if (r < 0) {
 		unlinkat(batch->staging.fd, temp, 0);
 		return -1;

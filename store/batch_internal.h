@@ -38,6 +38,10 @@ struct store_batch {
 
 void batch_forget(struct store_batch *);
 void batch_temp_name(struct store_batch *, char name[32]);
+/* Moves a whole temporary file to its place in staging, or drops it when its bytes are known. Takes the descriptor,
+ * which is open for writing. After a failure the temporary file may still be there. */
+int batch_stage_temp(struct store_batch *, const char *temp, const struct digest *, uint64_t size, int fd, bool replace,
+		     struct error *);
 /* Copies from offset 0 to the end and hashes the bytes that it writes. -1, or COPY_SOURCE when it is
  * the source that could not be read. */
 #define COPY_SOURCE (-2)

@@ -46,6 +46,20 @@ int batch_open(struct store *, struct store_batch **ret, struct error *);
 int batch_add_fd(struct store_batch *, int fd, const char *name, struct digest *ret, uint64_t *ret_size,
 		 struct error *);
 int batch_add_bytes(struct store_batch *, const void *, size_t, struct digest *ret, struct error *);
+/*
+ * Bytes that come in pieces, from a socket perhaps: hashed as they are written. Small ones stay in memory until the
+ * stream ends. Streams of one batch may be written by several threads, each by one at a time, and also while the batch
+ * is committed, which does not know of them: only what was closed is part of it.
+ */
+struct batch_stream;
+int batch_stream_open(struct store_batch *, struct batch_stream **ret, struct error *);
+int batch_stream_write(struct batch_stream *, const void *, size_t, struct error *);
+uint64_t batch_stream_size(const struct batch_stream *);
+/* No more bytes; what they are. May be called again. */
+void batch_stream_digest(struct batch_stream *, struct digest *ret);
+/* Adds the bytes to the batch. The stream is freed, whatever the outcome. */
+int batch_stream_close(struct batch_stream *, struct digest *ret, uint64_t *ret_size, struct error *);
+void batch_stream_drop(struct batch_stream *); /* NULL is legal */
 /* Known to be staged here or stored already. */
 bool batch_has(struct store_batch *, const struct digest *);
 /* Makes everything durable and visible. The batch is then empty and may be used again. */

@@ -43,6 +43,8 @@ void tree_release(struct tree *);
 void tree_add(struct tree *, const char *path, enum entry_kind, const struct digest *, uint64_t size,
 	      const char *target);
 int tree_seal(struct tree *, struct error *);
+/* A path that an entry can have. */
+bool tree_path_valid(const char *path);
 /* A symlink's target that stays inside: relative, and ".." only at its start, at most as often as
  * the link is deep; so no chain of links leads out. */
 bool tree_target_inside(const char *path, const char *target);

@@ -61,16 +61,16 @@ class Agent:
         finally:
             connection.close()
 
-    def call(self, method, path, body=None, **query):
+    def call(self, method, path, body=None, /, **query):
         if query:
             path += "?" + urllib.parse.urlencode(query, doseq=True)
         status, headers, data = self.request(method, path, body)
         return status, json.loads(data) if headers.get("Content-Type", "").startswith("application/json") else data
 
-    def get(self, path, **query):
+    def get(self, path, /, **query):
         return self.call("GET", path, **query)
 
-    def post(self, path, **body):
+    def post(self, path, /, **body):
         return self.call("POST", path, body)
 
 
