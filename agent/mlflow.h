@@ -25,9 +25,9 @@ struct mlflow_table {
 	size_t len;
 };
 extern const struct mlflow_table mlflow_experiments; /* mlflow_experiments.c */
-extern const struct mlflow_table mlflow_artifacts;
 extern const struct mlflow_table mlflow_runs; /* mlflow_runs.c */
 extern const struct mlflow_table mlflow_artifacts;
+extern const struct mlflow_table mlflow_models, mlflow_versions, mlflow_logged_models;
 
 /* Adds them all to the router. */
 void mlflow_start(void);
