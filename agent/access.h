@@ -20,6 +20,7 @@ struct project;
 
 enum principal_how {
 	PRINCIPAL_NOBODY,
+	PRINCIPAL_CLAIMED, /* a name and a password, which nobody has looked at yet */
 	PRINCIPAL_LOOPBACK, /* this machine, no credentials */
 	PRINCIPAL_SOCKET,
 	PRINCIPAL_TOKEN,
@@ -42,7 +43,14 @@ int access_ready(struct project *, struct error *);
 /* Whether a browser may have been led here by another site (Host, Origin), and whether the body is what it seems.
  * Before anything is looked up. */
 int access_admit(const struct call *, struct error *);
-/* Sets call->who. ERR_AUTH: it is not known who asks; ERR_DENIED. On a thread of the server: does not wait. */
+/* Sets call->who. ERR_AUTH: it is not known who asks; ERR_DENIED. On a thread of the server: does not wait. Where it
+ * leaves PRINCIPAL_CLAIMED, access_defer comes before anything else. */
 int access_check(struct call *, struct error *);
+/* The connection waits while the password is looked at; then there is an answer, or call->who is known. */
+int access_defer(struct call *, struct error *);
 /* Whether the operation may be done with what its arguments name. */
 int access_op(const struct principal *, const struct op *, struct project *, const struct js *args, struct error *);
+/* Takes out of the result of a search what he may not read. */
+int access_filter(const struct principal *, const struct op *, struct project *, struct js *result, struct error *);
+/* He sees a part of what is stored: routes that tell of all are not for him. */
+bool access_is_partial(const struct principal *);

@@ -3,8 +3,10 @@
 #include "agent/access_internal.h"
 #include <string.h>
 #include <strings.h>
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/utf8.h"
 
 #define HEADER_MAX 4096 /* of what may be credentials */
@@ -17,42 +19,22 @@ void credentials_release(struct credentials *c)
 	*c = (struct credentials){ 0 };
 }
 
-static int base64_value(char c)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(letters, c) : NULL;
-
-	return at ? (int)(at - letters) : -1;
-}
-
-/* RFC 4648, with or without its padding; NULL when it is none, or holds a NUL. */
+/* NULL: it is none, or holds a NUL. */
 static char *base64_text(const char *text, size_t len)
 {
-	char *out, *at;
-	unsigned bits = 0, n = 0;
+	CLEANUP(cleanup_free) char *copy = xstrndup(text, len);
+	struct strbuf out = STRBUF_INIT;
+	char *plain = NULL;
 
-	while (len && text[len - 1] == '=')
-		len--;
-	out = at = xcalloc(len + 1, 1);
-	for (size_t i = 0; i < len; i++) {
-		int value = base64_value(text[i]);
-
-		if (value < 0)
-			goto bad;
-		bits = (bits << 6 | (unsigned)value) & 0xfff;
-		n += 6;
-		if (n < 8)
-			continue;
-		n -= 8;
-		*at = (char)(bits >> n);
-		if (!*at++)
-			goto bad;
-	}
-	return out;
-bad:
-	explicit_bzero(out, len + 1);
-	free(out);
-	return NULL;
+	/* one piece: a buffer that grows leaves copies behind */
+	strbuf_reserve(&out, len);
+	if (base64_decode(copy, &out) && strlen(out.buf) == out.len)
+		plain = xstrdup(out.buf);
+	if (out.cap)
+		explicit_bzero(out.buf, out.cap);
+	explicit_bzero(copy, len);
+	strbuf_release(&out);
+	return plain;
 }
 
 static int refuse(struct error *err)

@@ -19,7 +19,8 @@ void credentials_release(struct credentials *);
 struct demand {
 	enum op_role role;
 	enum access_scope scope;
-	bool open, about; /* about: a permission of one's own may say otherwise than the role */
+	bool open, op;
+	bool about; /* a permission of one's own may say otherwise than the role */
 };
 struct demand route_demand(const struct route *);
 int demand_check(const struct demand *, const struct principal *, struct error *);
@@ -28,3 +29,27 @@ int demand_check(const struct demand *, const struct principal *, struct error *
  * agent is stopping. */
 struct db *access_db_lock(void);
 void access_db_unlock(void);
+
+/* A user and his password: known from before, or PRINCIPAL_CLAIMED. ERR_LIMIT: too many wrong ones came from there. */
+int login_check(const struct peer *, const struct credentials *, struct principal *ret, struct error *);
+/* Whether one from there may try a password now, and that he failed. `now_ms` is monotonic. */
+int login_may_try(const char *address, int64_t now_ms, struct error *);
+void login_failed(const char *address, int64_t now_ms);
+
+/* Notes that a token was used; the writer lane records it a little later. */
+void use_note(const char *token_id, int64_t now_ms);
+int use_start(struct error *);
+void use_stop(void);
+
+/* Of the head of a request, what tells whether a browser was led here. NULL: absent. */
+struct origin_head {
+	const char *method, *host, *origin, *fetch_site;
+	bool is_unix;
+};
+int origin_check(const struct origin_head *, struct error *);
+/* The names that the address to listen on has, and `more`, which ends with NULL and may be NULL. */
+void origin_allow(const char *listen, const char *const *more);
+void origin_release(void);
+
+/* access_objects.c: searches that access_filter can narrow. */
+bool access_filters(const struct op *);

@@ -59,7 +59,7 @@ static void sum_digits(uint32_t sum, char ret[SUM_DIGITS + 1])
 		ret[i] = digits[sum % 62];
 }
 
-void token_make(char ret_token[TOKEN_LEN + 1], char ret_id[TOKEN_ID + 1])
+void access_token_make(char ret_token[TOKEN_LEN + 1], char ret_id[TOKEN_ID + 1])
 {
 	char secret[SECRET_DIGITS + 1], sum[SUM_DIGITS + 1];
 	int len;
@@ -77,7 +77,7 @@ static bool is_digits(const char *text, size_t n, char end)
 	return strspn(text, digits) == n && text[n] == end;
 }
 
-int token_parse(const char *text, char ret_id[TOKEN_ID + 1], struct error *err)
+int access_token_parse(const char *text, char ret_id[TOKEN_ID + 1], struct error *err)
 {
 	const char *id = text + strlen(prefix), *secret = id + TOKEN_ID + 1, *sum = secret + SECRET_DIGITS + 1;
 	char wanted[SUM_DIGITS + 1];

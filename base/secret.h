@@ -15,9 +15,9 @@ struct error;
 #define TOKEN_LEN  65 /* bytes of a token */
 
 /* A new one, and its id. Wipe it when it has been shown. */
-void token_make(char ret_token[TOKEN_LEN + 1], char ret_id[TOKEN_ID + 1]);
+void access_token_make(char ret_token[TOKEN_LEN + 1], char ret_id[TOKEN_ID + 1]);
 /* Its id. ERR_AUTH: it is not made as tokens are, or a letter of it is wrong; the text is not in the message. */
-int token_parse(const char *text, char ret_id[TOKEN_ID + 1], struct error *);
+int access_token_parse(const char *text, char ret_id[TOKEN_ID + 1], struct error *);
 
 /*
  * A password as "scrypt:N:R:P$SALT$HEX" (RFC 7914): the form of werkzeug, in which MLflow's server keeps its own. Both

@@ -94,9 +94,10 @@ static int no_token(struct error *err, const char *why)
 	return error_help(err, "an administrator makes one with: mlops token add NAME");
 }
 
+/* 0: no permissions; 2: one of them says "none"; else 1. */
+#define SPECIAL "(SELECT coalesce(max(1 + (level = 'none')), 0) FROM permissions WHERE user = u.id)"
 #define TOKEN_COLUMNS                                                                                                  \
-	"t.name, t.hash, t.role, t.scopes, t.run, t.expires, t.last_used, u.id, u.name, u.role, u.disabled,"          \
-	" EXISTS (SELECT 1 FROM permissions WHERE user = u.id)"
+	"t.name, t.hash, t.role, t.scopes, t.run, t.expires, t.last_used, u.id, u.name, u.role, u.disabled, " SPECIAL
 
 static int read_token(struct db_stmt *q, const char *id, const char *token, int64_t now_ms, struct grant *ret,
 		      struct error *err)
@@ -115,7 +116,8 @@ static int read_token(struct db_stmt *q, const char *id, const char *token, int6
 		.scopes = scopes_parse(db_text(q, 3)),
 		.last_used = db_int(q, 6),
 		.user_row = db_int(q, 7),
-		.special = db_int(q, 11),
+		.special = db_int(q, 11) > 0,
+		.hidden = db_int(q, 11) > 1,
 	};
 	put_text(ret->token, sizeof(ret->token), db_text(q, 0));
 	put_text(ret->token_id, sizeof(ret->token_id), id);
@@ -130,7 +132,7 @@ int grant_by_token(struct db *db, const char *token, int64_t now_ms, struct gran
 	char id[TOKEN_ID + 1];
 	int r;
 
-	if (token_parse(token, id, err) < 0)
+	if (access_token_parse(token, id, err) < 0)
 		return -1;
 	q = db_query(db, "SELECT " TOKEN_COLUMNS " FROM tokens t LEFT JOIN users u ON u.id = t.user WHERE t.id = ?1");
 	db_bind(q, 1, id);
@@ -144,8 +146,7 @@ int grant_by_user(struct db *db, const char *name, struct grant *ret, char ret_p
 		  struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT u.id, u.role, u.password, EXISTS (SELECT 1 FROM permissions WHERE user = u.id)"
-			     " FROM users u WHERE u.name = ?1 AND NOT u.disabled");
+		db_query(db, "SELECT u.id, u.role, u.password, " SPECIAL " FROM users u WHERE u.name = ?1 AND NOT u.disabled");
 	int r;
 
 	db_bind(q, 1, name);
@@ -158,7 +159,8 @@ int grant_by_user(struct db *db, const char *name, struct grant *ret, char ret_p
 		return 0;
 	ret->user_row = db_int(q, 0);
 	ret->role = role_of(db_text(q, 1));
-	ret->special = db_int(q, 3);
+	ret->special = db_int(q, 3) > 0;
+	ret->hidden = db_int(q, 3) > 1;
 	put_text(ret->user, sizeof(ret->user), name);
 	return 0;
 }
@@ -222,4 +224,28 @@ int access_experiment_named(struct db *db, const char *name, char ret_experiment
 	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT experiment_id FROM experiments WHERE name = ?1");
 
 	return find_text(q, name, ret_experiment, 24, err);
+}
+
+int access_model_place(struct db *db, const char *model_id, char ret_experiment[24], char ret_run[257],
+		       struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT experiment, source_run_id FROM logged_models WHERE model_id = ?1");
+	int r = find_text(q, model_id, ret_experiment, 24, err);
+
+	if (r > 0)
+		put_text(ret_run, 257, db_text(q, 1));
+	return r;
+}
+
+int access_find_object(struct db *db, const char *kind, const char *name, char *ret, size_t size, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = NULL;
+
+	if (!strcmp(kind, "model"))
+		q = db_query(db, "SELECT name FROM registered_models WHERE name = ?1");
+	else
+		q = db_query(db, "SELECT experiment_id FROM experiments WHERE name = ?1 OR experiment_id = ?1"
+				 " ORDER BY name = ?1 DESC LIMIT 1");
+	return find_text(q, name, ret, size, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "base/secret.h"
 /*
@@ -36,7 +37,7 @@ struct grant {
 	int role;
 	unsigned scopes;
 	int64_t user_row;            /* 0: none */
-	bool special;                /* the user has permissions */
+	bool special, hidden;        /* the user has permissions; one says "none" */
 	char run[257];               /* the only run that it may write; "": any */
 	int64_t last_used;           /* 0: never */
 };
@@ -53,6 +54,9 @@ int permission_find(struct db *, int64_t user_row, const char *kind, const char 
 int access_run_place(struct db *, const char *run_id, char ret_experiment[24], struct error *);
 int access_model_place(struct db *, const char *model_id, char ret_experiment[24], char ret_run[257], struct error *);
 int access_experiment_named(struct db *, const char *name, char ret_experiment[24], struct error *);
+/* What people call an object, as permissions keep it: the id of an experiment, by its name or else that id; a model's
+ * name. 0: there is none such. */
+int access_find_object(struct db *, const char *kind, const char *name, char *ret, size_t size, struct error *);
 
 /* How many tokens and users with passwords could log in now. */
 int access_count(struct db *, int64_t now_ms, int64_t *ret, struct error *);

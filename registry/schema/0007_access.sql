@@ -34,3 +34,15 @@ CREATE TABLE permissions (
 	level  TEXT NOT NULL CHECK (level IN ('none', 'read', 'edit', 'manage')),
 	PRIMARY KEY (user, kind, object)
 ) STRICT, WITHOUT ROWID;
+
+-- A model keeps its permissions under a new name, and leaves none behind for the next one of its name.
+CREATE TRIGGER permissions_follow AFTER UPDATE OF name ON registered_models WHEN NEW.name <> OLD.name
+BEGIN
+	DELETE FROM permissions WHERE kind = 'model' AND object = NEW.name;
+	UPDATE permissions SET object = NEW.name WHERE kind = 'model' AND object = OLD.name;
+END;
+
+CREATE TRIGGER permissions_end AFTER DELETE ON registered_models
+BEGIN
+	DELETE FROM permissions WHERE kind = 'model' AND object = OLD.name;
+END;
