@@ -82,7 +82,8 @@ int operation_args(const struct call *call, const struct op *op, int strict, str
 	CLEANUP_JS struct js *args = js_object();
 	CLEANUP_JS struct js *body = NULL;
 
-	if (call->body.len && js_parse(call->body.buf, call->body.len, "the body", &body, err) < 0)
+	if (call->body.len && !(op->flags & OP_INPUT) &&
+	    js_parse(call->body.buf, call->body.len, "the body", &body, err) < 0)
 		return -1;
 	if (body && js_typeof(body) != JS_OBJECT)
 		return error_set(err, ERR_USAGE, "the body must be a JSON object");
@@ -94,18 +95,60 @@ int operation_args(const struct call *call, const struct op *op, int strict, str
 	return 0;
 }
 
+struct js *operation_who(const struct principal *who)
+{
+	static const struct {
+		unsigned scope;
+		const char *name;
+	} scopes[] = { { SCOPE_TRACKING, "tracking" }, { SCOPE_OBJECTS, "objects" }, { SCOPE_REST, "rest" } };
+	const struct grant *grant = &who->grant;
+	struct js *json = js_object(), *list = js_array();
+
+	js_set_str(json, "actor", who->name);
+	js_set_bool(json, "enforced", true);
+	js_set_str(json, "role", access_roles[grant->role]);
+	for (size_t i = 0; i < ARRAY_LEN(scopes); i++)
+		if (grant->scopes & scopes[i].scope)
+			js_push_str(list, scopes[i].name);
+	js_set(json, "scopes", list);
+	js_set_str(json, "user", *grant->user ? grant->user : NULL);
+	js_set_str(json, "token", *grant->token ? grant->token : NULL);
+	js_set_str(json, "run", *grant->run ? grant->run : NULL);
+	return json;
+}
+
+/* The body, for operations that take raw bytes. It may be a secret, so it is wiped. */
+static int read_body(void *ctx, const char *what, size_t max, struct strbuf *ret, struct error *err)
+{
+	struct strbuf *body = &((struct call *)ctx)->body;
+	size_t len = body->len;
+
+	if (len <= max)
+		strbuf_add(ret, body->buf, len);
+	if (len)
+		explicit_bzero(body->buf, len);
+	strbuf_clear(body);
+	return len <= max ? 0 : error_set(err, ERR_USAGE, "%s is larger than %zu bytes", what, max);
+}
+
 int operation_call(const struct call *call, const struct op *op, struct project *project, const struct js *args,
 		   struct js **ret_result, struct error *err)
 {
+	CLEANUP_JS struct js *who = op->flags & OP_TRACKING ? NULL : operation_who(&call->who);
 	struct op_context ctx = {
 		.project = project,
 		.dir = project->root,
 		.command_line = call->path,
 		.origin = "http",
 		.actor = call->who.name,
+		.who = who,
+		.read = read_body,
+		.ctx = (void *)(uintptr_t)call,
 	};
 
 	if (access_op(&call->who, op, project, args, err) < 0)
 		return -1;
-	return op_call(op, &ctx, args, ret_result, err);
+	if (op_call(op, &ctx, args, ret_result, err) < 0)
+		return -1;
+	return *ret_result ? access_filter(&call->who, op, project, *ret_result, err) : 0;
 }

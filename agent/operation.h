@@ -5,12 +5,15 @@ struct call;
 struct error;
 struct js;
 struct op;
+struct principal;
 struct project;
 
-/* The JSON arguments of an operation: of the fields of path and query and, unless it is a GET, of the body. Fields
+/* The JSON arguments of an operation: of the fields of path and query and, unless the body is its input, of the body. Fields
  * become what the operation's parameters are (numbers, lists of repeated ones). Body members that it does not know are
  * left in place when `strict`, so that op_check refuses them, else they are dropped. */
 int operation_args(const struct call *, const struct op *, int strict, struct js **ret, struct error *);
 /* Calls the operation as the call's asker. */
 int operation_call(const struct call *, const struct op *, struct project *, const struct js *args,
 		   struct js **ret_result, struct error *);
+/* What whoami says of him: {actor, enforced, role, scopes[], user, token, run}. Caller frees. */
+struct js *operation_who(const struct principal *);

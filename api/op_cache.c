@@ -242,7 +242,7 @@ static int forget(struct op_context *ctx, struct removal *r, const char *subject
 {
 	CLEANUP_JS struct js *body = js_object();
 	struct event event = {
-		.actor = ctx->project->actor,
+		.actor = op_actor(ctx),
 		.origin = ctx->origin ? ctx->origin : "cli",
 		.operation = "cache.rm",
 		.subject = subject,

@@ -3,6 +3,7 @@
 #include <time.h>
 #include "api/logs.h"
 #include "api/ops.h"
+#include "api/submit.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -105,7 +106,7 @@ static int show(struct logs *l, bool follow, int64_t tail, struct error *err)
 
 	for (;;) {
 		struct lock_holder holder;
-		bool alive = control_executor(l->ctx->project, l->run, &holder);
+		bool alive = control_executor(l->ctx->project, l->run, &holder) || job_goes_on(l->ctx->project, l->run);
 		int rc;
 
 		if (logs_find(l, err) < 0)
@@ -114,6 +115,8 @@ static int show(struct logs *l, bool follow, int64_t tail, struct error *err)
 		if (rc < 0)
 			return 0;
 		tail = -1;
+		if (l->ctx->stopped && l->ctx->stopped(l->ctx->ctx))
+			return 0;
 		if (!alive || !follow)
 			break;
 		nanosleep(&tick, NULL);

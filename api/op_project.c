@@ -264,8 +264,11 @@ static int config_find(struct op_context *ctx, bool change, struct settings *out
 
 	*ret = outside;
 	if (ctx->project) {
+		CLEANUP(cleanup_free) char *path = project_home_path(ctx->project, "config.ini");
+
+		/* an agent's may have been open for long */
 		*ret = &ctx->project->settings;
-		return 0;
+		return settings_load(&ctx->project->settings, path, err);
 	}
 	if (project_open(ctx->dir, &ctx->project, &why) && why.code == ERR_NOT_FOUND && !change)
 		return settings_load(outside, "", err);

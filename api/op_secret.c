@@ -24,7 +24,7 @@ static int begin(struct op_context *ctx, struct db **ret, struct error *err)
 static int record(struct op_context *ctx, struct db *db, const char *operation, const char *name, struct error *err)
 {
 	struct event event = {
-		.actor = ctx->project->actor,
+		.actor = op_actor(ctx),
 		.origin = ctx->origin ? ctx->origin : "cli",
 		.operation = operation,
 		.subject = name,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include "api/ops.h"
+#include "api/submit.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -37,6 +38,8 @@ static bool wait_more(const struct stop *s)
 {
 	static const struct timespec poll = { 0, POLL_NS };
 
+	if (s->ctx->stopped && s->ctx->stopped(s->ctx->ctx))
+		return false;
 	return clock_mono_ms() < s->end_ms && (nanosleep(&poll, NULL), true);
 }
 
@@ -95,7 +98,7 @@ static int still_there(const struct stop *s, const char *what, struct error *err
 static int stop_run(struct stop *s, struct js *result, struct error *err)
 {
 	CLEANUP(cleanup_free) char *what = xasprintf("run %.8s", s->run);
-	struct control_request request = { .by = s->ctx->project->actor, .kill = true };
+	struct control_request request = { .by = op_actor(s->ctx), .kill = true };
 	CLEANUP(cleanup_fd) int answer = -1;
 
 	if ((s->kill ? control_ask(s->ctx->project, s->run, &request, &answer, err) :
@@ -114,7 +117,7 @@ static int stop_run(struct stop *s, struct js *result, struct error *err)
 /* Whether the run goes on is asked first: what it answered before its end is then found after it. */
 static int ask(struct stop *s, struct js **ret_answer, struct error *err)
 {
-	struct control_request request = { .step = s->step, .by = s->ctx->project->actor, .kill = s->kill };
+	struct control_request request = { .step = s->step, .by = op_actor(s->ctx), .kill = s->kill };
 	CLEANUP(cleanup_fd) int answer = -1;
 
 	if (control_ask(s->ctx->project, s->run, &request, &answer, err) < 0)
@@ -187,6 +190,25 @@ static int stop_steps(struct stop *s, struct js *result, struct error *err)
 	return status_of(s, result, err);
 }
 
+/* ---- a run that an agent was asked for, before it begins ---- */
+
+/* 1: that was all; 0: it goes on, or is none. */
+static int stop_job(struct stop *s, struct js *result, struct error *err)
+{
+	struct lock_holder holder;
+	int r = s->step || !job_goes_on(s->ctx->project, s->run) ? 0 : job_stop(s->ctx, s->run, err);
+
+	if (r < 0 || (r == 0 && !job_executor(s->ctx->project, s->run, &holder)))
+		return r;
+	while (r == 0 && job_executor(s->ctx->project, s->run, &holder)) {
+		if (s->kill && goes_on(s))
+			return 0;
+		if (!wait_more(s))
+			return still_there(s, "the run", err);
+	}
+	return status_of(s, result, err) < 0 ? -1 : 1;
+}
+
 /* ---- the operation ---- */
 
 /* The run that a step belongs to, when its own run was named. */
@@ -219,9 +241,15 @@ int op_stop(struct op_context *ctx, const struct js *args, struct js **ret_resul
 		.end_ms = clock_mono_ms() + END_MS,
 	};
 	CLEANUP_JS struct js *result = js_object();
+	int r;
 
 	if (find_run(&s, args, err) < 0)
 		return -1;
+	r = stop_job(&s, result, err);
+	if (r != 0) {
+		*ret_result = r > 0 ? steal(&result) : *ret_result;
+		return r < 0 ? -1 : 0;
+	}
 	if (!goes_on(&s))
 		return not_running(&s, err);
 	if ((s.step ? stop_steps(&s, result, err) : stop_run(&s, result, err)) < 0)

@@ -46,7 +46,7 @@ static const struct op rows[] = {
 		"Compares data and outputs on disk with mlops.lock, and says which steps of the\n"
 		"pipeline would run and why.\n" },
 	{ .name = "data.diff", .command = "diff", .method = "GET", .path = "/diff",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_diff,
+	  .role = ROLE_VIEWER, .flags = OP_PAGED | OP_LONG, .handler = op_diff,
 	  .params = PARAMS(ARG("names", OPP_REQUIRED | OPP_MANY, "NAME", COMPLETE_NAME,
 			       "one: against what is here; two: against each other")),
 	  .summary = "compare runs, versions or the disk",
@@ -115,7 +115,7 @@ static const struct op rows[] = {
 		"these in their places as mlops checkout does: files that are in no version are\n"
 		"never overwritten. A run's files are only stored; checkout --from brings them.\n" },
 	{ .name = "data.cat", .command = "cat", .method = "GET", .path = "/cat",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_STREAM | OP_BYTES, .handler = op_cat,
+	  .role = ROLE_VIEWER, .flags = OP_STREAM | OP_BYTES, .handler = op_cat,
 	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_NAME,
 			       "a version of a file, or DIRECTORY@vN/PATH")),
 	  .summary = "print a stored file",
@@ -126,7 +126,7 @@ static const struct op rows[] = {
 		"  mlops cat sha256:9f86d081\n" },
 	{ .name = "run.start", .command = "run", .method = "POST", .path = "/runs",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_STREAM | OP_AUDIT | OP_SPAWNS,
-	  .handler = op_run,
+	  .handler = op_run, .remote = "run.submit",
 	  .params = PARAMS(
 		ARG("args", OPP_MANY, "FILE.ini|STEP", COMPLETE_PIPELINE_STEP,
 		    "a pipeline file, then steps; default: pipeline.ini, all"),
@@ -139,7 +139,8 @@ static const struct op rows[] = {
 		FLAG("force", 'f', "run also what is up to date"),
 		FLAG("dry", 'n', "show what would run and why; change nothing"),
 		FLAG("no-wait", 0, "fail when another run holds the project"),
-		FLAG("detach", 'd', "go on without the terminal")),
+		FLAG("detach", 'd', "go on without the terminal"),
+		TEXT("project", 0, "NAME", COMPLETE_NONE, "a project that an agent is to run, instead of what is here")),
 	  .summary = "run the steps that are not up to date",
 	  .details =
 		"Examples:\n"
@@ -150,6 +151,7 @@ static const struct op rows[] = {
 		"                               each combination, beside the work tree\n"
 		"  mlops run --dry              only say what would run and why\n"
 		"  mlops run --detach           go on without the terminal\n"
+		"  mlops run --project churn    let the agent run a project that it knows\n"
 		"\n"
 		"A step runs again when its command, its inputs, the parameters it uses or its\n"
 		"program changed; otherwise its outputs are taken from the store. Ctrl-C stops\n"
@@ -188,7 +190,7 @@ static const struct op rows[] = {
 		"why and show tell. What it needs must be up to date, or named too. Remotes get\n"
 		"no such result; others have it with mlops.lock.\n" },
 	{ .name = "cache.list", .command = "cache list", .method = "GET", .path = "/cache",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_cache_list,
+	  .role = ROLE_VIEWER, .flags = OP_PAGED | OP_LONG, .handler = op_cache_list,
 	  .params = PARAMS(
 		ARG("step", 0, "STEP", COMPLETE_STEP, "only results of this step; may be a pattern"),
 		INT("limit", 'n', "N", "at most N; default: 20")),
@@ -201,7 +203,7 @@ static const struct op rows[] = {
 		"\n"
 		"Newest first. HERE: no, when bytes of it are not in the store.\n" },
 	{ .name = "cache.rm", .command = "cache rm", .method = "DELETE", .path = "/cache",
-	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_cache_rm,
+	  .role = ROLE_ENGINEER, .flags = OP_AUDIT | OP_LONG, .handler = op_cache_rm,
 	  .params = PARAMS(
 		ARG("names", OPP_MANY, "STEP|KEY", COMPLETE_STEP, "steps, patterns of steps, or starts of keys"),
 		FLAG("all", 'a', "every result")),
@@ -246,7 +248,7 @@ static const struct op rows[] = {
 		"  mlops pipeline keys\n"
 		"  mlops pipeline keys step\n" },
 	{ .name = "run.list", .command = "runs", .method = "GET", .path = "/runs",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_runs,
+	  .role = ROLE_VIEWER, .flags = OP_PAGED, .handler = op_runs,
 	  .params = PARAMS(
 		TEXT("filter", 0, "TEXT", COMPLETE_NONE, "MLflow's filter: the conditions above"),
 		TEXT("order-by", 0, "TEXT", COMPLETE_NONE, "such as 'metrics.auc DESC'"),
@@ -264,8 +266,8 @@ static const struct op rows[] = {
 		"A filter joins conditions by AND over metrics.X, params.X, tags.X and\n"
 		"attributes such as status, start_time and run_name; operators = != > >= < <=\n"
 		"LIKE ILIKE IN.\n" },
-	{ .name = "run.show", .command = "show", .method = "GET", .path = "/runs/{name}",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED, .handler = op_show,
+	{ .name = "run.show", .command = "show", .method = "GET", .path = "/show",
+	  .role = ROLE_VIEWER, .flags = OP_PAGED, .handler = op_show,
 	  .params = PARAMS(ARG("name", 0, "NAME", COMPLETE_NAME,
 			       "a run, version or revision; default: last")),
 	  .summary = "everything recorded about a run or a version",
@@ -274,8 +276,8 @@ static const struct op rows[] = {
 		"  mlops show                  the last run\n"
 		"  mlops show 3f2a             a run by the start of its id\n"
 		"  mlops show model.pkl@v2     a version of a file, and the run that made it\n" },
-	{ .name = "run.logs", .command = "logs", .method = "GET", .path = "/runs/{run}/logs",
-	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_STREAM | OP_BYTES | OP_PAGED,
+	{ .name = "run.logs", .command = "logs", .method = "GET", .path = "/logs",
+	  .role = ROLE_VIEWER, .flags = OP_STREAM | OP_BYTES | OP_PAGED,
 	  .handler = op_logs,
 	  .params = PARAMS(
 		ARG("run", 0, "RUN", COMPLETE_RUN, "a run; default: last"),
@@ -294,7 +296,7 @@ static const struct op rows[] = {
 		"Attempts of a step follow each other. Of a log longer than log.max its middle is\n"
 		"cut out. With -f the exit status is the run's: 0 finished, 1 failed, 130 killed.\n" },
 	{ .name = "run.stop", .command = "stop", .method = "POST", .path = "/runs/{run}/stop",
-	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_stop,
+	  .role = ROLE_ENGINEER, .flags = OP_LONG, .handler = op_stop,
 	  .params = PARAMS(
 		ARG("run", OPP_REQUIRED, "RUN", COMPLETE_RUN, "a run that is going on"),
 		ARG("step", 0, "STEP", COMPLETE_STEP, "only this step of it"),
@@ -345,7 +347,7 @@ static const struct op rows[] = {
 		"whose image changed run again. If one name fails, none is changed. Commit\n"
 		"mlops.lock afterwards.\n" },
 	{ .name = "store.fsck", .command = "fsck", .method = "POST", .path = "/store/fsck",
-	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_fsck,
+	  .role = ROLE_ENGINEER, .flags = OP_LONG, .handler = op_fsck,
 	  .summary = "hash every stored byte, check every record",
 	  .details =
 		"Examples:\n"
@@ -355,7 +357,7 @@ static const struct op rows[] = {
 		"What a remote or a file of the work tree still holds is put back from there; for\n"
 		"the rest it says what to do. Exit status 9: damage was found, mended or not.\n" },
 	{ .name = "project.config", .command = "config", .method = "POST", .path = "/config",
-	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_config,
+	  .role = ROLE_ADMIN, .flags = OP_TRY_PROJECT, .handler = op_config,
 	  .params = PARAMS(
 		ARG("key", 0, "KEY", COMPLETE_SETTING, "a setting; default: list them all"),
 		ARG("value", 0, "VALUE", COMPLETE_SETTING_VALUE, "its new value"),
@@ -370,7 +372,7 @@ static const struct op rows[] = {
 		"Settings stand in .mlops/config.ini. MLOPS_RUN_JOBS in the environment goes\n"
 		"before run.jobs in the file, and so on for each key.\n" },
 	{ .name = "secret.add", .command = "secret add", .method = "PUT", .path = "/secrets/{name}",
-	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_AUDIT | OP_INPUT, .handler = op_secret_add,
+	  .role = ROLE_ADMIN, .flags = OP_AUDIT | OP_INPUT, .handler = op_secret_add,
 	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_SECRET,
 			       "its name, also that of its variable")),
 	  .summary = "keep a secret that steps may read",
@@ -382,18 +384,42 @@ static const struct op rows[] = {
 		"Kept in .mlops/secrets, readable by you alone; never in records, keys or logs.\n"
 		"A step that names it in secrets= finds it in the file $WANDB_KEY_FILE.\n" },
 	{ .name = "secret.list", .command = "secret list", .method = "GET", .path = "/secrets",
-	  .role = ROLE_ENGINEER, .flags = OP_LOCAL, .handler = op_secret_list,
+	  .role = ROLE_ENGINEER, .handler = op_secret_list,
 	  .summary = "names of the secrets, and who uses them",
 	  .details =
 		"Examples:\n"
 		"  mlops secret list\n" },
 	{ .name = "secret.rm", .command = "secret rm", .method = "DELETE", .path = "/secrets/{name}",
-	  .role = ROLE_ADMIN, .flags = OP_LOCAL | OP_AUDIT, .handler = op_secret_rm,
+	  .role = ROLE_ADMIN, .flags = OP_AUDIT, .handler = op_secret_rm,
 	  .params = PARAMS(ARG("name", OPP_REQUIRED, "NAME", COMPLETE_SECRET, "a secret")),
 	  .summary = "delete a secret",
 	  .details =
 		"Examples:\n"
 		"  mlops secret rm WANDB_KEY\n" },
+	{ .name = "event.list", .command = "events", .method = "GET", .path = "/events",
+	  .role = ROLE_VIEWER, .flags = OP_STREAM | OP_PAGED, .handler = op_event_list,
+	  .params = PARAMS(
+		FLAG("follow", 'f', "go on with what changes from now on"),
+		TEXT("since", 0, "TIME", COMPLETE_NONE, "from then on: 10m, 2026-01-31T10:00"),
+		INT("after", 0, "SEQ", "those after this one, the oldest first cut"),
+		INT("limit", 'n', "N", "at most N; default: 20")),
+	  .summary = "who changed what, and when",
+	  .details =
+		"Examples:\n"
+		"  mlops events                 the newest\n"
+		"  mlops events --since 1d -n 1000\n"
+		"  mlops events -f              as they come\n"
+		"\n"
+		"Each change of state is one event, written with the change itself and never\n"
+		"edited. What an active run logs is no event; its end is one. With --after the\n"
+		"events that follow an event already seen come, from the oldest on.\n" },
+	{ .name = "access.whoami", .command = "whoami", .method = "GET", .path = "/whoami",
+	  .role = ROLE_VIEWER, .handler = op_whoami,
+	  .summary = "as whom you act, and what you may do",
+	  .details =
+		"Examples:\n"
+		"  mlops whoami\n"
+		"  mlops --agent https://mlops.example:5000 whoami\n" },
 	{ .name = "project.doctor", .command = "doctor", .method = "GET", .path = "/doctor",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_doctor,
 	  .summary = "check that this machine and project are fit",
@@ -413,7 +439,7 @@ static const struct op rows[] = {
 };
 OP_TABLE(ops_commands, rows);
 
-static const struct op_table *const tables[] = { &ops_commands, &ops_files, &ops_tracking };
+static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models };
 
 const struct op *op_at(size_t i)
 {
@@ -620,6 +646,11 @@ void op_close(struct op_context *ctx)
 const char *op_actor(const struct op_context *ctx)
 {
 	return ctx->actor ? ctx->actor : ctx->project->actor;
+}
+
+bool op_is_remote(const struct op_context *ctx)
+{
+	return ctx->origin && !strcmp(ctx->origin, "http");
 }
 
 const struct settings *op_settings(const struct op_context *ctx)

@@ -146,6 +146,8 @@ struct op_table {
 extern const struct op_table ops_commands; /* ops.c */
 extern const struct op_table ops_access; /* ops_access.c: users, tokens, permissions */
 extern const struct op_table ops_projects; /* ops_projects.c: what an agent runs */
+extern const struct op_table ops_models;   /* ops_models.c: registered and logged models */
+extern const struct op_table ops_search;   /* ops_search.c: searches of them, data sets, metrics of several runs */
 extern const struct op_table ops_tracking; /* ops_tracking.c: experiments, runs, what they log, and searches */
 extern const struct op_table ops_files; /* ops_files.c: files of runs and models, objects, refs */
 
@@ -167,7 +169,16 @@ op_handler op_permission_add, op_permission_list, op_permission_rm; /* op_permis
 op_handler op_project_add, op_project_list, op_project_rm;          /* op_projects.c */
 op_handler op_run_submit;                                           /* op_submit.c */
 op_handler op_event_list, op_whoami;                                /* op_event.c */
+op_handler op_model_create, op_model_get, op_model_search, op_model_describe, op_model_rename, op_model_delete,
+	op_model_tag, op_model_untag, op_model_latest, op_alias_set, op_alias_get, op_alias_delete; /* op_models.c */
+op_handler op_version_create, op_version_get, op_version_search, op_version_describe, op_version_delete,
+	op_version_location, op_version_stage, op_version_tag, op_version_untag; /* op_versions.c */
+op_handler op_logged_model_create, op_logged_model_get, op_logged_model_search, op_logged_model_finalize,
+	op_logged_model_delete, op_logged_model_tag, op_logged_model_untag, op_logged_model_params,
+	op_run_log_model;                                           /* op_logged_models.c */
 op_handler op_artifact_list, op_artifact_rm, op_run_artifacts;      /* op_files.c */
+op_handler op_run_search, op_experiment_search, op_dataset_search, op_run_inputs, op_run_outputs,
+	op_metric_histories, op_metric_samples;                     /* op_search.c */
 op_handler op_experiment_create, op_experiment_get, op_experiment_find, op_experiment_rename, op_experiment_delete,
 	op_experiment_restore, op_experiment_tag, op_experiment_untag; /* op_experiment.c */
 op_handler op_run_create, op_run_get, op_run_update, op_run_delete, op_run_restore, op_run_log, op_run_tag,

@@ -101,6 +101,8 @@ static int set_global(struct args *args, const struct op_param *param, const cha
 			*flags[i].flag = true;
 	if (!strcmp(param->name, "directory"))
 		args->dir = value;
+	if (!strcmp(param->name, "agent"))
+		args->agent = value;
 	if (!strcmp(param->name, "color") && !term_color_parse(value, &args->color))
 		return error_set(err, ERR_USAGE, "--color must be %s, not '%s'", param->value,
 				 value);

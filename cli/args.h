@@ -16,6 +16,7 @@ struct args {
 	const struct op *op; /* NULL: no command was named */
 	struct js *json;     /* the operation's arguments; owned */
 	const char *dir;     /* -C, or NULL */
+	const char *agent;   /* --agent, or NULL; "": none, whatever MLOPS_AGENT says */
 	enum term_color color;
 	bool as_json, quiet, no_pager, help, version;
 };

@@ -39,7 +39,30 @@ const struct op command_help = {
 		"  mlops help --json       every command and option, for programs\n",
 };
 
+static const struct op_param login_params[] = {
+	{ .name = "url", .flags = OPP_POSITIONAL, .value = "URL", .help = "the agent; default: --agent or MLOPS_AGENT" },
+	{ .name = "rm", .type = OP_BOOL, .help = "forget the token instead" },
+	{ .name = NULL },
+};
+const struct op command_login = {
+	.name = "cli.login", .command = "login", .flags = OP_NO_PROJECT, .method = "POST",
+	.params = login_params,
+	.summary = "keep a token for an agent",
+	.details =
+		"Examples:\n"
+		"  mlops login https://mlops.example:5000            asks for it, unseen\n"
+		"  mlops login https://mlops.example:5000 < token\n"
+		"  mlops login --rm https://mlops.example:5000\n"
+		"\n"
+		"Asks the agent whether it knows the token, then keeps it for --agent, push and\n"
+		"pull, in mlops/credentials.json of ~/.config, for you alone. Whoever runs the\n"
+		"agent makes one: mlops token add NAME\n",
+};
+
 const struct op_param global_params[] = {
+	{ .name = "agent",
+	  .value = "URL",
+	  .help = "let the agent there do it; MLOPS_AGENT: what needs no work tree" },
 	{ .name = "directory",
 	  .letter = 'C',
 	  .complete = COMPLETE_PATH,
@@ -60,7 +83,7 @@ const struct op_param global_params[] = {
 	{ .name = NULL },
 };
 
-static const struct op *const own[] = { &command_completion, &command_help };
+static const struct op *const own[] = { &command_completion, &command_help, &command_login };
 
 size_t command_count(void)
 {

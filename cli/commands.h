@@ -3,13 +3,13 @@
 #include <stddef.h>
 #include "api/ops.h"
 /*
- * The commands a user can type: every operation's, and the CLI's own two (help and
- * completion), which have a row but no handler; and the options each of them takes.
+ * The commands a user can type: every operation's, and the CLI's own (help,
+ * completion, login), which have a row but no handler; and the options each of them takes.
  */
 struct error;
 struct js;
 
-extern const struct op command_help, command_completion;
+extern const struct op command_help, command_completion, command_login;
 size_t command_count(void);
 const struct op *command_at(size_t i);
 /* The command these words start with; *ret_used of them name it. Unknown or unfinished: ERR_USAGE

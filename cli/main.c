@@ -21,7 +21,9 @@
 #include "cli/detach.h"
 #include "cli/input.h"
 #include "cli/live.h"
+#include "cli/login.h"
 #include "cli/print.h"
+#include "cli/remote.h"
 #include "cli/signals.h"
 #include "cli/stream.h"
 #include "cli/term.h"
@@ -34,6 +36,8 @@ struct session {
 	struct live *live;
 	struct stream stream;
 	struct detach *detach; /* we run without the terminal */
+	struct remote remote;  /* an agent does it */
+	printer *each;         /* its events are what was asked for */
 	pid_t pager;
 	bool paged;
 };
@@ -89,16 +93,34 @@ static bool reader_left(FILE *file)
 	return ferror(file) && !fstat(fileno(file), &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
+static void show_event(struct session *s, const struct js *event)
+{
+	struct print p;
+
+	start_pager(s);
+	p = session_print(s, stdout);
+	s->each(&p, event);
+	fflush(stdout);
+}
+
 static void on_event(void *ctx, const struct js *event)
 {
 	struct session *s = ctx;
 
-	if (s->detach)
+	if (s->each && !s->args.as_json && strcmp(js_get_str(event, "event"), "note"))
+		show_event(s, event);
+	else if (s->detach)
 		detach_event(s->detach, &s->ctx, event);
 	else
 		live_event(s->live, event);
 	if (s->ctx.spawner && (reader_left(stdout) || reader_left(stderr)))
 		signals_reader_left();
+}
+
+static bool nobody_reads(void *ctx)
+{
+	(void)ctx;
+	return reader_left(stdout);
 }
 
 static int on_bytes(void *ctx, const void *data, size_t len)
@@ -200,10 +222,17 @@ static void end_detached(struct session *s, const struct js *result, const struc
 	free(text);
 }
 
+static int do_operation(struct session *s, struct js **ret_result, struct error *err)
+{
+	if (s->remote.used)
+		return remote_call(&s->remote, &s->ctx, s->args.json, ret_result, err);
+	return op_call(s->args.op, &s->ctx, s->args.json, ret_result, err);
+}
+
 static int run_operation(struct session *s, struct error *err)
 {
 	CLEANUP_JS struct js *result = NULL;
-	int failed = op_open(s->args.op, &s->ctx, err);
+	int failed = s->remote.used ? 0 : op_open(s->args.op, &s->ctx, err);
 
 	term_init(&s->term, s->args.color, op_settings(&s->ctx));
 	s->live = live_new(live_mode(s), &s->term);
@@ -218,10 +247,12 @@ static int run_operation(struct session *s, struct error *err)
 	s->ctx.events = s->args.as_json;
 	s->ctx.write = on_bytes;
 	s->ctx.read = on_input;
+	s->ctx.stopped = nobody_reads;
 	s->ctx.progress = s->detach ? detach_progress(s->detach) : live_progress(s->live);
 	s->ctx.ctx = s;
+	s->each = event_printer_find(s->args.op->name);
 	if (!failed)
-		failed = op_call(s->args.op, &s->ctx, s->args.json, &result, err);
+		failed = do_operation(s, &result, err);
 	stream_end(&s->stream);
 	live_free(s->live);
 	if (s->detach)
@@ -256,14 +287,14 @@ static int operate(struct session *s, int argc, char **argv, struct error *err)
 	here = getcwd(NULL, 0);
 	if (!here)
 		return error_sys(err, errno, "cannot tell the working directory");
-	if (s->args.op->flags & OP_SPAWNS)
+	if (s->args.op->flags & OP_SPAWNS && !s->remote.used)
 		signals_open(s->args.as_json);
-	if (js_get_bool(s->args.json, "detach")) {
+	if (js_get_bool(s->args.json, "detach") && !s->remote.used) {
 		status = detach_fork(&s->detach, &words, err);
 		if (status)
 			return status < 0 ? status : wait_for_detached(s, words, err);
 	}
-	if (s->args.op->flags & OP_SPAWNS && spawner_start(&s->ctx.spawner, err))
+	if (s->args.op->flags & OP_SPAWNS && !s->remote.used && spawner_start(&s->ctx.spawner, err))
 		return -1;
 	ignore_failed_writes();
 	lock_set_command(line);
@@ -304,6 +335,22 @@ static int help_command(const struct args *args, struct error *err)
 	return print_help(args, op);
 }
 
+static int log_in(struct session *s, struct error *err)
+{
+	CLEANUP_JS struct js *result = NULL;
+	struct print p;
+
+	if (login(&s->args, &result, err) < 0)
+		return -1;
+	term_init(&s->term, s->args.color, NULL);
+	p = session_print(s, stdout);
+	if (s->args.as_json)
+		show_json(s, result, NULL);
+	else
+		print_login(&p, result);
+	return 0;
+}
+
 /* Exit status, or -1 with *err when nothing was shown yet. */
 static int dispatch(struct session *s, int argc, char **argv, struct error *err)
 {
@@ -321,6 +368,10 @@ static int dispatch(struct session *s, int argc, char **argv, struct error *err)
 		return completion_script(js_get_str(args->json, "shell"), err);
 	if (args->dir && chdir(args->dir))
 		return error_sys(err, errno, "cannot go to '%s'", args->dir);
+	if (args->op == &command_login)
+		return log_in(s, err);
+	if (remote_choose(args, &s->remote, err) < 0)
+		return -1;
 	return operate(s, argc, argv, err);
 }
 
@@ -348,6 +399,7 @@ int main(int argc, char **argv)
 	} else if (status == 0) {
 		status = exit_status(&s, 0, NULL);
 	}
+	remote_release(&s.remote);
 	args_release(&s.args);
 	return status;
 }

@@ -15,6 +15,9 @@ static const struct {
 	{ "project.doctor", print_doctor },
 	{ "project.config", print_config },
 	{ "project.version", print_version },
+	{ "project.add", print_project_add },
+	{ "project.list", print_project_list },
+	{ "project.rm", print_project_rm },
 	{ "data.add", print_add },
 	{ "data.status", print_status },
 	{ "data.diff", print_diff },
@@ -27,8 +30,19 @@ static const struct {
 	{ "secret.add", print_secret_add },
 	{ "secret.list", print_secret_list },
 	{ "secret.rm", print_secret_rm },
+	{ "token.add", print_token_add },
+	{ "token.list", print_token_list },
+	{ "token.rm", print_token_rm },
+	{ "user.add", print_user_add },
+	{ "user.edit", print_user_edit },
+	{ "user.list", print_user_list },
+	{ "user.rm", print_user_rm },
+	{ "permission.add", print_permission_add },
+	{ "permission.list", print_permission_list },
+	{ "permission.rm", print_permission_rm },
 	{ "store.fsck", print_fsck },
 	{ "run.start", print_run },
+	{ "run.submit", print_submitted },
 	{ "run.why", print_why },
 	{ "step.accept", print_accept },
 	{ "cache.list", print_cache_list },
@@ -39,7 +53,14 @@ static const struct {
 	{ "run.list", print_runs },
 	{ "run.stop", print_stop },
 	{ "run.show", print_show },
+	{ "event.list", print_events },
+	{ "access.whoami", print_whoami },
 };
+
+printer *event_printer_find(const char *op_name)
+{
+	return !strcmp(op_name, "event.list") ? print_event : NULL;
+}
 
 printer *printer_find(const char *op_name)
 {

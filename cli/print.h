@@ -77,6 +77,8 @@ size_t table_print(struct table *, struct print *);
 typedef void printer(struct print *, const struct js *result);
 /* NULL: the operation has no text of its own (it wrote bytes). */
 printer *printer_find(const char *op_name);
+/* For operations whose events are what was asked for: prints one. NULL: they only tell how it goes (live.h). */
+printer *event_printer_find(const char *op_name);
 
 /* The error in its parts: "error: what", "  --> where", "help: fix". */
 void print_error(struct print *, const struct error *);
@@ -91,12 +93,18 @@ printer print_add, print_status, print_diff, print_checkout, print_lock_take, pr
 printer print_image_list, print_image_update; /* print_image.c */
 printer print_push, print_pull; /* print_share.c */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
+/* print_access.c */
+printer print_token_add, print_token_list, print_token_rm, print_user_add, print_user_edit, print_user_list, print_user_rm;
+printer print_permission_add, print_permission_list, print_permission_rm;
 printer print_experiments; /* print_experiments.c; of run.start, when a param has several values */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 printer print_active, print_stop; /* print_active.c */
+/* print_agent_projects.c; print_submitted: of run.start, when an agent is to run it */
+printer print_project_add, print_project_list, print_project_rm, print_submitted;
 printer print_run, print_dag, print_runs, print_show; /* print_run.c */
 printer print_why, print_accept; /* print_why.c */
 printer print_cache_list, print_cache_rm; /* print_cache.c */
+printer print_events, print_event, print_whoami; /* print_events.c */
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */
 void print_plan(struct print *, const struct js *steps, int64_t fresh);

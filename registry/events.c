@@ -68,17 +68,21 @@ static int event_json(struct db_stmt *q, struct js **ret, struct error *err)
 	return 0;
 }
 
-int event_list(struct db *db, int64_t limit, struct js **ret, struct error *err)
+int event_find(struct db *db, const struct event_query *query, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(
-	    db,
-	    "SELECT seq, time, actor, origin, operation, subject, before, after, body FROM events"
-	    " ORDER BY seq DESC LIMIT ?1");
+	    db, query->oldest_first
+		    ? "SELECT seq, time, actor, origin, operation, subject, before, after, body FROM events"
+		      " WHERE seq > ?1 AND time >= ?2 ORDER BY seq LIMIT ?3"
+		    : "SELECT seq, time, actor, origin, operation, subject, before, after, body FROM events"
+		      " WHERE seq > ?1 AND time >= ?2 ORDER BY seq DESC LIMIT ?3");
 	CLEANUP_JS struct js *list = js_array();
 	struct js *event;
 	int r;
 
-	db_bind(q, 1, limit);
+	db_bind(q, 1, query->after);
+	db_bind(q, 2, query->since_ms);
+	db_bind(q, 3, query->limit);
 	while ((r = db_step(q, err)) > 0) {
 		if (event_json(q, &event, err) < 0)
 			return -1;
@@ -87,5 +91,15 @@ int event_list(struct db *db, int64_t limit, struct js **ret, struct error *err)
 	if (r < 0)
 		return -1;
 	*ret = steal(&list);
+	return 0;
+}
+
+int event_last(struct db *db, int64_t *ret_seq, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT coalesce(max(seq), 0) FROM events");
+
+	if (db_step(q, err) < 0)
+		return -1;
+	*ret_seq = db_int(q, 0);
 	return 0;
 }

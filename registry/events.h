@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 /*
  * The append-only record of who changed what. Written inside the transaction of the
@@ -17,5 +18,13 @@ struct event {
 	const struct js *body; /* stored in canonical form; may be NULL */
 };
 int event_append(struct db *, const struct event *, int64_t now_ms, int64_t *ret_seq, struct error *);
-/* Newest first: [{seq, time, actor, origin, operation, subject, before, after, body}] */
-int event_list(struct db *, int64_t limit, struct js **ret, struct error *);
+struct event_query {
+	int64_t after;    /* those with a larger seq */
+	int64_t since_ms; /* not before that; 0: all */
+	int64_t limit;
+	bool oldest_first; /* else the newest first */
+};
+/* [{seq, time, actor, origin, operation, subject, before, after, body}] */
+int event_find(struct db *, const struct event_query *, struct js **ret, struct error *);
+/* The seq of the newest; 0: there is none. */
+int event_last(struct db *, int64_t *ret_seq, struct error *);

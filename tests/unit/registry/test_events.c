@@ -30,7 +30,7 @@ static void events_come_back_newest_first(void **state)
 	assert_int_equal(append("one", NULL, NULL), 1);
 	assert_int_equal(append("two", "RUNNING", body), 2);
 	append("three", NULL, NULL);
-	ok(event_list(db, 2, &list, &err));
+	ok(event_find(db, &(struct event_query){ .limit = 2 }, &list, &err));
 	assert_int_equal(js_len(list), 2);
 	assert_string_equal(js_get_str(js_at(list, 0), "subject"), "three");
 	assert_string_equal(
@@ -49,7 +49,7 @@ static void an_event_is_part_of_the_transaction(void **state)
 	append("undone", NULL, NULL);
 	db_rollback(db);
 	append("done", NULL, NULL);
-	ok(event_list(db, 10, &list, &err));
+	ok(event_find(db, &(struct event_query){ .limit = 10 }, &list, &err));
 	assert_int_equal(js_len(list), 1);
 }
 
@@ -72,7 +72,7 @@ static void events_are_never_changed_deleted_or_replaced(void **state)
 	append("two", NULL, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(attempts); i++)
 		refused(db_exec(db, attempts[i], &err), ERR_CONFLICT);
-	ok(event_list(db, 10, &list, &err));
+	ok(event_find(db, &(struct event_query){ .limit = 10 }, &list, &err));
 	assert_int_equal(js_len(list), 2);
 	assert_string_equal(js_get_str(js_at(list, 1), "actor"), "ann@host");
 }
