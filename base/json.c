@@ -188,6 +188,16 @@ static bool is_raw(json_t *value)
 	return json_is_string(value) && json_string_value(value)[0] == RAW;
 }
 
+struct js *js_open(struct js *value)
+{
+	struct js *json = NULL;
+
+	if (js_typeof(value) != JS_RAW)
+		return js_ref(value);
+	js_parse(json_string_value(in(value)) + 1, json_string_length(in(value)) - 1, "raw", &json, NULL);
+	return json;
+}
+
 enum js_type js_typeof(const struct js *value)
 {
 	static const enum js_type types[] = {

@@ -36,7 +36,7 @@ void js_set_real(struct js *, const char *key, double);
 void js_set_bool(struct js *, const char *key, bool);
 void js_push_str(struct js *array, const char *text);
 
-enum js_type { JS_NULL, JS_BOOL, JS_INT, JS_REAL, JS_STR, JS_ARRAY, JS_OBJECT };
+enum js_type { JS_NULL, JS_BOOL, JS_INT, JS_REAL, JS_STR, JS_ARRAY, JS_OBJECT, JS_RAW };
 enum js_type js_typeof(const struct js *); /* of NULL: JS_NULL */
 /* Absent key, wrong type or NULL object: NULL, the fallback, or 0. */
 struct js *js_get(const struct js *object, const char *key);
@@ -61,6 +61,15 @@ struct js *js_iter_value(void *it);
 /* Strict: one value, no duplicate keys, no NUL, depth <= 512. Errors carry line and column in the
  * message; `name` is what the text is called there. */
 int js_parse(const char *text, size_t len, const char *name, struct js **ret, struct error *);
-/* Appends. Compact on one line; pretty has two blanks of indent; canonical is compact with sorted keys. */
-enum js_style { JS_COMPACT, JS_PRETTY, JS_CANONICAL };
+/* Appends. Compact on one line; pretty has two blanks of indent; canonical is compact with sorted keys;
+ * spaced has a blank after ',' and ':', as Python writes. */
+enum js_style { JS_COMPACT, JS_PRETTY, JS_CANONICAL, JS_SPACED };
 void js_dump(const struct js *, enum js_style, struct strbuf *);
+
+/* What is too much to be built of values is written as text, by these and strbuf_puts, and goes into an answer as a
+ * value that only js_dump looks into: it stays as it is, whatever the style. Takes the text. */
+struct js *js_raw(struct strbuf *);
+struct js *js_open(struct js *); /* an owned reference to it, or, when it is raw, to what its text says */
+void js_put_str(struct strbuf *, const char *text); /* valid UTF-8 */
+void js_put_int(struct strbuf *, int64_t);
+void js_put_real(struct strbuf *, double); /* as js_real */

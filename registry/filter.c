@@ -48,13 +48,6 @@ static int take_term(struct filter_parser *p, bool must, struct strbuf *sql)
 	return r;
 }
 
-static void forget_starts(struct filter_sql *out)
-{
-	for (size_t i = 0; i < out->nstarts; i++)
-		free(out->starts[i].where);
-	out->nstarts = 0;
-}
-
 static int take_alternatives(struct filter_parser *p, bool must, struct strbuf *sql)
 {
 	for (;;) {
@@ -67,8 +60,10 @@ static int take_alternatives(struct filter_parser *p, bool must, struct strbuf *
 		if (!filter_take(p, "OR"))
 			return 0;
 		strbuf_puts(sql, " OR ");
-		if (must)
-			forget_starts(p->out);
+		if (must) {
+			p->out->nstarts = 0;
+			p->out->finds_few = false;
+		}
 		must = false;
 	}
 }
@@ -238,7 +233,6 @@ void filter_release(struct filter_sql *f)
 	for (size_t i = 0; i < f->nvalues; i++)
 		free(f->values[i].text);
 	free(f->values);
-	forget_starts(f);
 	*f = (struct filter_sql)FILTER_SQL_INIT;
 }
 

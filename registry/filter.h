@@ -30,6 +30,7 @@ enum filter_flags {
 	FILTER_NO_WHERE = 2, /* of a column: may not stand in a filter */
 	FILTER_NULL = 4,     /* of a column: it may be NULL; of an entity: takes IS [NOT] NULL */
 	FILTER_NAN = 8,      /* of an entity: its table has is_nan, and then value is 0 */
+	FILTER_UNIQUE = 32,  /* of a column: no two things have the same */
 	FILTER_ALIAS = 16,   /* of a column: another word for one of the same sql; messages leave it out */
 };
 
@@ -80,10 +81,11 @@ struct filter_value {
 	double number;
 };
 
-/* A condition that must hold, as one about a row `s` of its entity's table: where a search may start from. */
+/* A comparison of one value that must hold, of an entity with a table: where a search may start from. */
 struct filter_start {
 	const struct filter_entity *entity;
-	char *where;
+	size_t key, value; /* parameters */
+	const char *op;    /* = > >= < <= */
 };
 #define FILTER_STARTS 8
 
@@ -104,6 +106,7 @@ struct filter_sql {
 	size_t first_key;                  /* the parameter ?N that is t1.key */
 	size_t first_join, first_order, first_rest;
 	bool is_default_order; /* none was asked for */
+	bool finds_few;        /* a FILTER_UNIQUE column must be one of some values */
 	struct filter_start starts[FILTER_STARTS];
 	size_t nstarts;
 };
@@ -114,6 +117,8 @@ struct filter_sql {
 int filter_compile(const struct filter_thing *, const char *filter, const struct strlist *orders,
 		   struct filter_sql *ret, struct error *);
 void filter_release(struct filter_sql *);
-/* Binds the values to ?1, ?2, ... */
+/* The condition about a row of the entity's table. */
+void filter_put_start(const struct filter_start *, const char *row, struct strbuf *sql);
 struct db_stmt;
+/* Binds the values to ?1, ?2, ... */
 void filter_bind(const struct filter_sql *, struct db_stmt *);

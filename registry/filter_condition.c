@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
@@ -203,31 +204,31 @@ static int take_right_side(struct filter_parser *p, const struct filter_operand 
 
 /* ---- SQL ---- */
 
-/* About the row `t` of an entity's table. NaN stands as 0 there; it is unequal to everything. */
-static void put_comparison(const struct filter_entity *e, const char *t, size_t key, const struct comparison *op,
-			   const char *value, struct strbuf *sql)
+/* About a row of an entity's table. NaN stands as 0 there; it is unequal to everything. */
+static void put_value(const struct filter_entity *e, const char *row, const char *op, const char *value,
+		      struct strbuf *sql)
 {
-	strbuf_printf(sql, "%s.key = ?%zu", t, key);
-	if (op->shape == NULLNESS)
-		return;
-	if (e->flags & FILTER_NAN && *op->sql == '!')
-		strbuf_printf(sql, " AND (%s.value != %s OR %s.is_nan)", t, value, t);
+	if (e->flags & FILTER_NAN && *op == '!')
+		strbuf_printf(sql, " AND (%s.value != %s OR %s.is_nan)", row, value, row);
 	else if (e->flags & FILTER_NAN)
-		strbuf_printf(sql, " AND %s.is_nan = 0 AND %s.value %s %s", t, t, op->sql, value);
+		strbuf_printf(sql, " AND %s.is_nan = 0 AND %s.value %s %s", row, row, op, value);
 	else
-		strbuf_printf(sql, " AND %s.value %s %s", t, op->sql, value);
+		strbuf_printf(sql, " AND %s.value %s %s", row, op, value);
 }
 
-static void add_start(struct filter_parser *p, const struct filter_entity *e, size_t key, const struct comparison *op,
-		      const char *value)
+void filter_put_start(const struct filter_start *start, const char *row, struct strbuf *sql)
 {
-	CLEANUP_STRBUF struct strbuf where = STRBUF_INIT;
-	struct filter_sql *out = p->out;
+	char value[24];
 
-	if (out->nstarts == FILTER_STARTS || (op->shape != COMPARE && op->shape != LIST) || strchr("!N", *op->sql))
-		return;
-	put_comparison(e, "s", key, op, value, &where);
-	out->starts[out->nstarts++] = (struct filter_start){ e, strbuf_detach(&where) };
+	snprintf(value, sizeof(value), "?%zu", start->value);
+	strbuf_printf(sql, "%s.key = ?%zu", row, start->key);
+	put_value(start->entity, row, start->op, value, sql);
+}
+
+static void add_start(struct filter_sql *out, const struct filter_entity *e, size_t key, const struct comparison *op)
+{
+	if (out->nstarts < FILTER_STARTS && op->shape == COMPARE && *op->sql != '!')
+		out->starts[out->nstarts++] = (struct filter_start){ e, key, key - 1, op->sql };
 }
 
 static void put_keyed(struct filter_parser *p, struct filter_operand *o, const struct comparison *op,
@@ -247,10 +248,12 @@ static void put_keyed(struct filter_parser *p, struct filter_operand *o, const s
 	}
 	strbuf_printf(sql, "%sEXISTS (SELECT 1 FROM %s t WHERE t.%s = %s AND %s AND ",
 		      op->shape == NULLNESS && !strcmp(op->sql, "IS NULL") ? "NOT " : "", e->table, e->owner, id, also);
-	put_comparison(e, "t", key, op, value, sql);
+	strbuf_printf(sql, "t.key = ?%zu", key);
+	if (op->shape != NULLNESS)
+		put_value(e, "t", op->sql, value, sql);
 	strbuf_putc(sql, ')');
 	if (must && !e->also)
-		add_start(p, e, key, op, value);
+		add_start(p->out, e, key, op); /* its value is the one before the key */
 }
 
 static void put_columns(const struct filter_parser *p, const struct filter_operand *o, const struct comparison *op,
@@ -281,5 +284,8 @@ int filter_take_condition(struct filter_parser *p, bool must, struct strbuf *sql
 		put_keyed(p, &o, op, value.buf, must, sql);
 	else
 		put_columns(p, &o, op, value.buf, sql);
+	if (must && o.ncolumns && p->thing->columns[o.column].flags & FILTER_UNIQUE &&
+	    (!strcmp(op->sql, "=") || !strcmp(op->sql, "IN")))
+		p->out->finds_few = true;
 	return 0;
 }

@@ -30,7 +30,7 @@ static const struct filter_entity run_entities[] = {
 	{ .entity = "dataset", .key = (key_), .from = (from_), .sql = (sql_), .kind = FILTER_TEXT }
 
 static const struct filter_column run_columns[] = {
-	RUN_TEXT("run_id", "r.run_id", 0),
+	RUN_TEXT("run_id", "r.run_id", FILTER_UNIQUE),
 	RUN_TEXT("run_name", "r.name", 0),
 	RUN_TEXT("run name", "r.name", FILTER_ALIAS),
 	RUN_TEXT("Run name", "r.name", FILTER_ALIAS),
