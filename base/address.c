@@ -105,7 +105,7 @@ static char *lower(const char *text, size_t len)
 static int parse_http(const char *text, const char *rest, bool tls, bool chosen, struct address *ret, struct error *err)
 {
 	CLEANUP(cleanup_free) char *host = NULL, *prefix = NULL;
-	struct parts p;
+	struct parts p = { 0 };
 	size_t len;
 
 	if (split(text, rest, 0, &p, err) < 0)
