@@ -13,7 +13,8 @@
 #define MLFLOW_VERSION "3.17.2"
 #define HERE_MAX (64u << 10) /* bytes of a body that are read on a thread of the server */
 
-static const struct mlflow_table *const tables[] = { &mlflow_artifacts, &mlflow_experiments, &mlflow_runs };
+static const struct mlflow_table *const tables[] = { &mlflow_artifacts, &mlflow_experiments, &mlflow_runs, &mlflow_search, &mlflow_models,
+						     &mlflow_versions, &mlflow_logged_models };
 static const char *const prefixes[] = { "/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0" };
 
 /* ---- errors ---- */
@@ -66,6 +67,8 @@ static int serve_operation(struct call *call, struct project *project, struct er
 	const struct mlflow_route *row = call->route->more;
 	CLEANUP_JS struct js *result = NULL;
 
+	if (call->route->op->flags & OP_BYTES)
+		return mlflow_serve_bytes(call, project, err);
 	if (operation_call(call, call->route->op, project, call->state, &result, err) < 0)
 		return -1;
 	if (!result)
@@ -90,7 +93,8 @@ static int decode(struct call *call, struct error *err)
 
 	if (mlflow_args(call, call->route->op, &args, err) < 0 || (row->decode && row->decode(call, args, err) < 0))
 		return -1;
-	strbuf_release(&call->body);
+	if (!(call->route->op->flags & OP_ONCE)) /* whose body tells repeats */
+		strbuf_release(&call->body);
 	call->state = steal(&args);
 	return 0;
 }
@@ -188,4 +192,5 @@ void mlflow_start(void)
 	mlflow_artifacts_start();
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++)
 		add_table(tables[i]);
+	mlflow_unsupported_start();
 }

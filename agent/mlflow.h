@@ -11,6 +11,7 @@
 struct call;
 struct error;
 struct js;
+struct project;
 
 struct mlflow_route {
 	const char *method, *path; /* below /mlflow: "/experiments/get" */
@@ -25,11 +26,15 @@ struct mlflow_table {
 	size_t len;
 };
 extern const struct mlflow_table mlflow_experiments; /* mlflow_experiments.c */
+extern const struct mlflow_table mlflow_search; /* mlflow_search.c */
 extern const struct mlflow_table mlflow_runs; /* mlflow_runs.c */
 extern const struct mlflow_table mlflow_artifacts;
 extern const struct mlflow_table mlflow_models, mlflow_versions, mlflow_logged_models;
 
+/* Serves an operation with OP_BYTES, whose arguments are the call's state. */
+int mlflow_serve_bytes(struct call *, struct project *, struct error *);
 /* Adds them all to the router. */
 void mlflow_start(void);
 void mlflow_artifacts_start(void); /* the artifact proxy, which stands beside them; by mlflow_start */
+void mlflow_unsupported_start(void); /* what is not there says so; by mlflow_start */
 void mlflow_fail(struct call *, const struct error *);

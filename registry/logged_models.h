@@ -33,6 +33,8 @@ int logged_model_set_tags(struct db *, const char *model_id, const struct js *ta
 int logged_model_delete_tag(struct db *, const char *model_id, const char *key, struct error *);
 /* A param keeps its first value: another one is ERR_CONFLICT. */
 int logged_model_log_params(struct db *, const char *model_id, const struct js *params, struct error *);
+/* Its tag mlflow.modelVersions lists this version of a registered model, too. */
+int logged_model_note_version(struct db *, const char *model_id, const char *name, int64_t number, struct error *);
 
 /* A metric of a run that is also one of a model. The metric itself was checked by whoever logs the run's. */
 struct logged_model_metric {

@@ -24,8 +24,13 @@ int version_create(struct db *, const struct version_new *, int64_t now_ms, int6
 int version_number(const char *text, int64_t *ret, struct error *);
 /* {name, version, creation_timestamp, ..., aliases[]}. ERR_NOT_FOUND. */
 int version_load(struct db *, const char *model, int64_t number, struct js **ret, struct error *);
-/* Where its files are; the caller frees it. */
-int version_location(struct db *, const char *model, int64_t number, char **ret, struct error *);
+/* Where its files are, and what it was made from. */
+struct version_lineage {
+	char *location;
+	char *run_id, *model_id; /* or NULL */
+};
+int version_lineage(struct db *, const char *model, int64_t number, struct version_lineage *ret, struct error *);
+void version_lineage_release(struct version_lineage *);
 /* The newest of each stage, or of those in `stages` (["Production"]), as an array. */
 int version_latest(struct db *, const char *model, const struct js *stages, struct js **ret, struct error *);
 int version_describe(struct db *, const char *model, int64_t number, const char *description, int64_t now_ms,
