@@ -9,8 +9,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/real.h"
 #include "base/strbuf.h"
 #include "registry/keys.h"
+#include "registry/logged_models.h"
 #include "registry/rows.h"
 #include "registry/run_edit.h"
 #include "registry/runs_internal.h"
@@ -95,6 +97,17 @@ static int invalid(const char *path, const struct js *value, const char *why, st
 	return error_set(err, ERR_USAGE, "Invalid value %.200s for parameter '%s' supplied: %s", text.buf, path, why);
 }
 
+static int invalid_time(const char *path, const struct js *timestamp, const char *key, double value, struct error *err)
+{
+	CLEANUP(cleanup_free) char *why = NULL;
+	char real[REAL_TEXT] = "nan";
+
+	if (isfinite(value))
+		real_format(value, real);
+	why = xasprintf("metric '%.250s' (value=%s). Timestamp must be a nonnegative long (64-bit integer) ", key, real);
+	return invalid(path, timestamp, why, err);
+}
+
 static int check_limit(const char *what, size_t n, size_t max, struct error *err)
 {
 	if (n <= max)
@@ -135,13 +148,13 @@ static int read_metric(const struct run_batch *b, size_t i, struct metric *ret, 
 		return invalid(path_of(b, "metrics", i, "value", buf), value,
 			       "Please specify value as a valid double (64-bit floating point)", err);
 	if (!wire_int(timestamp, &ret->timestamp_ms) || ret->timestamp_ms < 0)
-		return invalid(path_of(b, "metrics", i, "timestamp", buf), timestamp,
-			       "Timestamp must be a nonnegative long (64-bit integer) ", err);
+		return invalid_time(path_of(b, "metrics", i, "timestamp", buf), timestamp, ret->key, real, err);
 	ret->step = 0;
 	if (js_typeof(step) != JS_NULL && !wire_int(step, &ret->step))
 		return invalid(path_of(b, "metrics", i, "step", buf), step, "Step must be a valid long (64-bit integer).",
 			       err);
 	metric_set_value(ret, real);
+	ret->said = json;
 	if (name_check(path_of(b, "metrics", i, "name", buf), ret->key, err) < 0)
 		return -1;
 	return length_check("Metric name", ret->key, KEY_CHARS, err);
@@ -222,13 +235,32 @@ static bool is_later(const struct metric *a, const struct metric *b)
 	return a->value > b->value;
 }
 
+/* The same point, when it tells about a model. */
+static int write_model_metric(struct db *db, int64_t run, const struct metric *m, struct error *err)
+{
+	const char *model_id = js_get_str(m->said, "model_id");
+	struct logged_model_metric of_model = {
+		.model_id = model_id,
+		.run = run,
+		.key = m->key,
+		.value = m->is_nan ? (double)NAN : m->value,
+		.timestamp_ms = m->timestamp_ms,
+		.step = m->step,
+		.dataset_name = js_get_str(m->said, "dataset_name"),
+		.dataset_digest = js_get_str(m->said, "dataset_digest"),
+	};
+
+	return model_id && *model_id ? logged_model_log_metric(db, &of_model, err) : 0;
+}
+
 static int write_metrics(struct db *db, int64_t run, const struct metric *list, size_t n, struct error *err)
 {
 	for (size_t i = 0; i < n;) {
 		const struct metric *latest = &list[i], *first = latest;
 
 		for (; i < n && !strcmp(list[i].key, first->key); i++) {
-			if (metric_insert(db, run, &list[i], err) < 0)
+			if (metric_insert(db, run, &list[i], err) < 0 ||
+			    write_model_metric(db, run, &list[i], err) < 0)
 				return -1;
 			if (is_later(&list[i], latest))
 				latest = &list[i];

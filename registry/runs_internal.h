@@ -5,6 +5,7 @@
 /* What runs.c (of pipelines) and run_edit.c, run_batch.c (of clients) share. All inside a transaction. */
 struct db;
 struct error;
+struct js;
 struct run_ref;
 
 #define TAG_RUN_NAME "mlflow.runName"
@@ -18,6 +19,7 @@ struct metric {
 	double value; /* 0 for NaN */
 	bool is_nan;
 	int64_t timestamp_ms, step;
+	const struct js *said; /* by a client, which may name a logged model; or NULL */
 };
 /* As they are stored. */
 void metric_set_value(struct metric *, double value);
