@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "agent/router.h"
@@ -47,6 +48,7 @@ int access_start(const struct project *project, const char *listen, const char *
 	origin_allow(listen, hosts);
 	/* what comes in with requests shows in no core dump */
 	secret_guard();
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	return use_start(err);
 }
 
@@ -158,7 +160,7 @@ struct demand route_demand(const struct route *route)
 	}
 	if (op ? op->flags & OP_TRACKING : route->flags & ROUTE_TRACKING)
 		d.scope = SCOPE_TRACKING;
-	else if (route->flags & ROUTE_OBJECTS)
+	else if (op ? op->flags & OP_OBJECTS : route->flags & ROUTE_OBJECTS)
 		d.scope = SCOPE_OBJECTS;
 	return d;
 }

@@ -4,6 +4,7 @@
 #include "agent/mlflow.h"
 #include "agent/operation.h"
 #include "agent/router.h"
+#include "agent/seals.h"
 #include "api/ops.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -62,6 +63,7 @@ static int remove_files(struct call *call, struct project *project, struct error
 	if (operation_args(call, call->route->op, false, &args, err) < 0 ||
 	    operation_call(call, call->route->op, project, args, &result, err) < 0)
 		return -1;
+	seals_wake();
 	answer_empty(call, NULL);
 	return 0;
 }

@@ -116,14 +116,17 @@ void v1_start(void)
 		{ .method = "GET", .path = "/api/v1/openapi.json", .flags = ROUTE_OPEN, .serve = openapi_serve,
 		  .fail = v1_fail },
 	};
+	const struct op *op;
 	struct route *routes;
 	size_t n = 0;
 
 	while (op_at(n))
 		n++;
 	routes = xcalloc(n, sizeof(*routes)); /* for the life of the process */
-	for (size_t i = 0; i < n; i++)
-		routes[i] = route_of(op_at(i));
+	n = 0;
+	for (size_t i = 0; (op = op_at(i)); i++)
+		if (!(op->flags & OP_ROUTED))
+			routes[n++] = route_of(op);
 	router_add(own, ARRAY_LEN(own));
 	router_add(routes, n);
 }

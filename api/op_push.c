@@ -20,6 +20,7 @@
 #include "base/strmap.h"
 #include "registry/artifacts.h"
 #include "registry/cache.h"
+#include "registry/files.h"
 #include "registry/project.h"
 #include "registry/records.h"
 #include "store/store.h"
@@ -545,6 +546,7 @@ static struct js *push_result_json(struct push *p)
 static int push_open(struct push *p, const struct js *args, struct error *err)
 {
 	struct op_context *ctx = p->ctx;
+	bool left;
 
 	p->dry = js_get_bool(args, "dry");
 	p->verify = js_get_bool(args, "verify");
@@ -560,7 +562,7 @@ static int push_open(struct push *p, const struct js *args, struct error *err)
 		.dry = p->dry,
 		.verify = p->verify,
 	};
-	return data_lock_store(ctx, &p->locks, err);
+	return (!p->dry && files_seal(ctx->project, &left, err) < 0) ? -1 : data_lock_store(ctx, &p->locks, err);
 }
 
 /*

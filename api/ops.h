@@ -30,6 +30,7 @@ enum op_flags {
 	OP_LONG = 4096,   /* reads or hashes stored bytes, or waits: never on a thread that answers many */
 	OP_ROUTED = 8192, /* its body or its answer is the bytes of a file: the agent has a route of its own for it, and
 			   * there is no handler */
+	OP_OBJECTS = 32768, /* of a remote: tokens may have that scope alone */
 	OP_MANAGES = 16384, /* deletes what it is about, or brings it back */
 	OP_TRACKING = 2048, /* of tracking, as training code uses it: an agent on loopback asks no token for it */
 };
@@ -177,6 +178,8 @@ op_handler op_logged_model_create, op_logged_model_get, op_logged_model_search, 
 	op_logged_model_delete, op_logged_model_tag, op_logged_model_untag, op_logged_model_params,
 	op_run_log_model;                                           /* op_logged_models.c */
 op_handler op_artifact_list, op_artifact_rm, op_run_artifacts;      /* op_files.c */
+op_handler op_object_missing, op_object_verify;                     /* op_objects.c */
+op_handler op_ref_list, op_ref_get, op_ref_put;                     /* op_refs.c */
 op_handler op_run_search, op_experiment_search, op_dataset_search, op_run_inputs, op_run_outputs,
 	op_metric_histories, op_metric_samples;                     /* op_search.c */
 op_handler op_experiment_create, op_experiment_get, op_experiment_find, op_experiment_rename, op_experiment_delete,

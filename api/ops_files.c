@@ -6,6 +6,10 @@
 	{ .name = "max-results", .type = OP_INT, .value = "N", .help = "entries of a page; all without it" },  \
 		FIELD("page-token", 0, OP_TEXT, "next_page_token of the page before")
 
+#define DIGEST FIELD("digest", OPP_REQUIRED, OP_TEXT, "its SHA-256, 64 hexadecimal digits")
+#define DIGESTS FIELD("digests", OPP_REQUIRED | OPP_MANY, OP_TEXT, "at most 10000 of them")
+#define KIND    FIELD("kind", OPP_REQUIRED, OP_TEXT, "runs or cache")
+
 static const struct op rows[] = {
 	{ .name = "artifact.list", .method = "GET", .path = "/artifacts", .role = ROLE_VIEWER, .about = ABOUT_FILE,
 	  .flags = OP_TRACKING, .handler = op_artifact_list, .params = PARAMS(PATH(0), PAGE),
@@ -24,5 +28,29 @@ static const struct op rows[] = {
 	  .params = PARAMS(FIELD("run-id", OPP_REQUIRED, OP_TEXT, "its id"),
 			   FIELD("path", 0, OP_TEXT, "a directory below its artifacts"), PAGE),
 	  .summary = "files and directories of a run" },
+	{ .name = "object.get", .method = "GET", .path = "/objects/{digest}", .role = ROLE_VIEWER,
+	  .flags = OP_OBJECTS | OP_ROUTED, .params = PARAMS(DIGEST),
+	  .summary = "the bytes of an object: Range, If-Range and If-None-Match are heeded" },
+	{ .name = "object.put", .method = "PUT", .path = "/objects/{digest}", .role = ROLE_ENGINEER,
+	  .flags = OP_OBJECTS | OP_ROUTED, .params = PARAMS(DIGEST),
+	  .summary = "store the body, if it is what its name says" },
+	{ .name = "object.missing", .method = "POST", .path = "/objects/missing", .role = ROLE_VIEWER,
+	  .flags = OP_OBJECTS | OP_LONG, .handler = op_object_missing, .params = PARAMS(DIGESTS),
+	  .summary = "which of these objects are not stored" },
+	{ .name = "object.verify", .method = "POST", .path = "/objects/verify", .role = ROLE_ENGINEER,
+	  .flags = OP_OBJECTS | OP_LONG, .handler = op_object_verify, .params = PARAMS(DIGESTS),
+	  .summary = "hash these objects; damaged ones are set aside, and can be put anew" },
+	{ .name = "ref.list", .method = "GET", .path = "/refs/{kind}", .role = ROLE_VIEWER,
+	  .flags = OP_OBJECTS, .handler = op_ref_list,
+	  .params = PARAMS(KIND, PAGE), .summary = "names of runs, or of results of the cache" },
+	{ .name = "ref.get", .method = "GET", .path = "/refs/{kind}/{name}", .role = ROLE_VIEWER,
+	  .flags = OP_OBJECTS | OP_LONG, .handler = op_ref_get,
+	  .params = PARAMS(KIND, FIELD("name", OPP_REQUIRED, OP_TEXT, "an id of a run, or a step key")),
+	  .summary = "what a run or a result of the cache is" },
+	{ .name = "ref.put", .method = "PUT", .path = "/refs/{kind}/{name}", .role = ROLE_ENGINEER,
+	  .flags = OP_OBJECTS | OP_LONG, .handler = op_ref_put,
+	  .params = PARAMS(KIND, FIELD("name", OPP_REQUIRED, OP_TEXT, "an id of a run, or a step key"),
+			   FIELD("text", OPP_REQUIRED, OP_TEXT, "the object of its record, or the result itself")),
+	  .summary = "take a run or a result of the cache, whose objects are stored" },
 };
 OP_TABLE(ops_files, rows);

@@ -256,6 +256,8 @@ int artifact_each_content(struct db *db,
 	    db, "WITH named (content, rank, what) AS ("
 		" SELECT v.content, 0, a.name || '@v' || v.number"
 		" FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact"
+		" UNION ALL SELECT f.content, 0, 'file ' || iif(p.root = '', '', p.root || '/') || f.path"
+		" FROM files f JOIN file_places p ON p.id = f.place"
 		" UNION ALL SELECT i.content, iif(i.direction = 'out', 1, 2) + iif(r.id < 0, 10, 0),"
 		" iif(i.direction = 'out', 'output ', 'input ')"
 		" || i.path || ' of run ' || substr(r.run_id, 1, 8)"

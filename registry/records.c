@@ -257,8 +257,9 @@ static int add_contents(struct db *db, int64_t run, const char *direction, struc
 
 		if (content_read(q, 2, &content, err) < 0)
 			return -1;
-		/* the code of a run stands at such a path, by its use */
-		if (strcmp(db_text(q, 1), "code") != 0 && !record_path_travels(db_text(q, 0)))
+		/* the code of a run and its files stand at such paths, by their use */
+		if (strcmp(db_text(q, 1), "code") != 0 && strcmp(db_text(q, 1), "artifacts") != 0 &&
+		    !record_path_travels(db_text(q, 0)))
 			continue;
 		item = content_member(db_text(q, 0), &content);
 		js_set_str(item, "use", db_text(q, 1));

@@ -14,6 +14,7 @@
 #include "base/strbuf.h"
 #include "base/strmap.h"
 #include "registry/cache.h"
+#include "registry/files.h"
 #include "registry/keys.h"
 #include "registry/records.h"
 #include "registry/records_internal.h"
@@ -109,11 +110,12 @@ static int check_content(struct checked *c, const struct js *item, struct error 
 	return 0;
 }
 
-/* What stands in the inputs of a run without being a path of the project. */
-static bool is_code(const char *path, const char *use, bool input)
+/* What stands among a run's contents without being a path of the project. */
+static bool is_no_path(const char *path, const char *use, bool input)
 {
-	return input && !strcmp(use, "code") &&
-	       (!strcmp(path, RUN_CODE_CHANGES) || !strcmp(path, RUN_CODE_DELETED));
+	if (!input)
+		return !strcmp(use, "artifacts") && !strcmp(path, RUN_ARTIFACTS);
+	return !strcmp(use, "code") && (!strcmp(path, RUN_CODE_CHANGES) || !strcmp(path, RUN_CODE_DELETED));
 }
 
 static bool is_use(const char *use, bool input)
@@ -146,7 +148,7 @@ static int check_contents(struct checked *c, const struct js *list, bool of_run,
 		}
 		free(before);
 		before = path;
-		if (of_run && is_code(path, use, input))
+		if (of_run && is_no_path(path, use, input))
 			;
 		else if (!record_path_travels(path) || (!input && !strcmp(path, ".")) || (of_run && !is_use(use, input)))
 			return BAD("'%.80s' is no path of a project", path);

@@ -125,3 +125,15 @@ int store_has_many(struct store *store, const struct digest *ids, size_t n, bool
 	memcpy(ret, there, n * sizeof(*ret));
 	return 0;
 }
+
+int store_has_durable(struct store *store, const struct digest *ids, size_t n, bool *ret,
+		      struct error *err)
+{
+	bool fans[256] = { false };
+
+	if (store_has_many(store, ids, n, ret, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		fans[ids[i].b[0]] |= ret[i];
+	return store_settle(store, fans, err);
+}

@@ -27,6 +27,8 @@ int store_open(const char *dir, bool create, struct store **ret, struct error *)
 void store_close(struct store *);
 
 bool store_has(struct store *, const struct digest *);
+/* ret[i]: it is stored. What is, is durable afterwards, also when another process published it a moment ago. */
+int store_has_durable(struct store *, const struct digest *ids, size_t n, bool *ret, struct error *);
 /* Read-only descriptor; ERR_NOT_FOUND when absent. Does not verify. */
 int store_open_object(struct store *, const struct digest *, uint64_t *ret_size, struct error *);
 /* Appends the bytes of a small object (trees, records) and verifies them: ERR_DAMAGED. */

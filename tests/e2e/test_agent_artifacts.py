@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import time
 import urllib.parse
 
@@ -175,6 +176,8 @@ def test_a_cut_upload_leaves_nothing(agent, project):
         wire.sendall(f"PUT {PROXY}/free/there HTTP/1.1\r\nHost: {':'.join(map(str, agent.address))}\r\n"
                      "Content-Length: 9000000\r\n\r\n".encode())
         wire.sendall(b"x" * 3000000)
+        time.sleep(0.3)
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, as when it dies
     assert get(agent, "free/there")[2] == b"before"
     assert len(objects(project)) == 1
     until = time.monotonic() + 10
