@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "agent/httpd.h"
-#include "agent/router.h"
+#include "agent/lanes_internal.h"
+#include "agent/once.h"
+#include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/mem.h"
@@ -11,19 +13,6 @@
 
 #define READERS 2
 #define SLOW	4
-#define GROUP	256 /* changes in one commit */
-
-typedef int serve_fn(struct call *, struct project *, struct error *);
-
-struct job {
-	struct call *call; /* or: */
-	int (*work)(void *ctx, struct project *, struct error *);
-	void *ctx;
-	serve_fn *serve;
-	struct error err;
-	bool failed, done;
-	struct job *next;
-};
 
 struct queue {
 	enum lane lane;
@@ -32,23 +21,20 @@ struct queue {
 	pthread_cond_t more, done;
 	struct job *first, **last;
 	bool stop;
-	struct thread {
-		struct queue *queue;
-		struct project *project;
-		pthread_t id;
-	} threads[SLOW];
+	struct lane_thread threads[SLOW];
 };
 
 static struct queue queues[] = {
 	[LANE_READ] = { .lane = LANE_READ, .nthreads = READERS },
 	[LANE_WRITE] = { .lane = LANE_WRITE, .nthreads = 1 },
 	[LANE_SLOW] = { .lane = LANE_SLOW, .nthreads = SLOW },
+	[LANE_LOGIN] = { .lane = LANE_LOGIN, .nthreads = 1 },
 };
-static void (*on_commit)(void);
 
 static void put(struct queue *q, struct job *job)
 {
 	pthread_mutex_lock(&q->mutex);
+	job->put_ms = clock_mono_ms();
 	job->next = NULL;
 	*q->last = job;
 	q->last = &job->next;
@@ -56,40 +42,38 @@ static void put(struct queue *q, struct job *job)
 	pthread_mutex_unlock(&q->mutex);
 }
 
-/* At most `max` jobs, waiting for the first; NULL: stop. */
-static struct job *take(struct queue *q, unsigned max)
+struct job *lane_take(struct queue *q, bool wait)
 {
-	struct job *list, **at;
+	struct job *job;
 
 	pthread_mutex_lock(&q->mutex);
-	while (!q->first && !q->stop)
+	while (wait && !q->first && !q->stop)
 		pthread_cond_wait(&q->more, &q->mutex);
-	list = q->first;
-	at = &q->first;
-	while (*at && max--)
-		at = &(*at)->next;
-	q->first = *at;
-	if (!q->first)
-		q->last = &q->first;
-	*at = NULL;
-	if (at == &q->first)
-		list = NULL;
+	job = q->first;
+	if (job) {
+		q->first = job->next;
+		if (!q->first)
+			q->last = &q->first;
+		job->next = NULL;
+	}
 	pthread_mutex_unlock(&q->mutex);
-	return list;
+	return job;
 }
 
 /* ---- one job ---- */
 
-static void do_job(struct job *job, struct project *project)
+void lane_serve(struct job *job, struct project *project)
 {
 	serve_fn *serve = job->serve;
+	int r;
 
 	job->serve = NULL;
-	job->failed = (job->call ? serve(job->call, project, &job->err) : job->work(job->ctx, project, &job->err)) < 0;
+	r = job->call ? serve(job->call, project, &job->err) : job->work(job->ctx, project, &job->err);
+	job->failed = r < 0;
+	job->answered = job->call && r > 0;
 }
 
-/* Its effects are durable, or it has failed. */
-static void end_job(struct queue *q, struct job *job)
+void lane_end(struct queue *q, struct job *job)
 {
 	struct call *call = job->call;
 
@@ -98,6 +82,10 @@ static void end_job(struct queue *q, struct job *job)
 		job->done = true;
 		pthread_cond_broadcast(&q->done);
 		pthread_mutex_unlock(&q->mutex);
+		return;
+	}
+	if (job->answered) {
+		free(job);
 		return;
 	}
 	if (job->failed) {
@@ -119,67 +107,25 @@ static void end_job(struct queue *q, struct job *job)
 
 static void *serve_each(void *ctx)
 {
-	struct thread *t = ctx;
+	struct lane_thread *t = ctx;
 	struct job *job;
 
-	while ((job = take(t->queue, 1))) {
-		do_job(job, t->project);
-		end_job(t->queue, job);
+	while ((job = lane_take(t->queue, true))) {
+		lane_serve(job, t->project);
+		lane_end(t->queue, job);
 	}
 	return NULL;
 }
 
-static int write_group(struct db *db, struct project *project, struct job *jobs, struct error *err)
-{
-	if (db_begin(db, err) < 0)
-		return -1;
-	for (struct job *job = jobs; job; job = job->next) {
-		if (db_savepoint(db, err) < 0)
-			goto lost;
-		do_job(job, project);
-		if (job->failed)
-			db_undo(db);
-		else if (db_release(db, err) < 0)
-			goto lost;
-	}
-	return db_commit(db, err);
-lost:
-	db_rollback(db);
-	return -1;
-}
-
-static void *serve_groups(void *ctx)
-{
-	struct thread *t = ctx;
-	struct job *jobs, *next;
-
-	while ((jobs = take(t->queue, GROUP))) {
-		struct error err = { 0 };
-		struct db *db;
-		bool lost = project_db(t->project, &db, &err) < 0 || write_group(db, t->project, jobs, &err) < 0;
-
-		for (struct job *job = jobs; job; job = next) {
-			next = job->next;
-			if (lost && !job->failed) {
-				job->failed = true;
-				job->err = err;
-			}
-			end_job(t->queue, job);
-		}
-		if (!lost && on_commit)
-			on_commit();
-	}
-	return NULL;
-}
-
-static int start_thread(struct thread *t, const char *dir, struct error *err)
+static int start_thread(struct lane_thread *t, const char *dir, struct error *err)
 {
 	struct db *db;
 	int r;
 
-	if (project_open(dir, &t->project, err) < 0 || project_db(t->project, &db, err) < 0)
+	if (project_open(dir, &t->project, err) < 0 || project_db(t->project, &db, err) < 0 ||
+	    (t->queue->lane == LANE_WRITE && once_start(t->project, err) < 0))
 		return -1;
-	r = pthread_create(&t->id, NULL, t->queue->lane == LANE_WRITE ? serve_groups : serve_each, t);
+	r = pthread_create(&t->id, NULL, t->queue->lane == LANE_WRITE ? writer_main : serve_each, t);
 	return r ? error_sys(err, r, "cannot start a thread") : 0;
 }
 
@@ -215,11 +161,23 @@ void lanes_stop(void)
 			project_close(q->threads[k].project);
 		}
 	}
+	once_stop();
+}
+
+int64_t lanes_waiting_ms(enum lane lane)
+{
+	struct queue *q = &queues[lane];
+	int64_t ms;
+
+	pthread_mutex_lock(&q->mutex);
+	ms = q->first ? clock_mono_ms() - q->first->put_ms : 0;
+	pthread_mutex_unlock(&q->mutex);
+	return ms;
 }
 
 void lanes_on_commit(void (*committed)(void))
 {
-	on_commit = committed;
+	writer_committed = committed;
 }
 
 void lanes_give(struct call *call, enum lane lane, serve_fn *serve)

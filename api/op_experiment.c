@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <string.h>
 #include "api/events.h"
 #include "api/ops.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/mem.h"
 #include "registry/experiments.h"
 #include "registry/project.h"
+
+/* A path that is not absolute is one of this machine, as MLflow has it. Caller frees. */
+static char *resolve(const struct project *project, const char *location)
+{
+	if (!location || !*location)
+		return NULL;
+	if (*location == '/' || location[strcspn(location, ":/")] == ':')
+		return xstrdup(location);
+	return xasprintf("%s/%s", project->root, location);
+}
 
 /* experiment.create {name, artifact_location, tags[]} -> {experiment_id} */
 int op_experiment_create(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
+	CLEANUP(cleanup_free) char *location = resolve(ctx->project, js_get_str(args, "artifact_location"));
 	struct experiment_new new = {
 		.name = js_get_str(args, "name"),
-		.location = js_get_str(args, "artifact_location"),
+		.location = location,
 		.tags = js_get(args, "tags"),
 	};
 	struct op_event event = { .operation = "experiment.create", .after = new.name };

@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "registry/project.h"
 #include "registry/run_edit.h"
+#include "registry/run_read.h"
 #include "registry/run_view.h"
 #include "registry/runs.h"
 
@@ -41,17 +42,14 @@ int op_run_create(struct op_context *ctx, const struct js *args, struct js **ret
 /* run.get {run_id} -> {run{}} */
 int op_run_get(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
-	struct run_ref ref;
-	struct js *run;
+	CLEANUP_STRBUF struct strbuf run = STRBUF_INIT;
 	struct db *db;
 
-	if (project_db(ctx->project, &db, err) < 0 || run_find(db, js_get_str(args, "run_id"), &ref, err) < 0 ||
-	    run_view(db, ref.row, &run, err) < 0)
+	if (project_db(ctx->project, &db, err) < 0 ||
+	    run_write_by_id(db, js_get_str(args, "run_id"), &run, err) < 0)
 		return -1;
-	js_set(run, "inputs", js_object());
-	js_set(run, "outputs", js_object());
 	*ret_result = js_object();
-	js_set(*ret_result, "run", run);
+	js_set(*ret_result, "run", js_raw(&run));
 	return 0;
 }
 
@@ -146,6 +144,16 @@ static int log_batch(struct op_context *ctx, const struct js *args, const struct
 	return note_edit(ctx, db, &ref, operation, args, err);
 }
 
+/* Only here, as MLflow has it: elsewhere such a run is just not found. */
+static int check_run_id(const char *id, struct error *err)
+{
+	size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	if (!id[len] && len <= 256 && *id != '_' && *id != '-')
+		return 0;
+	return error_set(err, ERR_USAGE, "Invalid value \"%.256s\" for parameter 'run_id' supplied.", id);
+}
+
 /* run.log {run_id, metrics[], params[], tags[]} */
 int op_run_log(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
@@ -156,6 +164,8 @@ int op_run_log(struct op_context *ctx, const struct js *args, struct js **ret_re
 	};
 
 	(void)ret_result;
+	if (check_run_id(js_get_str(args, "run_id"), err) < 0)
+		return -1;
 	return log_batch(ctx, args, &batch, "run.log", err);
 }
 

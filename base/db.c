@@ -404,6 +404,11 @@ void db_undo(struct db *db)
 		sqlite3_exec(db->h, "ROLLBACK TO part; RELEASE part", NULL, NULL, NULL);
 }
 
+bool db_is_lost(const struct db *db)
+{
+	return sqlite3_get_autocommit(db->h);
+}
+
 int db_exec(struct db *db, const char *sql, struct error *err)
 {
 	if (db_begin(db, err) < 0)

@@ -44,6 +44,8 @@ void db_rollback(struct db *);
 int db_savepoint(struct db *, struct error *);
 int db_release(struct db *, struct error *);
 void db_undo(struct db *);
+/* The transaction that db_begin opened is there no more: a full disk takes all of it. */
+bool db_is_lost(const struct db *);
 int db_exec(struct db *, const char *sql, struct error *);
 /* PRAGMA integrity_check and foreign_key_check; ERR_DAMAGED names the first findings. */
 int db_check(struct db *, struct error *);
@@ -80,6 +82,8 @@ void db_bind_blob(struct db_stmt *, int index, const void *, size_t);
 		 unsigned: db_bind_unsigned, bool: db_bind_int, unsigned long: db_bind_unsigned,   \
 		 double: db_bind_real, char *: db_bind_text, const char *: db_bind_text,           \
 		 struct digest *: db_bind_digest, const struct digest *: db_bind_digest)(stmt, index, value)
+
+int db_parameters(const struct db_stmt *); /* N of the last ?N in the text */
 
 int db_step(struct db_stmt *, struct error *); /* 1 a row, 0 done, -1 error */
 /* Steps a statement that returns no rows and gives it back. */

@@ -73,6 +73,7 @@ static int load_found(struct db *db, struct db_stmt *q, struct js **ret, struct 
 		js_set_str(experiment, keys[i], db_text(q, i));
 	js_set_int(experiment, "last_update_time", db_int(q, 4));
 	js_set_int(experiment, "creation_time", db_int(q, 5));
+	js_set_str(experiment, "workspace", "default");
 	if (add_tags(db, db_int(q, 0), experiment, err) < 0)
 		return -1;
 	*ret = steal(&experiment);
@@ -82,7 +83,7 @@ static int load_found(struct db *db, struct db_stmt *q, struct js **ret, struct 
 int experiment_load(struct db *db, const char *text, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = NULL;
-	int64_t id;
+	int64_t id = 0;
 	int r;
 
 	if (experiment_parse(text, &id, err) < 0)
@@ -257,13 +258,13 @@ static int rename_it(struct db *db, int64_t id, const char *name, struct error *
 		return -1;
 	if (db_changes(db))
 		return 0;
-	error_set(err, ERR_CONFLICT, "Experiment(name=%.500s) already exists.", name);
+	error_set(err, ERR_EXISTS, "Experiment(name=%.500s) already exists.", name);
 	return REFUSED;
 }
 
 int experiment_rename(struct db *db, const char *text, const char *name, struct error *err)
 {
-	int64_t id;
+	int64_t id = 0;
 
 	if (length_check("name", name, EXPERIMENT_CHARS, err) < 0 || experiment_parse(text, &id, err) < 0 ||
 	    db_begin(db, err) < 0)
@@ -294,7 +295,7 @@ static int move(struct db *db, int64_t id, const char *from, const char *to, str
 
 static int change_stage(struct db *db, const char *text, const char *from, const char *to, struct error *err)
 {
-	int64_t id;
+	int64_t id = 0;
 
 	if (experiment_parse(text, &id, err) < 0 || db_begin(db, err) < 0)
 		return -1;
@@ -313,7 +314,7 @@ int experiment_restore(struct db *db, const char *id, struct error *err)
 
 int experiment_set_tag(struct db *db, const char *text, const char *key, const char *value, struct error *err)
 {
-	int64_t id;
+	int64_t id = 0;
 	int r;
 
 	if (check_tag(key, value, err) < 0 || experiment_parse(text, &id, err) < 0 || db_begin(db, err) < 0)
@@ -342,7 +343,7 @@ static int delete_tag(struct db *db, int64_t id, const char *key, struct error *
 
 int experiment_delete_tag(struct db *db, const char *text, const char *key, struct error *err)
 {
-	int64_t id;
+	int64_t id = 0;
 
 	if (experiment_parse(text, &id, err) < 0 || db_begin(db, err) < 0)
 		return -1;

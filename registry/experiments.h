@@ -23,8 +23,8 @@ struct experiment_new {
 };
 /* ERR_EXISTS: the name is taken. */
 int experiment_create(struct db *, const struct experiment_new *, int64_t *ret_id, struct error *);
-/* {experiment_id, name, artifact_location, lifecycle_stage, last_update_time, creation_time, tags[{key, value}]}.
- * ERR_NOT_FOUND. */
+/* {experiment_id, name, artifact_location, lifecycle_stage, last_update_time, creation_time, workspace,
+ * tags[{key, value}]}. ERR_NOT_FOUND. */
 int experiment_load(struct db *, const char *id, struct js **ret, struct error *);
 int experiment_load_named(struct db *, const char *name, struct js **ret, struct error *);
 int experiment_rename(struct db *, const char *id, const char *name, struct error *);

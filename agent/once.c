@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/once.h"
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include "agent/call.h"
+#include "agent/httpd.h"
+#include "base/clock.h"
+#include "base/db.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "registry/answers.h"
+#include "registry/project.h"
+
+#define KEEP_MS	 (15 * 60 * 1000ll)
+#define CHAINS	 1024
+#define ACK_MS	 5000 /* an answer is acknowledged by then */
+
+struct receipt {
+	struct digest request;
+	int64_t id;      /* of the answer that is kept */
+	int64_t time_ms;
+	int fd;          /* whose client waits for it; -1: nobody does */
+	bool fresh;      /* the answer was made by the call that has this */
+	int64_t sent_ms; /* by the monotonic clock */
+	bool passed_on;  /* to another call: this one stands in no chain any more */
+	struct receipt *next;
+};
+
+struct ids {
+	int64_t *items;
+	size_t len, cap;
+};
+
+static struct {
+	pthread_mutex_t mutex;
+	struct receipt *chains[CHAINS];
+	struct ids gone;  /* to be dropped from the database */
+	size_t sweeping;  /* so many of them are, in the open transaction */
+	int64_t swept_ms; /* when all were looked at last */
+} table = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static struct receipt **chain_of(const struct digest *request)
+{
+	return &table.chains[(request->b[0] | request->b[1] << 8) % CHAINS];
+}
+
+static void hash_field(struct hasher *h, const void *data, size_t len)
+{
+	uint64_t n = len;
+
+	hasher_update(h, &n, sizeof(n));
+	hasher_update(h, data, len);
+}
+
+static void hash_request(const struct call *call, struct digest *ret)
+{
+	struct hasher h;
+
+	hasher_init(&h);
+	hash_field(&h, call->who.name, strlen(call->who.name));
+	hash_field(&h, call->method, strlen(call->method));
+	hash_field(&h, call->path, strlen(call->path));
+	for (size_t i = 0; i < call->nfields; i++) {
+		hash_field(&h, call->fields[i].name, strlen(call->fields[i].name));
+		hash_field(&h, call->fields[i].value, strlen(call->fields[i].value));
+	}
+	hash_field(&h, call->body.buf, call->body.len);
+	hasher_final(&h, ret);
+}
+
+/* ---- the table, under the mutex ---- */
+
+/* Nobody is at the other end any more: it was shut, or broke. */
+static bool has_left(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL);
+}
+
+static struct receipt *find_lost(const struct digest *request)
+{
+	for (struct receipt *r = *chain_of(request); r; r = r->next)
+		if (digest_equal(&r->request, request) && (r->fd < 0 || has_left(r->fd)))
+			return r;
+	return NULL;
+}
+
+static struct receipt *add(const struct digest *request, int64_t id, int64_t time_ms, int fd)
+{
+	struct receipt *r = xcalloc(1, sizeof(*r)), **chain = chain_of(request);
+
+	*r = (struct receipt){ .request = *request, .id = id, .time_ms = time_ms, .fd = fd, .next = *chain };
+	*chain = r;
+	return r;
+}
+
+static void unlink_it(struct receipt *gone)
+{
+	struct receipt **at = chain_of(&gone->request);
+
+	while (*at != gone)
+		at = &(*at)->next;
+	*at = gone->next;
+}
+
+static void forget(struct receipt *gone)
+{
+	if (!gone->passed_on)
+		unlink_it(gone);
+	free(gone);
+}
+
+static void drop(struct receipt *r)
+{
+	GROW(table.gone.items, table.gone.len, table.gone.cap);
+	table.gone.items[table.gone.len++] = r->id;
+	forget(r);
+}
+
+static void drop_old(int64_t now_ms)
+{
+	for (size_t i = 0; i < CHAINS; i++)
+		for (struct receipt *r = table.chains[i], *next; r; r = next) {
+			next = r->next;
+			if (r->fd < 0 && now_ms - r->time_ms > KEEP_MS)
+				drop(r);
+		}
+}
+
+/* ---- the writer ---- */
+
+static int note_kept(void *ctx, int64_t id, const struct digest *request, int64_t time_ms)
+{
+	(void)ctx;
+	add(request, id, time_ms, -1);
+	return 0;
+}
+
+int once_start(struct project *project, struct error *err)
+{
+	struct db *db;
+
+	return project_db(project, &db, err) < 0 ? -1 : answers_each(db, note_kept, NULL, err);
+}
+
+void once_stop(void)
+{
+	for (size_t i = 0; i < CHAINS; i++)
+		while (table.chains[i])
+			forget(table.chains[i]);
+	free(table.gone.items);
+	table.gone = (struct ids){ 0 };
+}
+
+/* What is kept for this request, now for this call; NULL: nothing is. */
+static struct receipt *take_lost(const struct digest *request, int fd)
+{
+	struct receipt *r, *old;
+
+	pthread_mutex_lock(&table.mutex);
+	r = find_lost(request);
+	if (r && r->fd >= 0) { /* its call has not ended yet */
+		old = r;
+		unlink_it(old);
+		old->passed_on = true;
+		r = add(request, old->id, old->time_ms, fd);
+	}
+	if (r)
+		r->fd = fd;
+	pthread_mutex_unlock(&table.mutex);
+	return r;
+}
+
+static int answer_new(struct call *call, struct db *db, const struct digest *request, struct error *err)
+{
+	int64_t now = clock_wall_ms(), id;
+
+	if (answer_put(db, request, now, call->text.buf, &id, err) < 0)
+		return -1;
+	pthread_mutex_lock(&table.mutex);
+	call->receipt = add(request, id, now, httpd_socket(call));
+	call->receipt->fresh = true;
+	pthread_mutex_unlock(&table.mutex);
+	return 0;
+}
+
+int once_serve(struct call *call, struct project *project,
+	       int (*serve)(struct call *, struct project *, struct error *), struct error *err)
+{
+	CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
+	struct digest request;
+	struct db *db;
+
+	hash_request(call, &request);
+	if (project_db(project, &db, err) < 0)
+		return -1;
+	call->receipt = take_lost(&request, httpd_socket(call));
+	if (!call->receipt)
+		return serve(call, project, err) < 0 ? -1 : answer_new(call, db, &request, err);
+	if (answer_get(db, call->receipt->id, &body, err) < 0)
+		return -1;
+	call_reply_buf(call, 200, "application/json", &body);
+	return 0;
+}
+
+void once_undo(struct call *call)
+{
+	struct receipt *r = call->receipt;
+
+	call->receipt = NULL;
+	if (!r)
+		return;
+	pthread_mutex_lock(&table.mutex);
+	if (r->fresh)
+		forget(r);
+	else
+		r->fd = -1;
+	pthread_mutex_unlock(&table.mutex);
+}
+
+int once_sweep(struct db *db, struct error *err)
+{
+	int64_t now = clock_wall_ms();
+	int r = 0;
+
+	pthread_mutex_lock(&table.mutex);
+	if (now - table.swept_ms > KEEP_MS / 15) {
+		drop_old(now);
+		table.swept_ms = now;
+	}
+	table.sweeping = table.gone.len;
+	for (size_t i = 0; r == 0 && i < table.sweeping; i++)
+		r = answer_drop(db, table.gone.items[i], err);
+	pthread_mutex_unlock(&table.mutex);
+	return r;
+}
+
+void once_committed(void)
+{
+	pthread_mutex_lock(&table.mutex);
+	table.gone.len -= table.sweeping;
+	if (table.gone.len)
+		memmove(table.gone.items, table.gone.items + table.sweeping,
+			table.gone.len * sizeof(*table.gone.items));
+	table.sweeping = 0;
+	pthread_mutex_unlock(&table.mutex);
+}
+
+/* ---- the server ---- */
+
+void once_arrived(struct receipt *r)
+{
+	if (!r)
+		return;
+	pthread_mutex_lock(&table.mutex);
+	if (r->passed_on)
+		free(r);
+	else
+		drop(r);
+	pthread_mutex_unlock(&table.mutex);
+}
+
+void once_lost(struct receipt *r)
+{
+	if (!r)
+		return;
+	pthread_mutex_lock(&table.mutex);
+	r->fd = -1;
+	r->fresh = false;
+	if (r->passed_on)
+		free(r);
+	pthread_mutex_unlock(&table.mutex);
+}
+
+struct receipt *once_sent(struct receipt *r)
+{
+	r->sent_ms = clock_mono_ms();
+	return r;
+}
+
+/* A reset means that it was not read. What is not acknowledged after seconds never was; just after the answer nothing
+ * can be said, and all is likely well. The end of a connection counts as one byte. */
+void once_closed(struct receipt *r, int socket)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	int unsent = 0;
+
+	if (!r)
+		return;
+	if ((getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE) ||
+	    (clock_mono_ms() - r->sent_ms > ACK_MS && ioctl(socket, TIOCOUTQ, &unsent) == 0 && unsent > 1))
+		once_lost(r);
+	else
+		once_arrived(r);
+}
