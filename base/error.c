@@ -38,7 +38,7 @@ void error_clear(struct error *err)
 	err->msg[0] = err->where[0] = err->help[0] = '\0';
 }
 
-int error_set(struct error *err, enum error_code code, const char *fmt, ...)
+int (error_set)(struct error *err, enum error_code code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -88,7 +88,7 @@ static const char *help_of_errno(int sys)
 	}
 }
 
-int error_sys(struct error *err, int sys, const char *fmt, ...)
+int (error_sys)(struct error *err, int sys, const char *fmt, ...)
 {
 	va_list ap;
 	size_t len;
@@ -107,7 +107,7 @@ int error_sys(struct error *err, int sys, const char *fmt, ...)
 	return -1;
 }
 
-int error_wrap(struct error *err, const char *fmt, ...)
+int (error_wrap)(struct error *err, const char *fmt, ...)
 {
 	char old[sizeof(err->msg)];
 	va_list ap;
@@ -124,7 +124,7 @@ int error_wrap(struct error *err, const char *fmt, ...)
 	return -1;
 }
 
-int error_help(struct error *err, const char *fmt, ...)
+int (error_help)(struct error *err, const char *fmt, ...)
 {
 	va_list ap;
 

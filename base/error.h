@@ -23,6 +23,8 @@
 	X(ERR_AUTH, "UNAUTHENTICATED", 401, 6)    /* who is it? */                                 \
 	X(ERR_UNSUPPORTED, "NOT_IMPLEMENTED", 501, 2)                                              \
 	X(ERR_LIMIT, "RESOURCE_EXHAUSTED", 429, 5) /* too much, too often; later it may do */      \
+	X(ERR_METHOD, "METHOD_NOT_ALLOWED", 405, 2) /* HTTP: this path has others */               \
+	X(ERR_TOO_LARGE, "TOO_LARGE", 413, 2)     /* more bytes than are taken */                  \
 	X(ERR_VERDICT, "VERDICT_NO", 422, 7)      /* drift, gate, schema, different: no */         \
 	X(ERR_UNDECIDED, "UNDECIDED", 422, 8)     /* cannot judge */                               \
 	X(ERR_DAMAGED, "DAMAGED", 500, 9)         /* stored bytes or facts do not hold */          \
@@ -58,3 +60,14 @@ int error_help(struct error *, const char *fmt, ...) __attribute__((format(print
 /* Line and column count from 1; 0 leaves that part out. */
 int error_where(struct error *, const char *file, int line, int column);
 void error_clear(struct error *);
+
+/* The optimizer learns that they return -1: what is set on success only is then known to be set. */
+static inline int error_result(int r)
+{
+	(void)r;
+	return -1;
+}
+#define error_set(...)	error_result(error_set(__VA_ARGS__))
+#define error_sys(...)	error_result(error_sys(__VA_ARGS__))
+#define error_wrap(...) error_result(error_wrap(__VA_ARGS__))
+#define error_help(...) error_result(error_help(__VA_ARGS__))
