@@ -112,7 +112,7 @@ static int start(struct child_run *c, const char *dir, const struct strlist *arg
 	int fds[2];
 
 	own_program(program);
-	argv[0] = program;
+	argv[0] = c->program ? c->program : program;
 	argv[1] = "--json";
 	for (size_t i = 0; i < args->len; i++)
 		argv[i + 2] = args->items[i];

@@ -14,6 +14,7 @@ struct loop;
 struct child_run {
 	struct loop *loop;
 	struct spawner *spawner;
+	const char *program;      /* mlops, when this one is another; or NULL */
 	/* An event of the run; lent, and may be changed. */
 	void (*event)(void *ctx, struct js *event);
 	void *ctx;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "api/ops.h"
+#include "api/submit.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -14,11 +15,22 @@
 #include "pipeline/steplog.h"
 #include "registry/accepts.h"
 #include "registry/artifacts.h"
+#include "registry/jobs.h"
 #include "registry/name.h"
 #include "registry/project.h"
 #include "registry/runs.h"
 
 #define RUNS_LIMIT 20
+
+/* Of a run that nobody executes: "queued" and "starting" are those of an agent. */
+static const char *waiting_state(struct db *db, const struct js *run)
+{
+	CLEANUP_JS struct js *job = NULL;
+
+	if (strcmp(js_get_str(run, "status"), "SCHEDULED") != 0 || job_load(db, js_get_str(run, "run_id"), &job, NULL) < 0)
+		return "lost";
+	return !strcmp(js_get_str(job, "state"), "queued") ? "queued" : "starting";
+}
 
 /* What is known of a run that says of itself that it goes on. */
 static int active_run(struct op_context *ctx, struct db *db, const struct js *run, struct js *list, struct error *err)
@@ -40,7 +52,7 @@ static int active_run(struct op_context *ctx, struct db *db, const struct js *ru
 	js_set_str(item, "run_id", id);
 	js_set_str(item, "pipeline", js_get_str(run, "experiment"));
 	js_set_str(item, "name", js_get_str(run, "name"));
-	js_set_str(item, "state", held ? "running" : "lost");
+	js_set_str(item, "state", held ? "running" : waiting_state(db, run));
 	js_set_int(item, "start_time", js_get_int(run, "start_time", 0));
 	js_set_str(item, "user", js_get_str(run, "user"));
 	js_set_str(item, "host", js_get_str(js_get(run, "tags"), "mlops.host"));
@@ -55,25 +67,34 @@ static int active_run(struct op_context *ctx, struct db *db, const struct js *ru
 	return 0;
 }
 
-/* run.list {active, filter, order_by, limit} -> {now, active: [{run_id, pipeline, name, state: running|lost, start_time,
- * user, host, pid, command, done, total, states{}, running: [{step, number, start_time}]}]} */
-static int active_runs(struct op_context *ctx, struct run_query query, struct js **ret_result, struct error *err)
+static int add_active(struct op_context *ctx, struct run_query query, const char *status, struct js *list,
+		      struct error *err)
 {
-	CLEANUP(cleanup_free) char *filter =
-		xasprintf("attributes.status = 'RUNNING'%s%s", query.filter ? " AND " : "", query.filter ? query.filter : "");
+	CLEANUP(cleanup_free) char *filter = xasprintf("attributes.status = '%s'%s%s", status, query.filter ? " AND " : "",
+						       query.filter ? query.filter : "");
 	CLEANUP_JS struct js *runs = NULL;
-	CLEANUP_JS struct js *result = js_object();
-	struct js *list = js_array();
 	struct db *db;
 
-	js_set_int(result, "now", clock_wall_ms());
-	js_set(result, "active", list);
 	query.filter = filter;
 	if (project_db(ctx->project, &db, err) < 0 || run_search(db, &query, &runs, err) < 0)
 		return -1;
 	for (size_t i = 0; i < js_len(runs); i++)
 		if (active_run(ctx, db, js_at(runs, i), list, err) < 0)
 			return -1;
+	return 0;
+}
+
+/* run.list {active, filter, order_by, limit} -> {now, active: [{run_id, pipeline, name, state: running|queued|starting|lost,
+ * start_time, user, host, pid, command, done, total, states{}, running: [{step, number, start_time}]}]} */
+static int active_runs(struct op_context *ctx, struct run_query query, struct js **ret_result, struct error *err)
+{
+	CLEANUP_JS struct js *result = js_object();
+	struct js *list = js_array();
+
+	js_set_int(result, "now", clock_wall_ms());
+	js_set(result, "active", list);
+	if (add_active(ctx, query, "RUNNING", list, err) < 0 || add_active(ctx, query, "SCHEDULED", list, err) < 0)
+		return -1;
 	*ret_result = steal(&result);
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 #include "api/combinations.h"
 #include "api/experiments.h"
@@ -6,6 +7,7 @@
 #include "api/ops.h"
 #include "api/remotes.h"
 #include "api/scratch_tree.h"
+#include "api/submit.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -44,6 +46,7 @@ static int run_plain(struct op_context *ctx, const char *file, const struct js *
 /*
  * run.start {args[], param[], jobs, keep_going, only, downstream, force, dry, no_wait}
  * -> what pipeline_run gives (pipeline/run.h), or experiments_run when a param has several values; emits its events.
+ * With `project`, run.submit.
  */
 int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
@@ -60,7 +63,8 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.dry = js_get_bool(args, "dry"),
 		.keep_going = js_get_bool(args, "keep_going"),
 		.no_wait = js_get_bool(args, "no_wait"),
-		.record = ctx->project->scratch != NULL,
+		.record = ctx->project->scratch || getenv(JOB_VARIABLE),
+		.job = getenv(JOB_VARIABLE),
 		.jobs = (int)jobs,
 		.spawner = ctx->spawner,
 		.command = ctx->command_line,
@@ -70,6 +74,8 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 	};
 	int r;
 
+	if (js_get_str(args, "project"))
+		return op_run_submit(ctx, args, ret_result, err);
 	if (jobs < 0 || jobs > MOST_JOBS)
 		return error_set(err, ERR_USAGE, "--jobs is a number from 1 to %d, or 0 for the cores, not %lld", MOST_JOBS,
 				 (long long)jobs);

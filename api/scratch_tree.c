@@ -33,6 +33,12 @@ static char *path_of(const struct project *p, const char *id, const char *name)
 	return xasprintf("%s/" SCRATCH_DIR "/%s%s%s", p->root, id, *name ? "/" : "", name);
 }
 
+/* Whoever makes a set and whoever sweeps: between the two a new one has no lock yet. */
+static int lock_sets(struct project *p, struct error *err)
+{
+	return lock_take(p->locksfd, "scratch", LOCK_EXCLUSIVE, LOCK_WAIT, NULL, NULL, err);
+}
+
 /* ---- removing ---- */
 
 /* Runs of the tree that were killed end, their containers go. */
@@ -109,11 +115,15 @@ int scratch_sweep(struct op_context *ctx, bool also_kept, struct error *err)
 {
 	struct project *p = ctx->project;
 	CLEANUP(cleanup_fd) int fd = -1;
+	CLEANUP(cleanup_fd) int sets = -1;
 	CLEANUP(strlist_release) struct strlist ids = STRLIST_INIT;
 	struct stat st;
 
 	if (p->scratch || fs_stat_beneath(p->rootfd, SCRATCH_DIR, &st, NULL) <= 0)
 		return 0;
+	sets = lock_sets(p, err);
+	if (sets < 0)
+		return -1;
 	fd = fs_open_direct(p->rootfd, SCRATCH_DIR, O_RDONLY | O_DIRECTORY, 0, err);
 	if (fd < 0 || fs_list_dir(fd, ".", &ids, err) < 0)
 		return -1;
@@ -126,14 +136,31 @@ int scratch_sweep(struct op_context *ctx, bool also_kept, struct error *err)
 	return 0;
 }
 
+int scratch_set_forget(struct project *p, const char *id, struct error *err)
+{
+	CLEANUP(cleanup_fd) int sets = lock_sets(p, err);
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct stat st;
+
+	if (sets < 0 || fs_stat_beneath(p->rootfd, SCRATCH_DIR, &st, NULL) <= 0)
+		return sets < 0 ? -1 : 0;
+	fd = fs_open_direct(p->rootfd, SCRATCH_DIR, O_RDONLY | O_DIRECTORY, 0, err);
+	if (fd < 0)
+		return -1;
+	return fs_stat_beneath(fd, id, &st, NULL) > 0 ? sweep_set(p, fd, id, true, err) : 0;
+}
+
 /* ---- taking ---- */
 
-static int open_set(struct op_context *ctx, struct scratch_set *set, struct error *err)
+int scratch_set_open(struct project *p, struct spawner *spawner, struct scratch_set *set, struct error *err)
 {
-	struct project *p = ctx->project;
+	CLEANUP(cleanup_fd) int sets = lock_sets(p, err);
 	CLEANUP(cleanup_free) char *dir = NULL;
 	char uuid[33];
 
+	if (sets < 0)
+		return -1;
+	set->project = p;
 	clock_uuid(uuid);
 	memcpy(set->id, uuid, SCRATCH_ID);
 	dir = xasprintf(SCRATCH_DIR "/%s", set->id);
@@ -144,10 +171,10 @@ static int open_set(struct op_context *ctx, struct scratch_set *set, struct erro
 		return -1;
 	FAILPOINT("scratch.opened");
 	set->lock = lock_take(set->fd, LOCK, LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, err);
-	return set->lock < 0 || spawner_hold(ctx->spawner, set->lock, err) < 0 ? -1 : 0;
+	return set->lock < 0 || spawner_hold(spawner, set->lock, err) < 0 ? -1 : 0;
 }
 
-static int open_tree(const struct scratch_set *set, const char *name, struct error *err)
+int scratch_set_tree(const struct scratch_set *set, const char *name, struct error *err)
 {
 	struct stat st;
 	int fd;
@@ -202,7 +229,7 @@ static int try_take(struct op_context *ctx, const struct frozen_want *want, stru
 	frozen_release(&set->frozen);
 	if (fs_remove_tree(set->fd, FILES, err) < 0)
 		return -1;
-	to = open_tree(set, FILES, err);
+	to = scratch_set_tree(set, FILES, err);
 	if (to < 0 || frozen_take(want, to, &set->frozen, err) < 0 || take_code(ctx, set, err) < 0)
 		return -1;
 	FAILPOINT("scratch.copied");
@@ -216,9 +243,8 @@ int scratch_set_take(struct op_context *ctx, const struct frozen_want *want, str
 {
 	CLEANUP(cleanup_free) char *changed = NULL;
 
-	ret->project = ctx->project;
 	ret->progress = want->progress;
-	if (open_set(ctx, ret, err) < 0)
+	if (scratch_set_open(ctx->project, ctx->spawner, ret, err) < 0)
 		return -1;
 	for (int i = 0; i < TRIES; i++) {
 		int r;
@@ -246,27 +272,38 @@ static int fill_tree(struct scratch_set *set, const char *name, bool last, int *
 		return *ret < 0 ? -1 : 0;
 	}
 	from = fs_open_direct(set->fd, FILES, O_RDONLY | O_DIRECTORY, 0, err);
-	*ret = from < 0 ? -1 : open_tree(set, name, err);
+	*ret = from < 0 ? -1 : scratch_set_tree(set, name, err);
 	return *ret < 0 ? -1 : frozen_copy(from, *ret, set->progress, err);
 }
 
-int scratch_set_make(struct scratch_set *set, const char *name, const char *command, struct js *tags, bool last,
-		 char **ret_path, struct error *err)
+int scratch_set_seal(struct scratch_set *set, const char *name, int tree, const char *command, struct js *tags,
+		     char **ret_path, struct error *err)
 {
 	CLEANUP_JS struct js *note = js_object();
-	CLEANUP(cleanup_fd) int tree = -1;
 	struct stat st;
 
 	js_set(note, "code", js_ref(set->code));
 	js_set_str(note, "command", command);
 	js_set(note, "tags", tags);
-	if (fill_tree(set, name, last, &tree, err) < 0 || satellite_make(tree, note, err) < 0)
+	if (satellite_make(tree, note, err) < 0)
 		return error_wrap(err, "scratch tree %s", name);
 	if (fstat(set->project->dirfd, &st) < 0 || (geteuid() == 0 && fchownat(tree, ".mlops", st.st_uid, st.st_gid, 0) < 0))
 		return error_sys(err, errno, "cannot give away the scratch tree %s", name);
 	*ret_path = path_of(set->project, set->id, name);
 	FAILPOINT("scratch.made");
 	return 0;
+}
+
+int scratch_set_make(struct scratch_set *set, const char *name, const char *command, struct js *tags, bool last,
+		     char **ret_path, struct error *err)
+{
+	CLEANUP(cleanup_fd) int tree = -1;
+
+	if (fill_tree(set, name, last, &tree, err) < 0) {
+		js_free(tags);
+		return error_wrap(err, "scratch tree %s", name);
+	}
+	return scratch_set_seal(set, name, tree, command, tags, ret_path, err);
 }
 
 int scratch_set_drop(struct scratch_set *set, const char *name, struct error *err)

@@ -17,6 +17,7 @@ struct error;
 struct js;
 struct op_context;
 struct project;
+struct spawner;
 
 #define SCRATCH_ID 12 /* hex digits */
 
@@ -33,6 +34,14 @@ struct scratch_set {
 
 /* The work tree is held by the caller. */
 int scratch_sweep(struct op_context *, bool also_kept, struct error *);
+/* Removes a set, also one that is kept, unless somebody works with it. */
+int scratch_set_forget(struct project *, const char *id, struct error *);
+/* Makes an empty ID/. The spawner holds the lock, too. */
+int scratch_set_open(struct project *, struct spawner *, struct scratch_set *ret, struct error *);
+/* An empty directory in it, to be filled and sealed: then it is a scratch tree. Returns its descriptor. */
+int scratch_set_tree(const struct scratch_set *, const char *name, struct error *);
+int scratch_set_seal(struct scratch_set *, const char *name, int tree, const char *command, struct js *tags,
+		     char **ret_path, struct error *);
 /* Makes ID/ with the state of the work tree. The work tree is held by the caller; the spawner holds the lock, too. */
 int scratch_set_take(struct op_context *, const struct frozen_want *, struct scratch_set *ret, struct error *);
 /* Makes a tree, whose runs record the code of the set, the command and the tags. `last`: no other one is made after it.

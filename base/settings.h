@@ -16,6 +16,11 @@ struct error;
 	X(RUN_MEM, "run.mem", SETTING_SIZE, "0", NULL, "memory that steps may use together; 0 is all")       \
 	X(RUN_GPU, "run.gpu", SETTING_GPUS, "auto", NULL,                                          \
 	  "GPUs that steps may use: a number, or their ids as 0,2; auto is those seen here")       \
+	X(RUN_LOCAL, "run.local", SETTING_WORD, "yes", "yes|no",                                   \
+	  "whether steps may run on this machine itself, outside of containers")                   \
+	X(AGENT_RUNS, "agent.runs", SETTING_INT, "2", "1..64", "runs of projects that an agent executes at a time") \
+	X(AGENT_DIRS, "agent.dirs", SETTING_TEXT, "", NULL,                                        \
+	  "directories, as /DIR:/DIR, below which an agent may take projects from")                \
 	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
 	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \

@@ -36,6 +36,8 @@ static void active_row(struct table *table, const struct js *run, int64_t now)
 
 	if (lost)
 		strbuf_puts(&running, "lost: its process is gone; the next mlops run ends it");
+	else if (strcmp(js_get_str(run, "state"), "running") != 0)
+		strbuf_puts(&running, js_get_str(run, "state")); /* an agent has it */
 	else
 		add_running(run, now, &running);
 	table_cell(table, STYLE_NAME, "%.8s", js_get_str(run, "run_id"));

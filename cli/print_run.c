@@ -113,6 +113,10 @@ void print_run(struct print *p, const struct js *result)
 		print_put(p, STYLE_NAME, "mlops logs -f %.8s\n", js_get_str(result, "run_id"));
 		return;
 	}
+	if (js_get_str(result, "project")) {
+		print_submitted(p, result);
+		return;
+	}
 	if (js_get(result, "combinations")) {
 		print_experiments(p, result);
 		return;

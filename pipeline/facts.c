@@ -19,6 +19,7 @@
 #include "registry/artifacts.h"
 #include "registry/cache.h"
 #include "registry/events.h"
+#include "registry/jobs.h"
 #include "registry/keys.h"
 #include "registry/project.h"
 #include "registry/satellite.h"
@@ -80,8 +81,8 @@ static int record_code(struct engine *e, struct error *err)
 		{ "mlflow.source.git.repoURL", code->remote },
 		{ "mlflow.source.name", e->plan->pipeline->file },
 		{ "mlflow.source.type", "PROJECT" },
-		{ "mlflow.user", e->project->actor },
-		{ "mlops.command", e->project->scratch ? js_get_str(e->project->scratch, "command") : e->opt->command },
+		{ "mlflow.user", e->opt->job ? NULL : e->project->actor }, /* a job has who asked for it */
+		{ "mlops.command", e->opt->job ? NULL : e->project->scratch ? js_get_str(e->project->scratch, "command") : e->opt->command },
 		{ "mlops.host", e->host },
 		{ "mlops.steps", steps }, /* that were not up to date when it began */
 		{ "mlops.code.dirty", code->commit[0] ? (code->dirty ? "true" : "false") : NULL },
@@ -113,6 +114,17 @@ static int record_note(struct engine *e, struct error *err)
 	return 0;
 }
 
+/* A run that was asked for is there since then. */
+static int create_or_begin(struct engine *e, const struct run_new *row, struct error *err)
+{
+	int r;
+
+	if (!e->opt->job)
+		return run_create(e->db, row, err);
+	r = job_run_begins(e->db, row, err);
+	return r == 0 ? error_set(err, ERR_CONFLICT, "nobody waits for run %s any more", row->id) : r < 0 ? -1 : 0;
+}
+
 static int record_run_row(struct engine *e, struct error *err)
 {
 	struct param_sink sink = { e->db, e->run, err, 0 };
@@ -123,8 +135,7 @@ static int record_run_row(struct engine *e, struct error *err)
 	};
 
 	if (experiment_ensure(e->db, e->plan->pipeline->name, &row.experiment, err) < 0 ||
-	    run_create(e->db, &row, err) < 0 || record_code(e, err) < 0 ||
-	    record_note(e, err) < 0)
+	    create_or_begin(e, &row, err) < 0 || record_code(e, err) < 0 || record_note(e, err) < 0)
 		return -1;
 	pipeline_each_param(e->plan->pipeline->params, record_param, &sink);
 	return sink.status;
@@ -482,7 +493,7 @@ static int record_event(struct engine *e, enum run_status status, int64_t now, s
 	struct digest digest;
 	struct event event = {
 		.actor = e->project->actor,
-		.origin = "cli",
+		.origin = e->opt->job ? "agent" : "cli",
 		.operation = "run.start",
 		.subject = e->run,
 		.after = run_status_name(status),

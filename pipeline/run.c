@@ -471,9 +471,26 @@ static int check_needs(struct engine *e, struct error *err)
 	return run_secrets_open(e->project, e->plan, needs_secrets, NULL, &e->secrets, err);
 }
 
+/* What a project's file may make this machine do is its operator's to say. */
+static int check_local(const struct engine *e, struct error *err)
+{
+	if (!strcmp(settings_get(&e->project->settings, SETTING_RUN_LOCAL), "yes"))
+		return 0;
+	for (size_t i = 0; i < e->plan->len; i++) {
+		const struct plan_node *node = &e->plan->nodes[i];
+
+		if (!node->selected || node->image)
+			continue;
+		error_set(err, ERR_DENIED, "step %s would run on this machine itself, which is not allowed here", node->name);
+		return error_help(err, "give it an image=; or let the operator allow it: mlops project add ... --allow-local, "
+				       "or run.local in the settings");
+	}
+	return 0;
+}
+
 static int prepare(struct engine *e, struct error *err)
 {
-	if (container_pin_images(e, err) < 0 || look_at_all(e, err) < 0 || check_needs(e, err) < 0 ||
+	if (check_local(e, err) < 0 || container_pin_images(e, err) < 0 || look_at_all(e, err) < 0 || check_needs(e, err) < 0 ||
 	    container_check(e, err) < 0 || container_find_orphans(e, err) < 0)
 		return -1;
 	sweep_secrets(e);
@@ -541,7 +558,10 @@ int pipeline_run(struct project *p, struct plan *plan, const struct run_options 
 	};
 	int r;
 
-	clock_uuid(e.run);
+	if (opt->job && strlen(opt->job) == sizeof(e.run) - 1)
+		memcpy(e.run, opt->job, sizeof(e.run));
+	else
+		clock_uuid(e.run);
 	if (plan_select(plan, &opt->steps, opt->select, err) < 0)
 		return -1;
 	for (size_t i = 0; i < plan->len; i++)

@@ -117,6 +117,7 @@ struct run_options {
 	enum select_mode select;
 	bool force, dry, keep_going, no_wait;
 	bool record;                   /* leave a run even when nothing has to run */
+	const char *job;               /* the run that an agent was asked for (registry/jobs.h); NULL: a new one */
 	int jobs;                      /* 0: the cores */
 	struct spawner *spawner;       /* of the local runner */
 	const struct runner_ops *runner; /* NULL: the local one, on `spawner` */
