@@ -152,9 +152,8 @@ struct demand route_demand(const struct route *route)
 	struct demand d = { .role = route->role, .scope = SCOPE_REST, .open = route->flags & ROUTE_OPEN };
 
 	if (op) {
-		d.op = true;
+		d.op = op;
 		d.role = op->role;
-		d.about = op->about != ABOUT_NOTHING;
 	} else if (!reads && d.role < ROLE_ENGINEER) {
 		d.role = ROLE_ENGINEER;
 	}
@@ -162,6 +161,8 @@ struct demand route_demand(const struct route *route)
 		d.scope = SCOPE_TRACKING;
 	else if (op ? op->flags & OP_OBJECTS : route->flags & ROUTE_OBJECTS)
 		d.scope = SCOPE_OBJECTS;
+	if (op && access_is_neutral(op))
+		d.scope = 0;
 	return d;
 }
 
@@ -175,16 +176,19 @@ static int need_login(struct error *err)
 int demand_check(const struct demand *d, const struct principal *who, struct error *err)
 {
 	const struct grant *g = &who->grant;
+	bool in_scope = !d->scope || g->scopes & d->scope;
 
 	if (d->open)
 		return 0;
-	if (who->how <= PRINCIPAL_CLAIMED || (who->how == PRINCIPAL_LOOPBACK && !(g->scopes & d->scope)))
+	if (who->how <= PRINCIPAL_CLAIMED || (who->how == PRINCIPAL_LOOPBACK && !in_scope))
 		return need_login(err);
-	if (!(g->scopes & d->scope))
+	if (!in_scope)
 		return error_set(err, ERR_DENIED, "%s is not for that: its scope is another", who->name);
-	if (!d->op && access_is_partial(who))
+	if (access_is_partial(who) && !(d->op && access_is_divisible(d->op)))
 		return error_set(err, ERR_DENIED, "this is not for %s, who may see a part only", who->name);
-	if (g->role >= (int)d->role || (d->about && g->special && d->role <= ROLE_ENGINEER))
+	/* a permission of his own may say otherwise than the role: access_op knows */
+	if (g->role >= (int)d->role ||
+	    (d->op && d->op->about != ABOUT_NOTHING && g->special && d->role <= ROLE_ENGINEER))
 		return 0;
 	return error_set(err, ERR_DENIED, "%s has role %s, this needs %s", who->name, access_roles[g->role],
 			 access_roles[d->role]);

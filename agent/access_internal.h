@@ -18,9 +18,9 @@ void credentials_release(struct credentials *);
 /* What a route asks. */
 struct demand {
 	enum op_role role;
-	enum access_scope scope;
-	bool open, op;
-	bool about; /* a permission of one's own may say otherwise than the role */
+	enum access_scope scope; /* 0: any */
+	const struct op *op; /* NULL: none */
+	bool open;
 };
 struct demand route_demand(const struct route *);
 int demand_check(const struct demand *, const struct principal *, struct error *);
@@ -51,5 +51,7 @@ int origin_check(const struct origin_head *, struct error *);
 void origin_allow(const char *listen, const char *const *more);
 void origin_release(void);
 
-/* access_objects.c: searches that access_filter can narrow. */
-bool access_filters(const struct op *);
+/* access_objects.c */
+bool access_is_neutral(const struct op *); /* tells nothing of what is stored */
+/* Whether it can be done in part, for who may see a part: it is about one thing, or access_filter narrows it. */
+bool access_is_divisible(const struct op *);

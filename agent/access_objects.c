@@ -13,6 +13,18 @@
 /* What those may do, too, who see only a part of what is stored: it tells nothing of that. */
 static const char *const neutral[] = { "project.version", "access.whoami", "pipeline.keys" };
 
+/* What lists of results hold, and what each is about. */
+static const struct {
+	const char *op, *list, *inner, *key;
+} listed[] = {
+	{ "experiment.search", "experiments", NULL, "experiment_id" },
+	{ "run.search", "runs", "info", "experiment_id" },
+	{ "dataset.search", "dataset_summaries", NULL, "experiment_id" },
+	{ "logged_model.search", "models", "info", "experiment_id" },
+	{ "model.search", "registered_models", NULL, "name" },
+	{ "version.search", "model_versions", NULL, "name" },
+};
+
 /* One thing that an argument names, and where it belongs. */
 struct thing {
 	bool is_model; /* a registered one, by `name`; else something of `experiment` */
@@ -27,6 +39,11 @@ struct question {
 	struct db *db;
 	enum access_level need;
 };
+
+static enum access_level role_level(const struct principal *who)
+{
+	return who->grant.role == ROLE_VIEWER ? LEVEL_READ : LEVEL_MANAGE;
+}
 
 /* ---- arguments ---- */
 
@@ -81,6 +98,9 @@ static int check_path(const struct question *q, const char *path, struct error *
 
 	if (key)
 		return check_id(q, key, id, err);
+	/* where an experiment keeps its files elsewhere than below its number, they are nobody's */
+	if (!access_is_partial(q->who) && role_level(q->who) >= q->need)
+		return 0;
 	return error_set(err, ERR_DENIED, "%s may not use files that belong to no experiment", q->who->name);
 }
 
@@ -158,7 +178,7 @@ static int find_level(const struct question *q, const struct thing *thing, enum 
 {
 	const struct grant *g = &q->who->grant;
 
-	*ret = g->role == ROLE_VIEWER ? LEVEL_READ : LEVEL_MANAGE;
+	*ret = role_level(q->who);
 	if (!g->special)
 		return 0;
 	return permission_find(q->db, g->user_row, thing->is_model ? "model" : "experiment",
@@ -202,12 +222,28 @@ static int check_thing(const struct question *q, const struct thing *thing, stru
 
 /* ---- operations ---- */
 
-static bool is_neutral(const struct op *op)
+bool access_is_neutral(const struct op *op)
 {
 	for (size_t i = 0; i < ARRAY_LEN(neutral); i++)
 		if (!strcmp(neutral[i], op->name))
 			return true;
 	return false;
+}
+
+/* Searches whose results access_filter narrows, and makers of what is new. */
+static bool is_filtered(const struct op *op)
+{
+	for (size_t i = 0; i < ARRAY_LEN(listed); i++)
+		if (!strcmp(listed[i].op, op->name) && !(op->flags & OP_BYTES))
+			return true;
+	return false;
+}
+
+bool access_is_divisible(const struct op *op)
+{
+	bool makes = op->flags & OP_TRACKING && op->flags & OP_ONCE;
+
+	return op->about != ABOUT_NOTHING || access_is_neutral(op) || is_filtered(op) || makes;
 }
 
 bool access_is_partial(const struct principal *who)
@@ -224,16 +260,13 @@ static bool makes_model_of_run(const struct question *q, const struct js *args)
 	       !strcmp(source, q->who->grant.run);
 }
 
-/* Operations about nothing: searches show what may be seen (access_filter), makers make what is new. */
 static int check_about_nothing(const struct question *q, struct error *err)
 {
-	bool makes = q->op->flags & OP_TRACKING && q->op->role == ROLE_ENGINEER && q->op->flags & OP_ONCE;
+	bool may = *q->who->grant.run ? access_is_neutral(q->op) : access_is_divisible(q->op);
 
-	if (!access_is_partial(q->who) || is_neutral(q->op))
+	if (may || !access_is_partial(q->who))
 		return 0;
-	if (*q->who->grant.run || !(makes || access_filters(q->op)))
-		return error_set(err, ERR_DENIED, "%s is not for %s, who may see a part only", q->op->name, q->who->name);
-	return 0;
+	return error_set(err, ERR_DENIED, "%s is not for %s, who may see a part only", q->op->name, q->who->name);
 }
 
 static int check_role(const struct principal *who, const struct op *op, struct error *err)
@@ -266,26 +299,6 @@ int access_op(const struct principal *who, const struct op *op, struct project *
 }
 
 /* ---- results ---- */
-
-/* What lists of results hold, and what each is about. */
-static const struct {
-	const char *op, *list, *inner, *key;
-} listed[] = {
-	{ "experiment.search", "experiments", NULL, "experiment_id" },
-	{ "run.search", "runs", "info", "experiment_id" },
-	{ "dataset.search", "dataset_summaries", NULL, "experiment_id" },
-	{ "logged_model.search", "models", "info", "experiment_id" },
-	{ "model.search", "registered_models", NULL, "name" },
-	{ "version.search", "model_versions", NULL, "name" },
-};
-
-bool access_filters(const struct op *op)
-{
-	for (size_t i = 0; i < ARRAY_LEN(listed); i++)
-		if (!strcmp(listed[i].op, op->name) && !(op->flags & OP_BYTES))
-			return true;
-	return false;
-}
 
 static int filter_list(const struct question *q, struct js *result, size_t row, struct error *err)
 {

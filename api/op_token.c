@@ -88,6 +88,8 @@ int op_token_add(struct op_context *ctx, const struct js *args, struct js **ret_
 	    db_begin(db, err) < 0)
 		return -1;
 	about = describe(&new);
+	if (js_get(args, "scope"))
+		js_set(about, "scope", js_ref(js_get(args, "scope")));
 	if (token_add(db, &new, now_ms, token, err) < 0 ||
 	    op_event(ctx, db, &(struct op_event){ .operation = "token.add", .subject = new.name, .body = about }, err) < 0) {
 		db_rollback(db);

@@ -73,8 +73,8 @@ enum op_role { ROLE_VIEWER, ROLE_ENGINEER, ROLE_APPROVER, ROLE_ADMIN };
 /* The thing whose own permissions count, and the argument that names it. */
 enum op_about {
 	ABOUT_NOTHING,
-	ABOUT_EXPERIMENT,   /* experiment_id */
-	ABOUT_RUN,          /* run_id: those of its experiment */
+	ABOUT_EXPERIMENT,   /* experiment_id, experiment_ids or experiment_name */
+	ABOUT_RUN,          /* run_id or run_ids: those of its experiment */
 	ABOUT_LOGGED_MODEL, /* model_id: those of its experiment */
 	ABOUT_MODEL,        /* name */
 	ABOUT_FILE,         /* path: those of what file_subject (registry/files.h) finds in it */
@@ -177,7 +177,7 @@ op_handler op_version_create, op_version_get, op_version_search, op_version_desc
 op_handler op_logged_model_create, op_logged_model_get, op_logged_model_search, op_logged_model_finalize,
 	op_logged_model_delete, op_logged_model_tag, op_logged_model_untag, op_logged_model_params,
 	op_run_log_model;                                           /* op_logged_models.c */
-op_handler op_artifact_list, op_artifact_rm, op_run_artifacts;      /* op_files.c */
+op_handler op_artifact_list, op_artifact_rm, op_run_artifacts, op_logged_model_artifacts; /* op_files.c */
 op_handler op_object_missing, op_object_verify;                     /* op_objects.c */
 op_handler op_ref_list, op_ref_get, op_ref_put;                     /* op_refs.c */
 op_handler op_run_search, op_experiment_search, op_dataset_search, op_run_inputs, op_run_outputs,

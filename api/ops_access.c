@@ -21,9 +21,9 @@ static const struct op rows[] = {
 		"  mlops token add gpu-box --scope tracking\n"
 		"  export MLFLOW_TRACKING_TOKEN=$(mlops --json token add nb | jq -r .token)\n"
 		"\n"
-		"The token is shown once; only its hash is kept. It goes into MLFLOW_TRACKING_TOKEN,\n"
-		"into mlops login, or into the header 'Authorization: Bearer TOKEN'. tracking is\n"
-		"what MLflow's clients do, objects what push and pull do.\n" },
+		"The token is shown once; only its hash is kept. It goes into the variable\n"
+		"MLFLOW_TRACKING_TOKEN, into mlops login, or into the header 'Authorization:\n"
+		"Bearer TOKEN'. tracking is what MLflow's clients do, objects push and pull.\n" },
 	{ .name = "token.list", .command = "token list", .method = "GET", .path = "/tokens",
 	  .role = ROLE_ADMIN, .flags = OP_PAGED, .handler = op_token_list,
 	  .summary = "tokens, what they may do and when they were used",
@@ -37,7 +37,7 @@ static const struct op rows[] = {
 	  .details =
 		"Examples:\n"
 		"  mlops token rm ci\n"
-		"  mlops token rm 4fQz81Lc     the part after mlops_ of a token that was found somewhere\n" },
+		"  mlops token rm 4fQz81Lc     what stands behind mlops_ in one that was found\n" },
 	{ .name = "user.add", .command = "user add", .method = "POST", .path = "/users",
 	  .role = ROLE_ADMIN, .flags = OP_AUDIT | OP_INPUT | OP_LONG, .handler = op_user_add,
 	  .params = PARAMS(
@@ -50,9 +50,9 @@ static const struct op rows[] = {
 		"  mlops user add anna --role engineer        asks for the password, unseen\n"
 		"  mlops user add bot --no-password < /dev/null\n"
 		"\n"
-		"viewers read; engineers also log, run and delete; approvers also let models into\n"
-		"production; admins also add users. MLflow's clients send the name and password of\n"
-		"MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.\n" },
+		"viewers read; engineers also log, run and delete; approvers also let models\n"
+		"into production; admins also add users. MLflow's clients take name and password\n"
+		"from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.\n" },
 	{ .name = "user.edit", .command = "user edit", .method = "PATCH", .path = "/users/{name}",
 	  .role = ROLE_ADMIN, .flags = OP_AUDIT | OP_INPUT | OP_LONG, .handler = op_user_edit,
 	  .params = PARAMS(

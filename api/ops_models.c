@@ -18,6 +18,7 @@
 
 #define READS  .role = ROLE_VIEWER, .flags = OP_TRACKING
 #define WRITES .role = ROLE_ENGINEER, .flags = OP_TRACKING | OP_WRITES
+#define DELETES .role = ROLE_ENGINEER, .flags = OP_TRACKING | OP_WRITES | OP_MANAGES
 #define MAKES  .role = ROLE_ENGINEER, .flags = OP_TRACKING | OP_WRITES | OP_ONCE
 
 static const struct op rows[] = {
@@ -34,7 +35,7 @@ static const struct op rows[] = {
 	  .handler = op_model_rename,
 	  .params = PARAMS(NAME, FIELD("new-name", OPP_REQUIRED, OP_TEXT, "no other has it")),
 	  .summary = "rename a registered model" },
-	{ .name = "model.delete", .method = "DELETE", .path = "/models/{name}", WRITES, .about = ABOUT_MODEL,
+	{ .name = "model.delete", .method = "DELETE", .path = "/models/{name}", DELETES, .about = ABOUT_MODEL,
 	  .handler = op_model_delete, .params = PARAMS(NAME),
 	  .summary = "delete a registered model with all its versions; their files stay" },
 	{ .name = "model.tag", .method = "POST", .path = "/models/{name}/tags", WRITES, .about = ABOUT_MODEL,
@@ -69,7 +70,7 @@ static const struct op rows[] = {
 	{ .name = "version.describe", .method = "PATCH", .path = "/models/{name}/versions/{version}", WRITES,
 	  .about = ABOUT_MODEL, .handler = op_version_describe, .params = PARAMS(NAME, VERSION, ABOUT),
 	  .summary = "describe a version" },
-	{ .name = "version.delete", .method = "DELETE", .path = "/models/{name}/versions/{version}", WRITES,
+	{ .name = "version.delete", .method = "DELETE", .path = "/models/{name}/versions/{version}", DELETES,
 	  .about = ABOUT_MODEL, .handler = op_version_delete, .params = PARAMS(NAME, VERSION),
 	  .summary = "delete a version and the aliases that point at it" },
 	{ .name = "version.location", .method = "GET", .path = "/models/{name}/versions/{version}/location", READS,
@@ -112,7 +113,7 @@ static const struct op rows[] = {
 	  .about = ABOUT_LOGGED_MODEL, .handler = op_logged_model_finalize,
 	  .params = PARAMS(MODEL_ID, FIELD("status", OPP_REQUIRED, OP_JSON, "LOGGED_MODEL_READY or LOGGED_MODEL_UPLOAD_FAILED")),
 	  .summary = "tell that all files of a logged model are there" },
-	{ .name = "logged_model.delete", .method = "DELETE", .path = "/logged-models/{model_id}", WRITES,
+	{ .name = "logged_model.delete", .method = "DELETE", .path = "/logged-models/{model_id}", DELETES,
 	  .about = ABOUT_LOGGED_MODEL, .handler = op_logged_model_delete, .params = PARAMS(MODEL_ID),
 	  .summary = "delete a logged model" },
 	{ .name = "logged_model.tag", .method = "PATCH", .path = "/logged-models/{model_id}/tags", WRITES,

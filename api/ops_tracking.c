@@ -10,6 +10,7 @@
 
 #define READS .role = ROLE_VIEWER, .flags = OP_TRACKING
 #define WRITES .role = ROLE_ENGINEER, .flags = OP_TRACKING | OP_WRITES
+#define DELETES .role = ROLE_ENGINEER, .flags = OP_TRACKING | OP_WRITES | OP_MANAGES
 #define MAKES .role = ROLE_ENGINEER, .flags = OP_TRACKING | OP_WRITES | OP_ONCE
 
 static const struct op rows[] = {
@@ -22,17 +23,17 @@ static const struct op rows[] = {
 	  .about = ABOUT_EXPERIMENT, .handler = op_experiment_get, .params = PARAMS(EXPERIMENT),
 	  .summary = "one experiment with its tags" },
 	{ .name = "experiment.find", .method = "GET", .path = "/experiments-by-name", READS,
-	  .handler = op_experiment_find,
+	  .about = ABOUT_EXPERIMENT, .handler = op_experiment_find,
 	  .params = PARAMS(FIELD("experiment-name", OPP_REQUIRED, OP_TEXT, "the whole of it")),
 	  .summary = "the experiment of a name" },
 	{ .name = "experiment.rename", .method = "PATCH", .path = "/experiments/{experiment_id}", WRITES,
 	  .about = ABOUT_EXPERIMENT, .handler = op_experiment_rename,
 	  .params = PARAMS(EXPERIMENT, FIELD("new-name", OPP_REQUIRED, OP_TEXT, "no other has it")),
 	  .summary = "rename an experiment" },
-	{ .name = "experiment.delete", .method = "DELETE", .path = "/experiments/{experiment_id}", WRITES,
+	{ .name = "experiment.delete", .method = "DELETE", .path = "/experiments/{experiment_id}", DELETES,
 	  .about = ABOUT_EXPERIMENT, .handler = op_experiment_delete, .params = PARAMS(EXPERIMENT),
 	  .summary = "delete an experiment with its runs; it can be restored" },
-	{ .name = "experiment.restore", .method = "POST", .path = "/experiments/{experiment_id}/restore", WRITES,
+	{ .name = "experiment.restore", .method = "POST", .path = "/experiments/{experiment_id}/restore", DELETES,
 	  .about = ABOUT_EXPERIMENT, .handler = op_experiment_restore, .params = PARAMS(EXPERIMENT),
 	  .summary = "bring back a deleted experiment with its runs" },
 	{ .name = "experiment.tag", .method = "POST", .path = "/experiments/{experiment_id}/tags", WRITES,
@@ -57,9 +58,9 @@ static const struct op rows[] = {
 			   FIELD("status", 0, OP_TEXT, "RUNNING, SCHEDULED, FINISHED, FAILED or KILLED"),
 			   FIELD("end-time", OPP_SIGNED, OP_INT, STAMP), FIELD("run-name", 0, OP_TEXT, "a new name")),
 	  .summary = "end or rename a run" },
-	{ .name = "run.delete", .method = "DELETE", .path = "/tracking/runs/{run_id}", WRITES, .about = ABOUT_RUN,
+	{ .name = "run.delete", .method = "DELETE", .path = "/tracking/runs/{run_id}", DELETES, .about = ABOUT_RUN,
 	  .handler = op_run_delete, .params = PARAMS(RUN), .summary = "delete a run; it can be restored" },
-	{ .name = "run.restore", .method = "POST", .path = "/tracking/runs/{run_id}/restore", WRITES,
+	{ .name = "run.restore", .method = "POST", .path = "/tracking/runs/{run_id}/restore", DELETES,
 	  .about = ABOUT_RUN, .handler = op_run_restore, .params = PARAMS(RUN), .summary = "bring back a deleted run" },
 	{ .name = "run.log", .method = "POST", .path = "/tracking/runs/{run_id}/log", WRITES, .about = ABOUT_RUN,
 	  .handler = op_run_log,
