@@ -177,6 +177,13 @@ static int decode_list(const struct call *call, struct js *args, struct error *e
 	return 0;
 }
 
+static int decode_directory(const struct call *call, struct js *args, struct error *err)
+{
+	(void)err;
+	js_set_str(args, "path", call_field(call, "artifact_directory_path"));
+	return 0;
+}
+
 static void encode_list(const struct call *call, struct js *result)
 {
 	(void)call;
@@ -186,5 +193,7 @@ static void encode_list(const struct call *call, struct js *result)
 
 static const struct mlflow_route list_rows[] = {
 	{ "GET", "/artifacts/list", "run.artifacts", decode_list, encode_list },
+	{ "GET", "/logged-models/{model_id}/artifacts/directories", "logged_model.artifacts", decode_directory,
+	  encode_list },
 };
 const struct mlflow_table mlflow_artifacts = { list_rows, ARRAY_LEN(list_rows) };

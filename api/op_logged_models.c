@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logged models, and what older clients note of models in runs. */
+/* Logged models, and what older clients note of models in runs. What is logged about a model while its files come makes
+ * no events; its beginning and end do, and so does each edit after. */
 #include "api/events.h"
 #include "api/ops.h"
 #include "base/clock.h"
@@ -80,6 +81,17 @@ static int note(struct op_context *ctx, struct db *db, const char *operation, co
 	return op_event(ctx, db, &event, err);
 }
 
+static int note_edit(struct op_context *ctx, struct db *db, const char *operation, const struct js *args,
+		     struct error *err)
+{
+	const char *id = js_get_str(args, "model_id");
+	bool pending;
+
+	if (logged_model_is_pending(db, id, &pending, err) < 0)
+		return -1;
+	return pending ? 0 : note(ctx, db, operation, args, err);
+}
+
 /* logged_model.finalize {model_id, status} -> {model{}} */
 int op_logged_model_finalize(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
@@ -114,7 +126,7 @@ int op_logged_model_tag(struct op_context *ctx, const struct js *args, struct js
 	if (project_db(ctx->project, &db, err) < 0 ||
 	    logged_model_set_tags(db, js_get_str(args, "model_id"), js_get(args, "tags"), err) < 0)
 		return -1;
-	return note(ctx, db, "logged_model.tag", args, err);
+	return note_edit(ctx, db, "logged_model.tag", args, err);
 }
 
 /* logged_model.untag {model_id, key} */
@@ -126,7 +138,7 @@ int op_logged_model_untag(struct op_context *ctx, const struct js *args, struct 
 	if (project_db(ctx->project, &db, err) < 0 ||
 	    logged_model_delete_tag(db, js_get_str(args, "model_id"), js_get_str(args, "key"), err) < 0)
 		return -1;
-	return note(ctx, db, "logged_model.untag", args, err);
+	return note_edit(ctx, db, "logged_model.untag", args, err);
 }
 
 /* logged_model.params {model_id, params[]} */
@@ -138,7 +150,7 @@ int op_logged_model_params(struct op_context *ctx, const struct js *args, struct
 	if (project_db(ctx->project, &db, err) < 0 ||
 	    logged_model_log_params(db, js_get_str(args, "model_id"), js_get(args, "params"), err) < 0)
 		return -1;
-	return note(ctx, db, "logged_model.params", args, err);
+	return note_edit(ctx, db, "logged_model.params", args, err);
 }
 
 /* run.log_model {run_id, model_json} */

@@ -262,6 +262,19 @@ int logged_model_finalize(struct db *db, const char *model_id, const struct js *
 	return db_run(q, err);
 }
 
+int logged_model_is_pending(struct db *db, const char *model_id, bool *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT status = 'PENDING' FROM logged_models WHERE model_id = ?1");
+	int r;
+
+	db_bind(q, 1, model_id);
+	r = db_step(q, err);
+	if (r <= 0)
+		return r < 0 ? -1 : not_found(model_id, err);
+	*ret = db_int(q, 0);
+	return 0;
+}
+
 int logged_model_delete(struct db *db, const char *model_id, int64_t now_ms, struct error *err)
 {
 	struct db_stmt *q;

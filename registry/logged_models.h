@@ -28,6 +28,8 @@ int logged_model_load(struct db *, const char *model_id, bool deleted, struct js
 int logged_model_row(struct db *, const char *model_id, int64_t *ret, struct error *);
 /* The status as MLflow names it: "LOGGED_MODEL_READY", or its number. */
 int logged_model_finalize(struct db *, const char *model_id, const struct js *status, int64_t now_ms, struct error *);
+/* Its files are still to come. */
+int logged_model_is_pending(struct db *, const char *model_id, bool *ret, struct error *);
 int logged_model_delete(struct db *, const char *model_id, int64_t now_ms, struct error *);
 int logged_model_set_tags(struct db *, const char *model_id, const struct js *tags, struct error *);
 int logged_model_delete_tag(struct db *, const char *model_id, const char *key, struct error *);

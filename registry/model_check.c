@@ -75,10 +75,12 @@ int registry_tag_check(const char *key, const char *value, struct error *err)
 
 int logged_model_name_check(const char *name, struct error *err)
 {
+	char quote = strchr(name, '\'') && !strchr(name, '"') ? '"' : '\'';
+
 	if (strpbrk(name, "/:.%\"'"))
 		return error_set(err, ERR_USAGE,
-				 "Invalid model name (%.300s) provided. Model name must be a non-empty string and cannot contain"
-				 " the following characters: ('/', ':', '.', '%%', '\"', \"'\")", name);
+				 "Invalid model name (%c%.300s%c) provided. Model name must be a non-empty string and cannot"
+				 " contain the following characters: ('/', ':', '.', '%%', '\"', \"'\")", quote, name, quote);
 	for (const char *s = name; *s; s++)
 		if ((unsigned char)*s < ' ' || *s == 0x7f)
 			return refuse_name(name, err);
@@ -94,17 +96,22 @@ static int refuse_pairs(const struct js *value, const char *what, struct error *
 			 shown.buf, what);
 }
 
+/* Or nothing, which is "" to protobuf. */
+static bool is_text(const struct js *value)
+{
+	return !value || js_typeof(value) == JS_STR;
+}
+
 int pairs_each(const struct js *list, const char *what, pair_fn *each, void *ctx, struct error *err)
 {
 	if (js_typeof(list) != JS_NULL && js_typeof(list) != JS_ARRAY)
 		return refuse_pairs(list, what, err);
 	for (size_t i = 0; i < js_len(list); i++) {
-		const struct js *pair = js_at(list, i), *value = js_get(pair, "value");
-		const char *key = js_get_str(pair, "key");
+		const struct js *pair = js_at(list, i), *key = js_get(pair, "key"), *value = js_get(pair, "value");
 
-		if (!key || (js_typeof(value) != JS_NULL && js_typeof(value) != JS_STR))
+		if (js_typeof(pair) != JS_OBJECT || !is_text(key) || !is_text(value))
 			return refuse_pairs(pair, what, err);
-		if (each(ctx, key, value ? js_text(value) : "", err) < 0)
+		if (each(ctx, key ? js_text(key) : "", value ? js_text(value) : "", err) < 0)
 			return -1;
 	}
 	return 0;

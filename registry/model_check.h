@@ -19,6 +19,6 @@ int alias_check_new(const char *alias, struct error *);
 int registry_tag_check(const char *key, const char *value, struct error *);
 int logged_model_name_check(const char *name, struct error *);
 
-/* Calls with each of [{key, value}], as MLflow's clients send `what` ("tags"); an absent value is "". NULL is none. */
+/* Calls with each of [{key, value}], as MLflow's clients send `what` ("tags"); what is absent is "". NULL is none. */
 typedef int pair_fn(void *ctx, const char *key, const char *value, struct error *);
 int pairs_each(const struct js *list, const char *what, pair_fn *, void *ctx, struct error *);

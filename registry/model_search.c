@@ -107,8 +107,8 @@ static int check_max(const struct searched *s, int64_t max, struct error *err)
 				 (long long)max);
 	if (max > s->max)
 		return error_set(err, ERR_USAGE,
-				 "Invalid value for request parameter max_results. It must be at most %lld, but got value %lld",
-				 (long long)s->max, (long long)max);
+				 "Invalid value \"%lld\" for parameter 'max_results' supplied: it must be at most %lld",
+				 (long long)max, (long long)s->max);
 	return 0;
 }
 

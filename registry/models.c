@@ -84,7 +84,7 @@ static int put_each_tag(void *ctx, const char *key, const char *value, struct er
 
 int model_set_tag(struct db *db, const char *name, const char *key, const char *value, struct error *err)
 {
-	int64_t model;
+	int64_t model = 0;
 
 	if (model_row(db, name, &model, err) < 0)
 		return -1;
@@ -94,7 +94,7 @@ int model_set_tag(struct db *db, const char *name, const char *key, const char *
 int model_delete_tag(struct db *db, const char *name, const char *key, struct error *err)
 {
 	struct db_stmt *q;
-	int64_t model;
+	int64_t model = 0;
 
 	if (model_row(db, name, &model, err) < 0)
 		return -1;
@@ -158,7 +158,7 @@ int model_create(struct db *db, const char *name, const char *description, const
 int model_describe(struct db *db, const char *name, const char *description, int64_t now_ms, struct error *err)
 {
 	struct db_stmt *q;
-	int64_t model;
+	int64_t model = 0;
 
 	if (model_row(db, name, &model, err) < 0 ||
 	    (description && length_check("description", description, DESCRIPTION_CHARS, err) < 0))
@@ -187,7 +187,7 @@ static int rename_row(struct db *db, int64_t model, const char *new_name, int64_
 
 int model_rename(struct db *db, const char *name, const char *new_name, int64_t now_ms, struct error *err)
 {
-	int64_t model, other;
+	int64_t model = 0, other;
 	int r;
 
 	if (!new_name[strspn(new_name, " ")])
@@ -203,7 +203,7 @@ int model_rename(struct db *db, const char *name, const char *new_name, int64_t 
 int model_delete(struct db *db, const char *name, struct error *err)
 {
 	struct db_stmt *q;
-	int64_t model;
+	int64_t model = 0;
 
 	if (model_row(db, name, &model, err) < 0)
 		return -1;
@@ -281,7 +281,7 @@ int model_json(struct db *db, struct db_stmt *q, struct js **ret, struct error *
 int model_load(struct db *db, const char *name, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = NULL;
-	int64_t model;
+	int64_t model = 0;
 	int r;
 
 	if (model_row(db, name, &model, err) < 0)

@@ -93,10 +93,11 @@ int version_json(struct db *db, struct db_stmt *q, bool aliases, struct js **ret
 	js_set_str(object, "description", db_text(q, 6));
 	js_set_str(object, "source", db_text(q, 7));
 	js_set_str(object, "run_id", db_text(q, 8));
-	js_set_str(object, "run_link", db_text(q, 9));
 	js_set_str(object, "status", "READY");
-	if (add_tags(db, db_int(q, 0), object, err) < 0 ||
-	    (aliases && add_aliases(db, db_int(q, 10), db_int(q, 2), object, err) < 0))
+	if (add_tags(db, db_int(q, 0), object, err) < 0)
+		return -1;
+	js_set_str(object, "run_link", db_text(q, 9));
+	if (aliases && add_aliases(db, db_int(q, 10), db_int(q, 2), object, err) < 0)
 		return -1;
 	*ret = steal(&object);
 	return 0;

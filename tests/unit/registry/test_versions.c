@@ -55,14 +55,14 @@ static void a_version_has_mlflows_members(void **state)
 	assert_string_equal(version_text(1),
 			    "{\"name\":\"churn\",\"version\":\"1\",\"creation_timestamp\":7,\"last_updated_timestamp\":7,"
 			    "\"current_stage\":\"None\",\"description\":\"first\",\"source\":\"s3://bucket/model\","
-			    "\"run_id\":\"abc\",\"run_link\":\"http://x\",\"status\":\"READY\","
-			    "\"tags\":[{\"key\":\"k\",\"value\":\"v\"}],\"aliases\":[\"champion\"]}");
+			    "\"run_id\":\"abc\",\"status\":\"READY\",\"tags\":[{\"key\":\"k\",\"value\":\"v\"}],"
+			    "\"run_link\":\"http://x\",\"aliases\":[\"champion\"]}");
 	add(8);
 	change(version_describe(db, "churn", 2, NULL, 9, &err));
 	assert_string_equal(version_text(2),
 			    "{\"name\":\"churn\",\"version\":\"2\",\"creation_timestamp\":8,\"last_updated_timestamp\":9,"
-			    "\"current_stage\":\"None\",\"source\":\"s3://bucket/model\",\"run_id\":\"\",\"run_link\":\"\","
-			    "\"status\":\"READY\"}");
+			    "\"current_stage\":\"None\",\"source\":\"s3://bucket/model\",\"run_id\":\"\",\"status\":\"READY\","
+			    "\"run_link\":\"\"}");
 }
 
 static void numbers_are_never_used_again(void **state)
