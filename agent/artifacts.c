@@ -7,7 +7,6 @@
 #include "agent/reply_object.h"
 #include "agent/router.h"
 #include "agent/seals.h"
-#include "agent/v1.h"
 #include "api/ops.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -161,7 +160,7 @@ int artifacts_start(const struct project *project, struct error *err)
 	CLEANUP(cleanup_free) char *home = project_home_path(project, "");
 	const struct op *get = op_find("artifact.get"), *put = op_find("artifact.put");
 	struct route *routes = xcalloc(3, sizeof(*routes)); /* for the life of the process */
-	const struct route both = { .fail = v1_fail, .path = "/api/v1/artifacts/{path*}", .op = get, .lane = LANE_READ,
+	const struct route both = { .path = "/api/v1/artifacts/{path*}", .op = get, .lane = LANE_READ,
 				    .serve = artifact_send, .more = &by_path };
 
 	if (store_open(home, false, &store, err) < 0 || intake_open(store, &intake, err) < 0) {
@@ -174,7 +173,7 @@ int artifacts_start(const struct project *project, struct error *err)
 	routes[2] = (struct route){
 		.method = "PUT", .path = both.path, .op = put, .flags = ROUTE_RAW_BODY, .lane = LANE_SLOW,
 		.max_body = INT64_MAX, .begin = artifact_begin, .take = artifact_take, .serve = artifact_store,
-		.forget = artifact_forget, .fail = v1_fail, .more = &by_path,
+		.forget = artifact_forget, .more = &by_path,
 	};
 	router_add(routes, 3);
 	objects_start(store, intake);

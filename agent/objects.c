@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include "agent/reply_object.h"
 #include "agent/router.h"
-#include "agent/v1.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -100,7 +99,6 @@ void objects_start(struct store *own_store, struct intake *own_intake)
 	struct route *routes = xcalloc(3, sizeof(*routes)); /* for the life of the process */
 	const struct route reading = {
 		.path = "/api/v1/objects/{digest}", .op = op_find("object.get"), .lane = LANE_READ, .serve = get,
-		.fail = v1_fail,
 	};
 
 	store = own_store;
@@ -111,7 +109,6 @@ void objects_start(struct store *own_store, struct intake *own_intake)
 	routes[2] = (struct route){
 		.method = "PUT", .path = reading.path, .op = op_find("object.put"), .flags = ROUTE_RAW_BODY,
 		.lane = LANE_SLOW, .max_body = INT64_MAX, .begin = begin, .take = take, .serve = put, .forget = forget,
-		.fail = v1_fail,
 	};
 	router_add(routes, 3);
 }

@@ -358,6 +358,20 @@ static int is_run_ref(struct push *p, struct store_batch *batch, const char *nam
 	return digest_parse(old.buf, &other) ? is_record(p, batch, name + strlen("runs/"), &other, err) : 0;
 }
 
+/* 0; 1: the remote takes none of which it lacks objects, which nobody here has either. That was told with them. */
+static int put_ref(struct push *p, const char *name, const char *text, size_t len, struct error *err)
+{
+	struct error why = { 0 };
+
+	if (p->remote->ops->ref_put(p->remote, name, text, len, &why) == 0)
+		return 0;
+	if (why.code == ERR_CONFLICT && p->nmissing)
+		return 1;
+	if (err)
+		*err = why;
+	return -1;
+}
+
 static int put_run_ref(struct push *p, struct store_batch *batch, const char *name, const struct digest *id, bool is_new,
 		       struct error *err)
 {
@@ -369,9 +383,12 @@ static int put_run_ref(struct push *p, struct store_batch *batch, const char *na
 	r = is_new ? 0 : is_run_ref(p, batch, name, text, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	p->nruns += is_new;
-	p->records.replaced += !is_new;
-	return p->dry ? 0 : p->remote->ops->ref_put(p->remote, name, text, DIGEST_HEX + 1, err);
+	r = p->dry ? 0 : put_ref(p, name, text, DIGEST_HEX + 1, err);
+	if (r < 0)
+		return -1;
+	p->nruns += is_new && r == 0;
+	p->records.replaced += !is_new && r == 0;
+	return 0;
 }
 
 static int flush_records(struct push *p, struct store_batch *batch, struct record_group *g, struct error *err)

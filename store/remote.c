@@ -10,7 +10,14 @@
 #include "base/strbuf.h"
 #include "store/store.h"
 
-static const struct remote_ops *const schemes[] = { &remote_dir_ops };
+static const struct {
+	const char *name;
+	const struct remote_ops *ops;
+} schemes[] = {
+	{ "file", &remote_dir_ops },
+	{ "http", &remote_http_ops },
+	{ "https", &remote_http_ops },
+};
 
 /* Length of "file" in "file:///mnt/x"; 0 for a plain path. */
 static size_t scheme_length(const char *url)
@@ -23,8 +30,8 @@ static size_t scheme_length(const char *url)
 static const struct remote_ops *find_scheme(const char *url, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
-		if (strlen(schemes[i]->scheme) == len && !strncmp(schemes[i]->scheme, url, len))
-			return schemes[i];
+		if (strlen(schemes[i].name) == len && !strncmp(schemes[i].name, url, len))
+			return schemes[i].ops;
 	return NULL;
 }
 
@@ -92,9 +99,11 @@ static int open_url(const char *url, const char *base, bool create, struct remot
 	const struct remote_ops *ops = len ? find_scheme(url, len) : &remote_dir_ops;
 	CLEANUP(cleanup_free) char *path = NULL;
 
+	if (!strncmp(url, "unix:", 5))
+		ops = &remote_http_ops;
 	if (!ops) {
 		error_set(err, ERR_USAGE, "%.*s:// is not supported by this version", (int)len, url);
-		return error_help(err, "use a directory, for example one on a mounted share");
+		return error_help(err, "use a directory, for example one on a mounted share, or an agent: https://HOST:PORT");
 	}
 	if (ops != &remote_dir_ops)
 		return ops->open(url, create, ret, err);

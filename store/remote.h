@@ -8,7 +8,10 @@
 /*
  * Remotes: other places that hold objects and refs. A ref is a small named text that
  * says something about objects: "cache/KEY", "runs/ID". A remote is a table of
- * functions; remote_dir.c is a directory, others join the table later.
+ * functions: remote_dir.c is a directory, remote_http.c an agent; others join them later.
+ *
+ * An agent makes refs of its registry when it is asked, and what it is given becomes part of it: a ref of a run whose
+ * objects it lacks is ERR_CONFLICT.
  *
  * A directory remote is a store with a marker (docs/format.md): objects/, refs/KIND/,
  * staging/, and mlops-remote with the format's version. It follows the store's own
@@ -31,7 +34,6 @@ struct strbuf;
 struct watch;
 
 struct remote_ops {
-	const char *scheme; /* of the URL: "file" */
 	/* `create`: makes it when it is absent or an empty directory. ERR_NOT_FOUND when absent, ERR_CONFLICT when it
 	 * is something else or of a newer format; the help says what to do. */
 	int (*open)(const char *url, bool create, struct remote **ret, struct error *);
@@ -67,6 +69,7 @@ struct remote {
 	const struct watch *watch;
 };
 extern const struct remote_ops remote_dir_ops;
+extern const struct remote_ops remote_http_ops; /* an agent: http://, https://, unix:PATH */
 /* "KIND/NAME"; false when it is not. */
 bool remote_ref_valid(const char *name);
 /* By the scheme of the URL; without one it is a directory, relative to `base` (absolute). One that leads into

@@ -144,7 +144,6 @@ static int dir_commit(struct remote *remote, struct error *err)
 }
 
 const struct remote_ops remote_dir_ops = {
-	.scheme = "file",
 	.open = dir_open,
 	.close = dir_close,
 	.has = dir_has,
