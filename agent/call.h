@@ -20,6 +20,7 @@
 struct feed;
 struct js;
 struct project;
+struct receipt;
 struct route;
 
 enum lane {
@@ -27,6 +28,8 @@ enum lane {
 	LANE_READ,  /* reads the database; several threads */
 	LANE_WRITE, /* changes the database: one thread, many changes a commit */
 	LANE_SLOW,  /* works for long: the store, trees, other programs */
+	LANE_LOGIN, /* passwords (access.h): one at a time, slow by design */
+	LANE_OWN,   /* a thread of the route's own: `serve` runs on the server's, and at 0 httpd_answer comes later */
 };
 
 struct peer {
@@ -64,6 +67,7 @@ struct call {
 	struct error err;          /* of what returned -1 */
 	int (*later)(struct call *, struct project *, struct error *); /* call_continue's */
 	enum lane later_lane;
+	struct receipt *receipt;   /* once.h's, of an answer that must arrive; or NULL */
 };
 
 /* Value of a header of the request, or NULL; lent. */
@@ -80,10 +84,14 @@ void call_reply_json(struct call *, int status, const struct js *);
 void call_reply_file(struct call *, int status, const char *type, int fd, uint64_t offset, uint64_t length);
 /* What the feed's writer writes, until it ends it: the writer keeps a reference of its own. */
 struct feed *call_reply_feed(struct call *, int status, const char *type);
+/* Nothing is answered yet. */
+void call_drop_answer(struct call *);
 /* Adds a line to the answer's headers; a value with control characters is dropped. */
 void call_add_header(struct call *, const char *name, const char *value);
 /* The answer for an error, as this family of routes writes it (route->fail). */
 void call_fail(struct call *, const struct error *);
+/* {"error": {code, message, help}}, with the status of its code. */
+void call_fail_plainly(struct call *, const struct error *);
 
 /* Goes on with another function on another lane; called from `serve`, which then returns 0. */
 void call_continue(struct call *, enum lane, int (*serve)(struct call *, struct project *, struct error *));

@@ -1,40 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/httpd.h"
 #include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+#include "agent/access.h"
 #include "agent/call.h"
+#include "agent/feed.h"
+#include "agent/head.h"
 #include "agent/lanes.h"
+#include "agent/once.h"
+#include "agent/listen.h"
+#include "agent/log.h"
+#include "agent/metrics.h"
 #include "agent/router.h"
+#include "agent/watch.h"
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/error.h"
+#include "base/machine.h"
 #include "base/mem.h"
 
-#define THREADS	       2
-#define CONNECTIONS    4096
-#define IDLE_S	       75 /* an idle connection is closed after that */
-#define BUFFER_BYTES   (128u << 10)
-#define FEED_STALL_S   30
+#define CONNECTIONS    4096 /* of one address to listen on */
+#define OF_ONE_CLIENT  1024 /* of them; not on loopback, where a proxy is one client */
+#define BUFFER_BYTES   (64u << 10) /* of a connection: half of it is what one read of an upload brings */
+#define FEED_BYTES     (32u << 10)
+
+/* Deadlines */
+#define HEAD_S	       15 /* from the connection, or from the first line, to the end of the head */
+#define IDLE_S	       75 /* from an answer to the next head; libmicrohttpd's own timeout, too */
+#define BODY_S	       30 /* of a body that is kept, and more by its size: */
+#define BODY_RATE      (16 << 10) /* bytes a second */
+#define UPLOAD_S       60 /* between the parts of a body that is taken as it comes */
+#define SWALLOW_MAX    (16 << 20) /* of a body that was refused: this much is still read */
 
 enum conn_state { CONN_BODY, CONN_WORKING, CONN_READY };
 
-struct httpd {
+struct listener {
+	struct httpd *httpd;
 	struct MHD_Daemon *daemon;
-	char *url, *socket_path;
-	bool is_unix, is_tls;
+	struct listen_socket socket;
+	bool is_tls, is_unix;
+};
+
+struct httpd {
+	struct listener listeners[HTTPD_LISTEN_MAX];
+	size_t nlisteners;
+	bool in_place; /* see head.h */
+	atomic_bool quiet;
 	atomic_uint_fast64_t requests, connections, refused;
 	atomic_uint open, active;
 };
@@ -42,266 +60,31 @@ struct httpd {
 /* A call, and what is the server's of it. */
 struct conn {
 	struct call call; /* first: a call is its conn */
-	struct httpd *httpd;
+	struct listener *listener;
 	struct MHD_Connection *mhd;
+	struct wire *wire;
+	const char *target; /* in libmicrohttpd's buffer, until the head is here; NULL: there is none */
+	size_t target_len;
 	char *query; /* raw */
+	int64_t taken;
 	enum conn_state state;
 	bool refused; /* the rest of the body is not looked at */
+	bool deferred; /* until it is known who asks; then libmicrohttpd gives the head again */
 };
 
-struct feed {
-	pthread_mutex_t mutex;
-	pthread_cond_t room;
-	struct strbuf buf;
-	size_t at;
-	struct MHD_Connection *waiting; /* suspended until there is more */
-	bool ended, gone;
-	unsigned refs;
-};
-
-/* ---- feeds ---- */
-
-static struct feed *feed_new(void)
+static struct httpd *httpd_of(const struct conn *c)
 {
-	struct feed *f = xcalloc(1, sizeof(*f));
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_mutex_init(&f->mutex, NULL);
-	pthread_cond_init(&f->room, &attr);
-	pthread_condattr_destroy(&attr);
-	f->buf = (struct strbuf)STRBUF_INIT;
-	f->refs = 1;
-	return f;
+	return c->listener->httpd;
 }
-
-struct feed *feed_ref(struct feed *f)
-{
-	pthread_mutex_lock(&f->mutex);
-	f->refs++;
-	pthread_mutex_unlock(&f->mutex);
-	return f;
-}
-
-void feed_free(struct feed *f)
-{
-	unsigned left;
-
-	if (!f)
-		return;
-	pthread_mutex_lock(&f->mutex);
-	left = --f->refs;
-	pthread_mutex_unlock(&f->mutex);
-	if (left)
-		return;
-	strbuf_release(&f->buf);
-	pthread_cond_destroy(&f->room);
-	pthread_mutex_destroy(&f->mutex);
-	free(f);
-}
-
-static void feed_wake(struct feed *f)
-{
-	if (f->waiting)
-		MHD_resume_connection(f->waiting);
-	f->waiting = NULL;
-}
-
-static void feed_append(struct feed *f, const void *data, size_t len)
-{
-	if (f->at == f->buf.len) {
-		strbuf_clear(&f->buf);
-		f->at = 0;
-	}
-	strbuf_add(&f->buf, data, len);
-	feed_wake(f);
-}
-
-int feed_write(struct feed *f, const void *data, size_t len)
-{
-	struct timespec end;
-	bool gone;
-
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += FEED_STALL_S;
-	pthread_mutex_lock(&f->mutex);
-	while (!f->gone && f->buf.len - f->at > FEED_MAX)
-		if (pthread_cond_timedwait(&f->room, &f->mutex, &end) == ETIMEDOUT)
-			f->gone = true;
-	gone = f->gone;
-	if (!gone)
-		feed_append(f, data, len);
-	pthread_mutex_unlock(&f->mutex);
-	return gone ? -1 : 0;
-}
-
-bool feed_offer(struct feed *f, const void *data, size_t len)
-{
-	bool fits;
-
-	pthread_mutex_lock(&f->mutex);
-	fits = !f->gone && f->buf.len - f->at + len <= FEED_MAX;
-	if (fits)
-		feed_append(f, data, len);
-	pthread_mutex_unlock(&f->mutex);
-	return fits;
-}
-
-bool feed_gone(struct feed *f)
-{
-	bool gone;
-
-	pthread_mutex_lock(&f->mutex);
-	gone = f->gone;
-	pthread_mutex_unlock(&f->mutex);
-	return gone;
-}
-
-void feed_end(struct feed *f)
-{
-	pthread_mutex_lock(&f->mutex);
-	f->ended = true;
-	feed_wake(f);
-	pthread_mutex_unlock(&f->mutex);
-}
-
-/* The server's side. */
-static ssize_t feed_read(void *cls, uint64_t pos, char *buf, size_t max)
-{
-	struct conn *c = cls;
-	struct feed *f = c->call.feed;
-	ssize_t n = 0;
-	size_t len;
-
-	(void)pos;
-	pthread_mutex_lock(&f->mutex);
-	len = f->buf.len - f->at;
-	if (len) {
-		n = (ssize_t)(len < max ? len : max);
-		memcpy(buf, f->buf.buf + f->at, (size_t)n);
-		f->at += (size_t)n;
-		pthread_cond_broadcast(&f->room);
-	} else if (f->ended || f->gone) {
-		n = f->gone ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
-	} else {
-		f->waiting = c->mhd;
-		MHD_suspend_connection(c->mhd);
-	}
-	pthread_mutex_unlock(&f->mutex);
-	return n;
-}
-
-static void feed_leave(struct feed *f)
-{
-	pthread_mutex_lock(&f->mutex);
-	f->gone = true;
-	f->waiting = NULL;
-	pthread_cond_broadcast(&f->room);
-	pthread_mutex_unlock(&f->mutex);
-}
-
-/* ---- calls ---- */
 
 const char *call_header(const struct call *call, const char *name)
 {
 	return MHD_lookup_connection_value(((const struct conn *)call)->mhd, MHD_HEADER_KIND, name);
 }
 
-const char *call_field(const struct call *call, const char *name)
+static void set_deadline(struct conn *c, int64_t seconds)
 {
-	for (size_t i = 0; i < call->nfields; i++)
-		if (!strcmp(call->fields[i].name, name))
-			return call->fields[i].value;
-	return NULL;
-}
-
-static void drop_answer(struct call *call)
-{
-	strbuf_clear(&call->text);
-	if (call->fd >= 0)
-		close(call->fd);
-	call->fd = -1;
-	feed_free(call->feed);
-	call->feed = NULL;
-	free(call->headers);
-	call->headers = NULL;
-	call->status = 0;
-}
-
-static void set_type(struct call *call, int status, const char *type)
-{
-	drop_answer(call);
-	call->status = status;
-	if (type)
-		call_add_header(call, "Content-Type", type);
-}
-
-void call_reply(struct call *call, int status, const char *type, const char *text, size_t len)
-{
-	set_type(call, status, type);
-	strbuf_add(&call->text, text, len);
-}
-
-void call_reply_buf(struct call *call, int status, const char *type, struct strbuf *text)
-{
-	set_type(call, status, type);
-	strbuf_release(&call->text);
-	call->text = *text;
-	*text = (struct strbuf)STRBUF_INIT;
-}
-
-void call_reply_json(struct call *call, int status, const struct js *json)
-{
-	struct strbuf text = STRBUF_INIT;
-
-	js_dump(json, JS_COMPACT, &text);
-	call_reply_buf(call, status, "application/json", &text);
-}
-
-void call_reply_file(struct call *call, int status, const char *type, int fd, uint64_t offset, uint64_t length)
-{
-	set_type(call, status, type);
-	call->fd = fd;
-	call->fd_offset = offset;
-	call->fd_length = length;
-}
-
-struct feed *call_reply_feed(struct call *call, int status, const char *type)
-{
-	set_type(call, status, type);
-	call->feed = feed_new();
-	return call->feed;
-}
-
-void call_add_header(struct call *call, const char *name, const char *value)
-{
-	char *old = call->headers;
-
-	for (const char *s = value; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			return;
-	call->headers = xasprintf("%s%s: %s\n", old ? old : "", name, value);
-	free(old);
-}
-
-void call_fail(struct call *call, const struct error *err)
-{
-	struct js *error, *json;
-
-	if (call->route && call->route->fail) {
-		call->route->fail(call, err);
-		return;
-	}
-	error = js_object();
-	json = js_object();
-	js_set_str(error, "code", error_name(err->code));
-	js_set_str(error, "message", err->msg);
-	if (*err->help)
-		js_set_str(error, "help", err->help);
-	js_set(json, "error", error);
-	call_reply_json(call, error_http_status(err->code), json);
-	js_free(json);
+	atomic_store(&c->wire->deadline_ns, seconds ? clock_mono_ns() + seconds * 1000000000 : 0);
 }
 
 void httpd_suspend(struct call *call)
@@ -310,6 +93,11 @@ void httpd_suspend(struct call *call)
 
 	c->state = CONN_WORKING;
 	MHD_suspend_connection(c->mhd);
+}
+
+int httpd_socket(const struct call *call)
+{
+	return ((const struct conn *)call)->wire->fd;
 }
 
 void httpd_answer(struct call *call)
@@ -322,11 +110,33 @@ void httpd_answer(struct call *call)
 
 /* ---- answers ---- */
 
+static void sleep_conn(void *ctx)
+{
+	MHD_suspend_connection(((struct conn *)ctx)->mhd);
+}
+
+static void wake_conn(void *ctx)
+{
+	MHD_resume_connection(((struct conn *)ctx)->mhd);
+}
+
+static ssize_t read_feed(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	struct conn *c = cls;
+	ssize_t n = feed_read(c->call.feed, &(struct feed_reader){ sleep_conn, wake_conn, c }, buf, max);
+
+	(void)pos;
+	return n == FEED_END ? MHD_CONTENT_READER_END_OF_STREAM : n == FEED_GONE ? MHD_CONTENT_READER_END_WITH_ERROR : n;
+}
+
 static void add_headers(struct MHD_Response *response, char *lines)
 {
 	static const char *const always[][2] = {
 		{ "X-Content-Type-Options", "nosniff" },
 		{ "Cache-Control", "no-store" },
+		{ "Referrer-Policy", "no-referrer" },
+		{ "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'" },
+		{ "Cross-Origin-Resource-Policy", "same-origin" },
 	};
 
 	for (char *line = lines, *end; line && *line; line = end + 1) {
@@ -342,153 +152,246 @@ static void add_headers(struct MHD_Response *response, char *lines)
 			MHD_add_response_header(response, always[i][0], always[i][1]);
 }
 
+static struct MHD_Response *make_response(struct conn *c)
+{
+	struct call *call = &c->call;
+	size_t len = call->text.len;
+
+	if (call->feed) {
+		watch_feed(c->wire, call->feed);
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FEED_BYTES, read_feed, c, NULL);
+	}
+	if (call->fd >= 0)
+		return MHD_create_response_from_fd_at_offset64(call->fd_length, steal_fd(&call->fd), call->fd_offset);
+	if (!len)
+		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_buffer(len, strbuf_detach(&call->text), MHD_RESPMEM_MUST_FREE);
+}
+
 static enum MHD_Result send_answer(struct conn *c)
 {
 	struct call *call = &c->call;
-	struct MHD_Response *response;
+	struct MHD_Response *response = make_response(c);
 	enum MHD_Result r;
 
-	if (call->feed) {
-		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32768, feed_read, c, NULL);
-	} else if (call->fd >= 0) {
-		response = MHD_create_response_from_fd_at_offset64(call->fd_length, call->fd, call->fd_offset);
-		call->fd = -1;
-	} else {
-		size_t len = call->text.len;
-		char *text = strbuf_detach(&call->text);
-
-		response = MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
-	}
 	if (!response)
 		return MHD_NO;
+	set_deadline(c, 0);
 	add_headers(response, call->headers);
+	if (atomic_load(&httpd_of(c)->quiet))
+		MHD_add_response_header(response, "Connection", "close");
+	if (call->status >= 500)
+		log_failed_call(call);
 	r = MHD_queue_response(c->mhd, (unsigned)call->status, response);
 	MHD_destroy_response(response);
 	return r;
 }
 
-/* ---- requests ---- */
+/* ---- heads ---- */
 
-struct head {
-	unsigned lengths, codings, hosts, authorizations;
-	const char *length, *coding;
-};
-
-static enum MHD_Result count_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+static void find_ip(struct peer *peer, const struct sockaddr *sa)
 {
-	struct head *h = cls;
+	const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+	const struct in_addr *in = &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
 
-	(void)kind;
-	if (!strcasecmp(name, "Content-Length")) {
-		h->lengths++;
-		h->length = value;
-	} else if (!strcasecmp(name, "Transfer-Encoding")) {
-		h->codings++;
-		h->coding = value;
-	} else if (!strcasecmp(name, "Host")) {
-		h->hosts++;
-	} else if (!strcasecmp(name, "Authorization")) {
-		h->authorizations++;
-	}
-	return MHD_YES;
-}
-
-/* Whether the head says one thing only, whoever reads it. */
-static int check_head(struct conn *c, struct error *err)
-{
-	struct head h = { 0 };
-
-	MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, count_header, &h);
-	if (h.lengths > 1 || h.codings > 1 || h.hosts > 1 || h.authorizations > 1 || (h.lengths && h.codings))
-		return error_set(err, ERR_USAGE, "the head says twice what it may say once");
-	if (h.codings && strcasecmp(h.coding, "chunked"))
-		return error_set(err, ERR_USAGE, "the transfer coding is not chunked");
-	if (h.lengths && (strspn(h.length, "0123456789") != strlen(h.length) || strlen(h.length) > 18))
-		return error_set(err, ERR_USAGE, "the content length is no number");
-	c->call.body_length = h.lengths ? strtoll(h.length, NULL, 10) : h.codings ? -1 : 0;
-	return 0;
-}
-
-static int check_size(const struct call *call, struct error *err)
-{
-	uint64_t max = call->route->max_body ? call->route->max_body : ROUTE_BODY_MAX;
-
-	if (call->body_length > 0 && (uint64_t)call->body_length > max)
-		return error_set(err, ERR_USAGE, "the body has %lld bytes, at most %llu are taken",
-				 (long long)call->body_length, (unsigned long long)max);
-	return 0;
+	if (sa->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
+		in = (const struct in_addr *)(const void *)&in6->s6_addr[12];
+	else if (sa->sa_family == AF_INET6)
+		in = NULL;
+	peer->is_loopback = in ? ntohl(in->s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(in6);
+	inet_ntop(in ? AF_INET : AF_INET6, in ? (const void *)in : in6, peer->address, sizeof(peer->address));
 }
 
 static void look_at_peer(struct conn *c)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	struct peer *peer = &c->call.peer;
-	const struct sockaddr *sa = info ? info->client_addr : NULL;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
 
-	peer->is_tls = c->httpd->is_tls;
-	peer->is_unix = c->httpd->is_unix;
+	peer->is_tls = c->listener->is_tls;
+	peer->is_unix = c->listener->is_unix;
 	peer->uid = (uid_t)-1;
-	snprintf(peer->address, sizeof(peer->address), "%s", peer->is_unix ? "unix" : "?");
-	if (peer->is_unix) {
-		struct ucred cred;
-		socklen_t len = sizeof(cred);
-
-		info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (info && getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
-			peer->uid = cred.uid;
-	} else if (sa && sa->sa_family == AF_INET) {
-		const struct in_addr *in = &((const struct sockaddr_in *)sa)->sin_addr;
-
-		inet_ntop(AF_INET, in, peer->address, sizeof(peer->address));
-		peer->is_loopback = (ntohl(in->s_addr) >> 24) == 127;
-	} else if (sa && sa->sa_family == AF_INET6) {
-		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
-
-		inet_ntop(AF_INET6, in6, peer->address, sizeof(peer->address));
-		peer->is_loopback = IN6_IS_ADDR_LOOPBACK(in6);
-	}
+	if (!peer->is_unix && info && info->client_addr)
+		find_ip(peer, info->client_addr);
+	else
+		snprintf(peer->address, sizeof(peer->address), "%s", peer->is_unix ? "unix" : "?");
+	if (peer->is_unix && getsockopt(c->wire->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+		peer->uid = cred.uid;
 }
 
-static int begin(struct conn *c, struct error *err)
+static enum MHD_Result take_field(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-	look_at_peer(c);
-	if (check_head(c, err) < 0 || router_find(&c->call, c->query, err) < 0 || check_size(&c->call, err) < 0)
-		return -1;
-	return c->call.route->begin ? c->call.route->begin(&c->call, err) : 0;
+	(void)kind;
+	head_field(cls, name, value);
+	return MHD_YES;
 }
+
+static int check_head(struct conn *c, const char *version, int *ret_status, struct error *err)
+{
+	struct head h = { .in_place = httpd_of(c)->in_place };
+
+	if (c->target_len > HEAD_TARGET_MAX) {
+		*ret_status = 414;
+		return error_set(err, ERR_USAGE, "the target of the request is longer than %u bytes", HEAD_TARGET_MAX);
+	}
+	head_line(&h, c->call.method, c->target, c->target_len, version);
+	MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, take_field, &h);
+	return head_check(&h, version, &c->call.body_length, ret_status, err);
+}
+
+static uint64_t max_body(const struct call *call)
+{
+	return call->route->max_body ? call->route->max_body : ROUTE_BODY_MAX;
+}
+
+static int too_large(const struct call *call, struct error *err)
+{
+	return error_set(err, ERR_TOO_LARGE, "the body has more than %llu bytes", (unsigned long long)max_body(call));
+}
+
+static int begin(struct conn *c, const char *version, int *ret_status, struct error *err)
+{
+	struct call *call = &c->call;
+
+	*ret_status = 0;
+	look_at_peer(c);
+	if (check_head(c, version, ret_status, err) < 0)
+		return -1;
+	*ret_status = 0;
+	return router_find(call, c->query, err);
+}
+
+/* It is known who asks, and that he may. */
+static int enter(struct call *call, struct error *err)
+{
+	if (call->body_length > 0 && (uint64_t)call->body_length > max_body(call))
+		return too_large(call, err);
+	return call->route->begin ? call->route->begin(call, err) : 0;
+}
+
+static void set_body_deadline(struct conn *c)
+{
+	if (c->call.route && c->call.route->take && !c->refused)
+		set_deadline(c, UPLOAD_S);
+	else
+		atomic_store(&c->wire->deadline_ns,
+			     c->call.begun_ns + (BODY_S + c->taken / BODY_RATE) * 1000000000);
+}
+
+static void fail(struct conn *c, int status)
+{
+	struct call *call = &c->call;
+
+	atomic_fetch_add(&httpd_of(c)->refused, 1);
+	call_fail(call, &call->err);
+	if (status)
+		call->status = status;
+	if (call->err.code == ERR_METHOD)
+		router_allow(call);
+	log_refusal(call);
+}
+
+/* An answer before the body came ends the connection, for what the client still sends is nobody's; it may not even see
+ * the answer when the connection is reset. So where it is told well how short the body is, that is read first. */
+static enum MHD_Result refuse(struct conn *c, int status)
+{
+	int64_t length = c->call.body_length;
+
+	c->refused = true;
+	if (!status && length >= 0 && length <= SWALLOW_MAX && !call_header(&c->call, "Expect")) {
+		set_body_deadline(c);
+		return MHD_YES;
+	}
+	fail(c, status);
+	return send_answer(c);
+}
+
+/* ---- bodies ---- */
 
 static void take_body(struct conn *c, const char *data, size_t len)
 {
 	struct call *call = &c->call;
-	uint64_t max = call->route->max_body ? call->route->max_body : ROUTE_BODY_MAX;
 
+	c->taken += (int64_t)len;
+	set_body_deadline(c);
 	if (c->refused)
 		return;
-	if (call->route->take) {
+	if ((uint64_t)c->taken > max_body(call))
+		c->refused = too_large(call, &call->err) < 0;
+	else if (call->route->take)
 		c->refused = call->route->take(call, data, len, &call->err) < 0;
-	} else if (call->body.len + len > max) {
-		error_set(&call->err, ERR_USAGE, "the body has more than %llu bytes", (unsigned long long)max);
-		c->refused = true;
-	} else {
+	else
 		strbuf_add(&call->body, data, len);
-	}
+}
+
+/* What was refused is not worth reading to its end. */
+static bool is_far(const struct conn *c)
+{
+	int64_t left = c->call.body_length - c->taken;
+
+	return c->refused && (c->call.body_length < 0 ? c->taken > SWALLOW_MAX : left > SWALLOW_MAX);
 }
 
 static enum MHD_Result serve(struct conn *c)
 {
 	struct call *call = &c->call;
+	const struct route *route = call->route;
+	int (*later)(struct call *, struct project *, struct error *);
 
+	set_deadline(c, 0);
 	if (c->refused) {
-		call_fail(call, &call->err);
+		fail(c, 0);
 		return send_answer(c);
 	}
-	if (call->route->lane != LANE_HERE) {
-		lanes_give(call, call->route->lane, call->route->serve);
+	if (route->lane != LANE_HERE && route->lane != LANE_OWN) {
+		lanes_give(call, route->lane, route->serve);
 		return MHD_YES;
 	}
-	if (call->route->serve(call, NULL, &call->err) < 0)
+	if (route->serve(call, NULL, &call->err) < 0)
 		call_fail(call, &call->err);
-	return send_answer(c);
+	else if (route->lane == LANE_OWN)
+		return MHD_YES;
+	later = call->later;
+	if (!later)
+		return send_answer(c);
+	call->later = NULL;
+	lanes_give(call, call->later_lane, later);
+	return MHD_YES;
+}
+
+/* ---- what libmicrohttpd calls ---- */
+
+static struct wire *wire_of(struct MHD_Connection *mhd)
+{
+	return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* After the head, or after the wait for who asks: then an answer is a refusal. */
+static enum MHD_Result on_known(struct conn *c)
+{
+	c->deferred = false;
+	c->state = CONN_BODY;
+	if (c->call.status || enter(&c->call, &c->call.err) < 0)
+		return refuse(c, 0);
+	set_body_deadline(c);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_head(struct conn *c, struct MHD_Connection *mhd, const char *method, const char *version)
+{
+	int status;
+
+	c->mhd = mhd;
+	c->call.method = method;
+	atomic_fetch_add(&httpd_of(c)->requests, 1);
+	if (begin(c, version, &status, &c->call.err) < 0)
+		return refuse(c, status);
+	if (c->call.who.how != PRINCIPAL_CLAIMED)
+		return on_known(c);
+	set_deadline(c, 0);
+	c->deferred = true;
+	return access_defer(&c->call, &c->call.err) < 0 ? refuse(c, 0) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
@@ -496,25 +399,16 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 {
 	struct conn *c = *slot;
 
-	(void)url;
-	(void)version;
-	if (!c->mhd) { /* the head is here */
-		struct error err = { 0 };
-
-		c->mhd = mhd;
-		c->call.method = method;
-		atomic_fetch_add(&c->httpd->requests, 1);
-		if (begin(c, &err) == 0)
-			return MHD_YES;
-		atomic_fetch_add(&c->httpd->refused, 1);
-		call_fail(&c->call, &err);
-		return send_answer(c);
-	}
 	(void)cls;
+	(void)url;
+	if (!c->mhd)
+		return on_head(c, mhd, method, version);
+	if (c->deferred && c->state == CONN_READY)
+		return on_known(c);
 	if (*len) {
 		take_body(c, data, *len);
 		*len = 0;
-		return MHD_YES;
+		return is_far(c) ? MHD_NO : MHD_YES;
 	}
 	return c->state == CONN_READY ? send_answer(c) : serve(c);
 }
@@ -523,59 +417,84 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 static void *on_target(void *cls, const char *target, struct MHD_Connection *mhd)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
-	const char *mark = strchr(target, '?');
+	size_t path_len;
 
-	(void)mhd;
-	c->httpd = cls;
+	c->listener = cls;
+	c->wire = wire_of(mhd);
+	once_arrived(c->wire->receipt);
+	c->wire->receipt = NULL;
+	c->target = head_is_target(target) ? target : NULL;
+	target = target ? target : "";
+	path_len = strcspn(target, "?");
+	c->target_len = strlen(target);
 	c->call.fd = -1;
 	c->call.body = c->call.text = (struct strbuf)STRBUF_INIT;
 	c->call.begun_ns = clock_mono_ns();
-	c->call.path = xstrndup(target, mark ? (size_t)(mark - target) : strlen(target));
-	c->query = xstrdup(mark ? mark + 1 : "");
-	atomic_fetch_add(&c->httpd->active, 1);
+	c->call.path = xstrndup(target, path_len);
+	c->query = xstrdup(target + path_len + (target[path_len] == '?'));
+	atomic_fetch_add(&httpd_of(c)->active, 1);
+	set_deadline(c, HEAD_S);
 	return c;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode how)
+static void free_call(struct call *call)
 {
-	struct conn *c = *slot;
-	struct call *call;
-
-	(void)cls;
-	(void)mhd;
-	(void)how;
-	if (!c)
-		return;
-	call = &c->call;
-	*slot = NULL;
-	if (call->feed)
-		feed_leave(call->feed);
 	if (call->state && call->route && call->route->forget)
 		call->route->forget(call->state);
-	drop_answer(call);
+	call_drop_answer(call);
 	for (size_t i = 0; i < call->nfields; i++) {
 		free(call->fields[i].name);
 		free(call->fields[i].value);
 	}
 	free(call->fields);
 	free(call->path);
-	free(c->query);
 	strbuf_release(&call->body);
-	strbuf_release(&call->text);
-	atomic_fetch_sub(&c->httpd->active, 1);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **slot, enum MHD_RequestTerminationCode how)
+{
+	struct conn *c = *slot;
+	struct httpd *h;
+
+	(void)cls;
+	(void)mhd;
+	if (!c)
+		return;
+	*slot = NULL;
+	h = httpd_of(c);
+	if (c->call.receipt && how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		c->wire->receipt = once_sent(c->call.receipt);
+	else
+		once_lost(c->call.receipt);
+	if (c->call.feed)
+		watch_feed(c->wire, NULL);
+	if (c->mhd)
+		metrics_count(&c->call, clock_mono_ns() - c->call.begun_ns);
+	set_deadline(c, IDLE_S);
+	free_call(&c->call);
+	free(c->query);
 	free(c);
+	atomic_fetch_sub(&h->active, 1);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **slot, enum MHD_ConnectionNotificationCode code)
 {
-	struct httpd *h = cls;
+	struct httpd *h = ((struct listener *)cls)->httpd;
+	struct wire *wire;
 
-	(void)mhd;
-	(void)slot;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*slot = wire = xcalloc(1, sizeof(*wire));
+		wire->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		atomic_store(&wire->deadline_ns, clock_mono_ns() + HEAD_S * 1000000000ll);
+		watch_add(wire);
 		atomic_fetch_add(&h->connections, 1);
 		atomic_fetch_add(&h->open, 1);
 	} else {
+		wire = *slot;
+		once_closed(wire->receipt, wire->fd);
+		watch_drop(*slot);
+		free(*slot);
+		*slot = NULL;
 		atomic_fetch_sub(&h->open, 1);
 	}
 }
@@ -590,126 +509,113 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
 
 /* ---- its life ---- */
 
-static int listen_unix(struct httpd *h, const char *path, struct error *err)
+static unsigned thread_count(void)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	CLEANUP(cleanup_fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	double cpus = machine_cpus();
 
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return error_set(err, ERR_USAGE, "the path of the socket is longer than %zu bytes",
-				 sizeof(sa.sun_path) - 1);
-	memcpy(sa.sun_path, path, strlen(path) + 1);
-	unlink(path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 1024) < 0)
-		return error_sys(err, errno, "cannot listen on %s", path);
-	h->is_unix = true;
-	h->socket_path = xstrdup(path);
-	h->url = xasprintf("unix:%s", path);
-	return steal_fd(&fd);
+	return cpus < 2 ? 2 : cpus > 8 ? 8 : (unsigned)cpus;
 }
 
-static int listen_tcp(struct httpd *h, const char *address, struct error *err)
+/* libmicrohttpd's strictness stays off: what it would refuse is refused here, as JSON. */
+static int start_daemon(struct listener *l, const struct httpd_config *config, struct error *err)
 {
-	CLEANUP(cleanup_free) char *host = xstrdup(address);
-	char *colon = strrchr(host, ':'), *name = host;
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found;
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	char port[16];
-	int fd, r;
+	static const char tls_versions[] = "SECURE128:-VERS-TLS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (l->is_tls ? MHD_USE_TLS : 0u);
+	struct MHD_OptionItem tls[] = {
+		{ l->is_tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, (void *)(uintptr_t)config->cert },
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)config->key },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_versions },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	bool is_far_reaching = !l->is_unix && !l->socket.is_loopback;
 
-	if (!colon)
-		return error_set(err, ERR_USAGE, "'%s' is not ADDRESS:PORT", address);
-	*colon = '\0';
-	if (*name == '[' && colon[-1] == ']') {
-		colon[-1] = '\0';
-		name++;
-	}
-	r = getaddrinfo(name, colon + 1, &hints, &found);
-	if (r)
-		return error_set(err, ERR_USAGE, "cannot listen on %s: %s", address, gai_strerror(r));
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-	r = fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 1024) < 0 ? errno : 0;
-	freeaddrinfo(found);
-	if (r || getsockname(fd, (struct sockaddr *)&sa, &len) < 0 ||
-	    getnameinfo((struct sockaddr *)&sa, len, NULL, 0, port, sizeof(port), NI_NUMERICSERV)) {
-		cleanup_fd(&fd);
-		return error_sys(err, r ? r : EINVAL, "cannot listen on %s", address);
-	}
-	h->url = xasprintf("http%s://%s:%s", h->is_tls ? "s" : "", host, port);
-	return fd;
+	l->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, l, MHD_OPTION_LISTEN_SOCKET, l->socket.fd, MHD_OPTION_THREAD_POOL_SIZE,
+		thread_count(), MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned)(is_far_reaching ? OF_ONE_CLIENT : 0), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)BUFFER_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 0,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, l, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
+		MHD_OPTION_URI_LOG_CALLBACK, on_target, l, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+	if (l->daemon)
+		return 0;
+	close(l->socket.fd);
+	error_set(err, ERR_ENV, "cannot start the HTTP server on %s", l->socket.url);
+	if (l->is_tls)
+		error_help(err, "check that --tls-cert and --tls-key are PEM files that belong together");
+	return -1;
+}
+
+static int start_listener(struct httpd *h, const struct httpd_config *config, const struct httpd_listen *where,
+			  struct error *err)
+{
+	struct listener *l = &h->listeners[h->nlisteners];
+
+	l->httpd = h;
+	l->is_unix = !strncmp(where->address, "unix:", 5);
+	l->is_tls = config->cert && !l->is_unix;
+	if (listen_on(where->address, l->is_tls, config->may_be_public && config->cert, where->is_private, &l->socket,
+		      err) < 0)
+		return -1;
+	h->nlisteners++;
+	return start_daemon(l, config, err);
 }
 
 int httpd_start(const struct httpd_config *config, struct httpd **ret, struct error *err)
 {
 	struct httpd *h = xcalloc(1, sizeof(*h));
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
-	int fd;
 
-	h->is_tls = config->cert != NULL;
-	fd = strncmp(config->address, "unix:", 5) ? listen_tcp(h, config->address, err)
-						  : listen_unix(h, config->address + 5, err);
-	if (fd < 0) {
-		httpd_stop(h);
+	h->in_place = !strncmp(MHD_get_version(), "0.", 2);
+	router_ready();
+	metrics_start();
+	if (watch_start(err) < 0) {
+		free(h);
 		return -1;
 	}
-	struct MHD_OptionItem options[] = {
-		{ MHD_OPTION_LISTEN_SOCKET, fd, NULL },
-		{ MHD_OPTION_THREAD_POOL_SIZE, THREADS, NULL },
-		{ MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS, NULL },
-		{ MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, NULL },
-		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, BUFFER_BYTES, NULL },
-		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
-		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, h },
-		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, h },
-		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, h },
-		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, h },
-		{ MHD_OPTION_END, 0, NULL }, /* or the next */
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)config->cert },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)config->key },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)"SECURE128:-VERS-TLS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
-		{ MHD_OPTION_END, 0, NULL },
-	};
-	if (h->is_tls) {
-		flags |= MHD_USE_TLS;
-		memmove(&options[ARRAY_LEN(options) - 5], &options[ARRAY_LEN(options) - 4], 4 * sizeof(options[0]));
-	}
-	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-	if (!h->daemon) {
-		close(fd);
-		httpd_stop(h);
-		return error_set(err, ERR_ENV, "cannot start the HTTP server");
-	}
+	for (size_t i = 0; i < config->nlisten; i++)
+		if (start_listener(h, config, &config->listen[i], err) < 0) {
+			httpd_stop(h);
+			return -1;
+		}
 	*ret = h;
 	return 0;
 }
 
-const char *httpd_url(const struct httpd *h)
+const char *httpd_url(const struct httpd *h, size_t i)
 {
-	return h->url;
+	return i < h->nlisteners ? h->listeners[i].socket.url : NULL;
 }
 
-void httpd_drain(struct httpd *h, int64_t ms)
+void httpd_quiesce(struct httpd *h)
 {
-	int64_t end = clock_mono_ms() + ms;
-	int fd = MHD_quiesce_daemon(h->daemon);
+	atomic_store(&h->quiet, true);
+	for (size_t i = 0; i < h->nlisteners; i++) {
+		struct listener *l = &h->listeners[i];
+		MHD_socket fd = l->daemon ? MHD_quiesce_daemon(l->daemon) : MHD_INVALID_SOCKET;
 
-	if (fd >= 0)
-		close(fd);
-	while (atomic_load(&h->active) && clock_mono_ms() < end)
-		usleep(2000);
+		if (fd != MHD_INVALID_SOCKET)
+			close(fd);
+		if (l->socket.path)
+			unlink(l->socket.path);
+	}
+	watch_end_feeds();
+}
+
+unsigned httpd_active(const struct httpd *h)
+{
+	return atomic_load(&h->active);
 }
 
 void httpd_stop(struct httpd *h)
 {
-	if (h->daemon)
-		MHD_stop_daemon(h->daemon);
-	if (h->socket_path)
-		unlink(h->socket_path);
-	free(h->socket_path);
-	free(h->url);
+	if (!atomic_load(&h->quiet))
+		httpd_quiesce(h);
+	for (size_t i = 0; i < h->nlisteners; i++) {
+		if (h->listeners[i].daemon)
+			MHD_stop_daemon(h->listeners[i].daemon);
+		listen_release(&h->listeners[i].socket);
+	}
+	watch_stop();
 	free(h);
 }
 

@@ -2,32 +2,60 @@
 #include "agent/router.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "agent/access.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
-static struct family {
-	const struct route *routes;
-	size_t len;
-} families[16];
-static size_t nfamilies;
+static const struct route **routes; /* in the order they were added */
+static size_t nroutes, routes_cap;
+/* For the look-up: those without a field by their path; after them the others. */
+static const struct route **sorted;
+static size_t nexact;
 
-void router_add(const struct route *routes, size_t n)
+void router_add(const struct route *list, size_t n)
 {
-	if (nfamilies == ARRAY_LEN(families))
-		abort();
-	families[nfamilies++] = (struct family){ routes, n };
+	for (size_t i = 0; i < n; i++) {
+		GROW(routes, nroutes, routes_cap);
+		routes[nroutes++] = &list[i];
+	}
+}
+
+static bool has_fields(const struct route *route)
+{
+	return strchr(route->path, '{') != NULL;
+}
+
+static int compare_routes(const void *a, const void *b)
+{
+	const struct route *const *one = a, *const *two = b;
+
+	if (has_fields(*one) != has_fields(*two))
+		return has_fields(*one) - has_fields(*two);
+	return has_fields(*one) ? 0 : strcmp((*one)->path, (*two)->path);
+}
+
+void router_ready(void)
+{
+	free(sorted);
+	sorted = xreallocarray(NULL, nroutes + 1, sizeof(*sorted));
+	memcpy(sorted, routes, nroutes * sizeof(*sorted));
+	sorted[nroutes] = NULL;
+	/* stable: glibc's qsort merges */
+	qsort(sorted, nroutes, sizeof(*sorted), compare_routes);
+	for (nexact = 0; nexact < nroutes && !has_fields(sorted[nexact]);)
+		nexact++;
 }
 
 const struct route *router_at(size_t i)
 {
-	for (size_t f = 0; f < nfamilies; f++) {
-		if (i < families[f].len)
-			return &families[f].routes[i];
-		i -= families[f].len;
-	}
-	return NULL;
+	return i < nroutes ? routes[i] : NULL;
+}
+
+size_t router_count(void)
+{
+	return nroutes;
 }
 
 /* ---- decoding ---- */
@@ -164,31 +192,129 @@ static int split_query(struct call *call, const char *query, struct error *err)
 	return 0;
 }
 
-static int no_route(const struct call *call, bool other_method, struct error *err)
+/* ---- finding ---- */
+
+/* The first of those without a field that has the path, or could stand there. */
+static size_t first_exact(const char *path)
 {
-	if (other_method)
-		return error_set(err, ERR_UNSUPPORTED, "%s is not for %.200s", call->method, call->path);
-	return error_set(err, ERR_NOT_FOUND, "there is nothing at %.200s", call->path);
+	size_t low = 0, high = nexact;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(sorted[middle]->path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Goes through the routes whose path this is; NULL after the last. *at is 0 at first. */
+static const struct route *next_route(const char *path, size_t *at)
+{
+	size_t i = *at ? *at - 1 : first_exact(path);
+
+	if (i < nexact && strcmp(sorted[i]->path, path))
+		i = nexact;
+	while (i >= nexact && i < nroutes && match(sorted[i]->path, path, NULL) != MATCH_YES)
+		i++;
+	*at = i + 2;
+	return i < nroutes ? sorted[i] : NULL;
+}
+
+static const struct route *find_route(const char *path, const char *method)
+{
+	const struct route *route;
+	size_t at = 0;
+
+	while ((route = next_route(path, &at)))
+		if (!strcmp(route->method, method))
+			return route;
+	return NULL;
+}
+
+static int no_route(const struct call *call, struct error *err)
+{
+	size_t at = 0;
+
+	if (next_route(call->path, &at))
+		error_set(err, ERR_METHOD, "%.32s is not for %.200s", call->method, call->path);
+	else
+		error_set(err, ERR_NOT_FOUND, "there is nothing at %.200s", call->path);
+	/* tells it from a thing that is not found; clients of another version see which it is */
+	return error_where(err, call->path, 0, 0);
+}
+
+void router_allow(struct call *call)
+{
+	CLEANUP_STRBUF struct strbuf list = STRBUF_INIT;
+	const struct route *route;
+	size_t at = 0;
+
+	while ((route = next_route(call->path, &at))) {
+		strbuf_printf(&list, "%s%s", list.len ? ", " : "", route->method);
+		if (!strcmp(route->method, "GET") && !find_route(call->path, "HEAD"))
+			strbuf_puts(&list, ", HEAD");
+	}
+	call_add_header(call, "Allow", list.buf);
+}
+
+/* How long the common start of two paths is, in whole segments; 0: shorter than three of them ("/api/v1/"). */
+static size_t common_start(const char *a, const char *b)
+{
+	size_t slashes = 0, len = 0;
+
+	for (size_t i = 0; a[i] && a[i] == b[i]; i++)
+		if (a[i] == '/' && ++slashes >= 3)
+			len = i + 1;
+	return len;
+}
+
+void (*router_fail(const struct call *call))(struct call *, const struct error *)
+{
+	const struct route *near = call->route;
+	size_t best = 0;
+
+	for (size_t i = 0; !call->route && i < nroutes; i++) {
+		size_t len = common_start(call->path, routes[i]->path);
+
+		if (len > best) {
+			best = len;
+			near = routes[i];
+		}
+	}
+	return near ? near->fail : NULL;
+}
+
+/* What is kept as a body is JSON, and says so: a page of another site cannot send that without being asked about. */
+static int check_type(const struct call *call, struct error *err)
+{
+	static const char json[] = "application/json";
+	const char *type = call_header(call, "Content-Type");
+
+	if (!call->body_length || call->route->take || call->route->flags & ROUTE_RAW_BODY ||
+	    (call->route->op && call->route->op->flags & OP_INPUT))
+		return 0;
+	if (!type)
+		return error_set(err, ERR_USAGE, "Bad Request. Content-Type header is missing.");
+	if (strncasecmp(type, json, sizeof(json) - 1) || (type[sizeof(json) - 1] && !strchr(" \t;", type[sizeof(json) - 1])))
+		return error_set(err, ERR_USAGE, "Bad Request. Content-Type must be one of ['%s'].", json);
+	return 0;
 }
 
 int router_find(struct call *call, const char *query, struct error *err)
 {
-	const struct route *route;
-	bool other_method = false;
-
-	for (size_t i = 0; (route = router_at(i)); i++) {
-		if (match(route->path, call->path, NULL) != MATCH_YES)
-			continue;
-		if (!strcmp(route->method, call->method))
-			break;
-		other_method = true;
-	}
-	if (!route)
-		return no_route(call, other_method, err);
-	call->route = route;
-	if (match(route->path, call->path, call) != MATCH_YES)
-		return error_set(err, ERR_USAGE, "the path is not one that is well escaped and clean");
-	if (split_query(call, query, err) < 0)
+	if (access_admit(call, err) < 0)
 		return -1;
-	return access_check(call, err);
+	call->route = find_route(call->path, call->method);
+	if (!call->route && !strcmp(call->method, "HEAD"))
+		call->route = find_route(call->path, "GET");
+	if (!call->route)
+		return no_route(call, err);
+	if (match(call->route->path, call->path, call) != MATCH_YES)
+		return error_set(err, ERR_USAGE, "the path is not one that is well escaped and clean");
+	if (split_query(call, query, err) < 0 || access_check(call, err) < 0)
+		return -1;
+	return check_type(call, err);
 }

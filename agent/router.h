@@ -37,7 +37,14 @@ struct route {
 
 /* Before the server starts: adds routes, which must outlive it. */
 void router_add(const struct route *, size_t n);
+/* After the last one was added. */
+void router_ready(void);
 /* Splits path and query, finds the route and checks who asks (access.h). -1: the error says what to answer. */
 int router_find(struct call *, const char *query, struct error *);
+/* The routes' own way to write an error: of the call's route, else of those that share the start of its path; or NULL. */
+void (*router_fail(const struct call *))(struct call *, const struct error *);
+/* Adds the header Allow: the methods that this path has. */
+void router_allow(struct call *);
 /* All routes, for OpenAPI and tests. NULL beyond the last. */
 const struct route *router_at(size_t i);
+size_t router_count(void);
