@@ -37,6 +37,8 @@ struct principal {
 int access_start(const struct project *, const char *listen, const char *const *hosts, struct error *);
 /* After the last call, while the lanes still run. */
 void access_stop(void);
+/* From now on who brings no token is nobody, wherever he comes from. Before the server starts. */
+void access_only_tokens(void);
 /* Whether anybody but this machine could log in: ERR_USAGE tells what to do. For addresses that others reach. */
 int access_ready(struct project *, struct error *);
 
@@ -48,6 +50,11 @@ int access_admit(const struct call *, struct error *);
 int access_check(struct call *, struct error *);
 /* The connection waits while the password is looked at; then there is an answer, or call->who is known. */
 int access_defer(struct call *, struct error *);
+/* Of an open route, which asks nobody: whether it is known who asks, by a token, the socket, or this machine. */
+static inline bool access_knows(const struct principal *who)
+{
+	return who->how != PRINCIPAL_NOBODY && who->how != PRINCIPAL_CLAIMED;
+}
 /* Whether the operation may be done with what its arguments name. */
 int access_op(const struct principal *, const struct op *, struct project *, const struct js *args, struct error *);
 /* Takes out of the result of a search what he may not read. */

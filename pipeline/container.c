@@ -239,6 +239,7 @@ static int need_runner(struct engine *e, struct error *err)
 	if (io_replace_file(e->project->rootfd, probe, "", 0, 0644, false, err) < 0)
 		return -1;
 	config.probe = e->probe = path_join(e->project->root, probe);
+	config.agent = e->tracking.dir;
 	return runner_docker.open(e->loop, &task_events, &config, &e->docker, err);
 }
 
@@ -285,6 +286,7 @@ static void container_env(const struct task *t, struct strlist *env)
 	add_report_file(env, "MLOPS_PARAMS", "params.json");
 	add_report_file(env, "MLOPS_METRICS", "metrics.jsonl");
 	add_report_file(env, "MLOPS_SUMMARY", "summary.md");
+	tracking_env(t, env);
 	task_declared_env(t, env);
 }
 
@@ -326,6 +328,7 @@ static int start_runner(struct task *t, struct scratch *scratch, const struct sc
 		.mounts = scratch->mounts,
 		.nmounts = scratch->nmounts,
 		.network = t->node->step->network,
+		.agent = t->node->step->tracking,
 		.uid = inside->uid,
 		.gid = inside->gid,
 		.gpus = t->gpus,

@@ -9,6 +9,7 @@
 #include "pipeline/orphans.h"
 #include "pipeline/results.h"
 #include "pipeline/run.h"
+#include "pipeline/tracking.h"
 #include "registry/git.h"
 #include "registry/runs.h"
 #include "runners/runner.h"
@@ -62,6 +63,9 @@ struct task {
 	char *reason;             /* why it runs, one line */
 	bool fetched;             /* its result came, or was to come, from a remote */
 	char run[33];             /* its nested run */
+	int64_t experiment;       /* of its nested run */
+	char *token;              /* for MLflow's clients in it; NULL: it has none */
+	bool launching;           /* it starts when its run is a fact: its clients must find it */
 	struct js *record;
 	int attempt;              /* 1..; 0 before the first */
 	char *gpus;               /* ids of those it holds, "0,2"; NULL none */
@@ -127,6 +131,7 @@ struct engine {
 	bool building;            /* one of them, on a worker */
 	char *probe;
 	struct orphans orphans;   /* not adopted yet */
+	struct tracking tracking;
 	mode_t umask;
 	char run[33];             /* id of the pipeline run */
 	char host[128];
@@ -180,6 +185,7 @@ void schedule_fact(struct engine *, enum fact_kind, struct task *);
 /* task.c: one step, in the loop's thread. Each ends in schedule_done or in FACT_END. */
 extern const struct runner_events task_events;
 void task_start(struct task *);
+void task_launch(struct task *);  /* the FACT_START of one that is launching was committed, or not */
 void task_restore(struct task *); /* task_restore.c */
 void task_interrupt(struct task *, bool force);
 void task_finished(struct task *);               /* its FACT_END was committed */

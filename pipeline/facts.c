@@ -192,10 +192,13 @@ static int record_start(struct task *t, struct error *err)
 
 	if (adopted < 0)
 		return -1;
-	if (adopted)
+	if (adopted) /* with the token that it has */
 		return record_attempt(t, "running", t->run, false, err);
 	if (experiment_ensure(e->db, e->plan->pipeline->name, &row.experiment, err) < 0 ||
 	    run_create(e->db, &row, err) < 0)
+		return -1;
+	t->experiment = row.experiment;
+	if (t->node->step->tracking && tracking_give_token(t, e->db, err) < 0)
 		return -1;
 	pipeline_each_param(t->node->params, record_param, &sink);
 	return sink.status < 0 ? -1 : record_attempt(t, "running", t->run, false, err);
@@ -284,7 +287,8 @@ static int record_end(struct task *t, const struct metric_list *points, struct e
 	const char *state = ok ? "ok" : t->timed_out ? "timeout" : t->interrupted ? "killed" : "failed";
 	enum run_status status = ok ? RUN_FINISHED : t->interrupted ? RUN_KILLED : RUN_FAILED;
 
-	if (record_points(e->db, t->run, points, t->end_ms, err) < 0)
+	if (record_points(e->db, t->run, points, t->end_ms, err) < 0 ||
+	    (t->node->step->tracking && tracking_take_token(t, e->db, err) < 0))
 		return -1;
 	if (ok && (record_points(e->db, t->run, &t->metrics, t->end_ms, err) < 0 ||
 		   record_contents(t, t->run, err) < 0 || record_versions(t, err) < 0 ||

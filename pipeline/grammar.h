@@ -101,6 +101,7 @@ struct step {
 	/* In a container: */
 	struct text_at image;    /* may hold ${...}; text is NULL when not said, "none" for none */
 	bool network, root;
+	bool tracking;           /* MLflow's clients in it write to its run */
 	int64_t shm;             /* bytes of /dev/shm, 0: not said */
 
 	int64_t gpu;

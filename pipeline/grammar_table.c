@@ -41,6 +41,8 @@ const struct grammar_key grammar_keys[] = {
 	{ "step.", "network", G_BOOL, "0.1", "no", "whether its container reaches the network", STEP(network) },
 	{ "step.", "user", G_USER, "0.1", "user", "who runs it inside the container: user, or root without capabilities",
 	  STEP(root) },
+	{ "step.", "tracking", G_BOOL, "0.1", "no", "whether MLflow's clients in it find a server, and log to its run",
+	  STEP(tracking) },
 	{ "step.", "gpu", G_COUNT, "0.1", "0", "GPUs it gets", STEP(gpu) },
 	{ "step.", "shm", G_SIZE, "0.1", "1G", "size of /dev/shm in its container", STEP(shm) },
 	{ "step.", "pool", G_TEXT, "0.1", NULL, "pool of [pipeline] whose limit it counts against", STEP(pool) },

@@ -69,6 +69,8 @@ void retry_forget(struct task *t)
 	free(t->before);
 	free(t->precious);
 	free(t->points_why);
+	free(t->token);
+	t->token = NULL;
 	t->inputs = t->outputs = t->before = NULL;
 	t->precious = NULL;
 	t->container = t->points_why = NULL;

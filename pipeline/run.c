@@ -192,6 +192,7 @@ static void task_release(struct task *t)
 	free(t->reason);
 	free(t->stopped_by);
 	free(t->points_why);
+	free(t->token);
 	js_free(t->record);
 	steplog_finish(t->log);
 	strlist_release(&t->tail);
@@ -553,6 +554,7 @@ int pipeline_run(struct project *p, struct plan *plan, const struct run_options 
 		.plan = plan,
 		.opt = opt,
 		.run_lock = -1,
+		.tracking = TRACKING_INIT,
 		.start_ms = clock_wall_ms(),
 		.start_mono_ms = clock_mono_ms(),
 	};
@@ -575,6 +577,7 @@ int pipeline_run(struct project *p, struct plan *plan, const struct run_options 
 	umask(e.umask);
 	r = run_locked(&e, ret_result, err);
 	container_close(&e);
+	tracking_close(&e.tracking);
 	engine_release(&e);
 	return r;
 }

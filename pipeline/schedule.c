@@ -90,6 +90,8 @@ static void commit_done(void *ctx)
 		}
 		if (e->group.items[i].kind == FACT_END)
 			task_finished(e->group.items[i].task);
+		if (e->group.items[i].kind == FACT_START && e->group.items[i].task->launching)
+			task_launch(e->group.items[i].task);
 	}
 	fact_list_release(&e->group);
 	schedule_pump(e);
@@ -328,7 +330,7 @@ int schedule_run(struct engine *e, struct error *err)
 	const struct runner_ops *ops = e->opt->runner ? e->opt->runner : &runner_local;
 	int r;
 
-	if (control_open(e, err) < 0 || (e->opt->record && record_run(e, err) < 0))
+	if (control_open(e, err) < 0 || tracking_open(e, err) < 0 || (e->opt->record && record_run(e, err) < 0))
 		return -1;
 	if (ops->open(e->loop, &task_events, e->opt->runner ? e->opt->runner_config : e->opt->spawner, &e->runner, err) < 0)
 		return -1;

@@ -157,6 +157,7 @@ static void local_env(const struct task *t, struct strlist *env)
 	add_file(t, env, "MLOPS_PARAMS", "params.json");
 	add_file(t, env, "MLOPS_METRICS", "metrics.jsonl");
 	add_file(t, env, "MLOPS_SUMMARY", "summary.md");
+	tracking_env(t, env);
 	task_declared_env(t, env);
 }
 
@@ -314,7 +315,6 @@ void task_start(struct task *t)
 {
 	struct engine *e = t->engine;
 	struct error err;
-	int64_t left;
 
 	if (t->attempt)
 		retry_forget(t);
@@ -333,18 +333,44 @@ void task_start(struct task *t)
 		t->first_mono_ms = t->start_mono_ms;
 	e->running++;
 	budget_take(&e->budget, t->node->step, &t->gpus);
-	error_clear(&err);
 	schedule_fact(e, FACT_START, t);
 	task_output_begin(t);
-	if (steplog_open(e->project->homefd, e->run, t->node->name, t->attempt,
+	t->launching = t->node->step->tracking;
+	if (!t->launching)
+		task_launch(t);
+}
+
+/* What could be stopped meanwhile is not started any more. */
+static int check_launch(struct task *t, struct error *err)
+{
+	struct engine *e = t->engine;
+
+	if (t->interrupted)
+		return error_set(err, ERR_INTERRUPTED, "step %s was interrupted", t->node->name);
+	if (t->launching && e->commit_err.code)
+		*err = e->commit_err;
+	return t->launching && e->commit_err.code ? -1 : 0;
+}
+
+void task_launch(struct task *t)
+{
+	struct engine *e = t->engine;
+	struct error err;
+	int64_t left;
+
+	error_clear(&err);
+	if (check_launch(t, &err) < 0 ||
+	    steplog_open(e->project->homefd, e->run, t->node->name, t->attempt,
 			 settings_int(&e->project->settings, SETTING_LOG_MAX), &t->log, &err) < 0 ||
 	    (t->node->image ? container_start(t, &err) : start_local(t, &err)) < 0) {
 		*t->err = err;
 		t->exit->cause = CAUSE_START;
+		t->launching = false;
 		task_output_end(t);
 		finish_task(t);
 		return;
 	}
+	t->launching = false;
 	left = time_left(t, clock_mono_ms());
 	if (left >= 0)
 		t->timer = loop_after(e->loop, left, timeout_fired, t);

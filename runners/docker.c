@@ -111,15 +111,16 @@ static void docker_forget(struct runner *runner, const char *name)
 
 /* -- tasks -- */
 
-static struct docker_slot *free_slot(struct docker *docker)
+static struct docker_slot *free_slot(struct docker *docker, bool network)
 {
 	struct docker_slot *slot;
 
 	for (size_t i = 0; i < docker->nslots; i++)
-		if (!docker->slots[i]->task)
+		if (!docker->slots[i]->task && docker->slots[i]->network == network)
 			return docker->slots[i];
 	slot = xcalloc(1, sizeof(*slot));
 	slot->docker = docker;
+	slot->network = network;
 	slot->pause = xasprintf("mlops-pause-%s-%zu", docker->run, docker->nslots);
 	GROW(docker->slots, docker->nslots, docker->cap_slots);
 	docker->slots[docker->nslots++] = slot;
@@ -136,7 +137,8 @@ static void task_begins(void *arg)
 
 static char *create_json(const struct docker *docker, const struct docker_slot *slot, const struct runner_spec *spec)
 {
-	CLEANUP(cleanup_free) char *network = spec->network ? xstrdup("default") : xasprintf("container:%s", slot->pause);
+	bool joins = !spec->network || spec->agent;
+	CLEANUP(cleanup_free) char *network = joins ? xasprintf("container:%s", slot->pause) : xstrdup("default");
 	struct strbuf json = STRBUF_INIT;
 
 	docker_create_body(docker, spec, network, &json);
@@ -151,7 +153,7 @@ static int docker_start(struct runner *runner, const struct runner_spec *spec, v
 	(void)err;
 	task->docker = docker;
 	task->owner = owner;
-	task->slot = free_slot(docker);
+	task->slot = free_slot(docker, spec->network && spec->agent);
 	task->slot->task = task;
 	task->name = docker_container_name(spec->name);
 	task->program = xstrdup(spec->argv[0]);
@@ -162,7 +164,7 @@ static int docker_start(struct runner *runner, const struct runner_spec *spec, v
 	task->create = create_json(docker, task->slot, spec);
 	task->mem = spec->mem;
 	task->uid = spec->uid;
-	task->joins = !spec->network;
+	task->joins = !spec->network || spec->agent;
 	task->oom_before = oom_count_read(&docker->oom, OOM_FRESH_MS);
 	docker_output_init(&task->output, task);
 	GROW(docker->tasks, docker->ntasks, docker->cap_tasks);
@@ -202,6 +204,7 @@ static int docker_open(struct loop *loop, const struct runner_events *events, vo
 	docker->project = xstrdup(config->project);
 	docker->run = xstrdup(config->run);
 	docker->probe = xstrdup(config->probe);
+	docker->agent = config->agent ? xstrdup(config->agent) : NULL;
 	docker->address = xstrdup(info->address);
 	docker->log_driver = xstrdup(info->log_driver);
 	docker->platform = xstrdup(info->platform);
@@ -344,6 +347,7 @@ static void docker_close(struct runner *runner)
 	free(docker->project);
 	free(docker->run);
 	free(docker->probe);
+	free(docker->agent);
 	free(docker->address);
 	free(docker->log_driver);
 	free(docker->platform);

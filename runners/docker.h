@@ -17,6 +17,10 @@
  * a static program that this one carries, in an image of its own, and mounts the
  * probe file: an engine that does not see it, sees another machine's files and is refused.
  *
+ * With an agent, pause containers also mount its directory, and mlops-pause carries what steps send to loopback's port
+ * 5000 to the socket in it. A step that may reach the network and an agent joins a pause container that has the
+ * network, too.
+ *
  * Containers have no capabilities, no new privileges, a read-only root, /tmp in memory,
  * an init, at most 4,096 processes, and the labels mlops.project, mlops.run, mlops.step.
  *
@@ -33,4 +37,5 @@ struct docker_config {
 	const char *project;          /* the label mlops.project of all containers */
 	const char *run;              /* names the pause containers */
 	const char *probe;            /* absolute path of a file that exists while the runner is open */
+	const char *agent;            /* absolute path of a directory that holds agent.sock, for runner_spec.agent; or NULL */
 };

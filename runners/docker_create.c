@@ -168,7 +168,7 @@ void docker_create_body(const struct docker *docker, const struct runner_spec *s
 	js_set(body, "Env", strings(spec->env));
 	js_set_str(body, "WorkingDir", spec->workdir);
 	js_set_str(body, "User", user);
-	if (spec->network) /* else it is that of the network it joins */
+	if (spec->network && !spec->agent) /* else it is that of the network it joins */
 		js_set_str(body, "Hostname", "mlops");
 	js_set_bool(body, "Tty", false);
 	js_set_bool(body, "OpenStdin", false);
@@ -179,13 +179,15 @@ void docker_create_body(const struct docker *docker, const struct runner_spec *s
 	js_dump(body, JS_COMPACT, ret);
 }
 
-void docker_pause_body(const struct docker *docker, const char *image, struct strbuf *ret)
+void docker_pause_body(const struct docker *docker, const char *image, const char *network, struct strbuf *ret)
 {
 	CLEANUP_JS struct js *body = js_object();
 	struct js *mounts = js_array(), *host;
 
 	push_bind(mounts, docker->probe, MLOPS_PAUSE_PROBE, false);
-	host = host_config(docker, "none", mounts);
+	if (docker->agent)
+		push_bind(mounts, docker->agent, MLOPS_PAUSE_AGENT, false);
+	host = host_config(docker, network, mounts);
 	js_set_int(host, "PidsLimit", PAUSE_PIDS);
 	js_set_str(body, "Image", image);
 	js_set(body, "Entrypoint", strings((const char *const[]){ "/mlops-pause", NULL }));

@@ -159,7 +159,7 @@ static void make_container(struct docker_slot *slot)
 
 	slot->state = SLOT_MAKES_PAUSE;
 	slot->tried = true;
-	docker_pause_body(slot->docker, slot->docker->image, &ask.body);
+	docker_pause_body(slot->docker, slot->docker->image, slot->network ? "default" : "none", &ask.body);
 	ask_for_slot(slot, &ask);
 }
 

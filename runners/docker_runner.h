@@ -84,6 +84,7 @@ enum docker_slot_state { SLOT_EMPTY, SLOT_WAITS_FOR_IMAGE, SLOT_MAKES_PAUSE, SLO
 struct docker_slot {
 	struct docker *docker;
 	char *pause; /* name of its pause container */
+	bool network; /* which has the engine's default one */
 	enum docker_slot_state state;
 	bool tried;     /* it may be there */
 	int tries;      /* to start it */
@@ -99,7 +100,7 @@ struct docker {
 	const struct runner_events *events;
 	struct docker_engine *engine;
 	struct http_client *client;
-	char *project, *run, *probe, *address, *log_driver, *platform;
+	char *project, *run, *probe, *agent, *address, *log_driver, *platform;
 	double cpus;
 	bool podman;
 	bool probed; /* the engine sees the files of this machine */
@@ -183,7 +184,7 @@ struct docker_task {
 
 /* `network` is what NetworkMode shall be. */
 void docker_create_body(const struct docker *, const struct runner_spec *, const char *network, struct strbuf *ret);
-void docker_pause_body(const struct docker *, const char *image, struct strbuf *ret);
+void docker_pause_body(const struct docker *, const char *image, const char *network, struct strbuf *ret);
 
 /* -- docker_pause.c -- */
 

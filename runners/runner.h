@@ -37,6 +37,7 @@ struct runner_spec {
 	const struct runner_mount *mounts; /* parents before what is mounted inside them */
 	size_t nmounts;
 	bool network;            /* the engine's default network; else none but loopback */
+	bool agent;              /* reaches the agent of the runner's configuration at 127.0.0.1:5000 */
 	uid_t uid;               /* of the command */
 	gid_t gid;
 	const char *gpus;        /* devices, "0,2"; NULL none */

@@ -185,7 +185,7 @@ static void a_pause_container_can_do_nothing(void **state)
 	const struct js *host;
 
 	(void)state;
-	docker_pause_body(&docker, "pause:1", &text);
+	docker_pause_body(&docker, "pause:1", "none", &text);
 	body = parse(&text);
 	host = js_get(body, "HostConfig");
 	assert_json(body, "Image", "\"pause:1\"");
