@@ -172,6 +172,11 @@ void db_bind_digest(struct db_stmt *s, int index, const struct digest *value)
 		bound(s, sqlite3_bind_null(s->st, index));
 }
 
+int db_parameters(const struct db_stmt *s)
+{
+	return sqlite3_bind_parameter_count(s->st);
+}
+
 /* Stepping and reading. */
 
 int db_step(struct db_stmt *s, struct error *err)

@@ -238,10 +238,12 @@ void filter_release(struct filter_sql *f)
 
 void filter_bind(const struct filter_sql *f, struct db_stmt *q)
 {
-	for (size_t i = 0; i < f->nvalues; i++) {
+	int n = db_parameters(q);
+
+	for (int i = 0; i < n && i < (int)f->nvalues; i++) {
 		if (f->values[i].text)
-			db_bind(q, (int)i + 1, f->values[i].text);
+			db_bind(q, i + 1, f->values[i].text);
 		else
-			db_bind(q, (int)i + 1, f->values[i].number);
+			db_bind(q, i + 1, f->values[i].number);
 	}
 }

@@ -56,6 +56,7 @@ struct filter_column {
 	const char *from;
 	enum filter_kind kind;
 	unsigned flags;
+	const char *twin;   /* a key of the entity "tag" that always has the same value; or NULL */
 };
 
 /* Last parts of an order; one whose key the order has already is left out. */
@@ -120,5 +121,5 @@ void filter_release(struct filter_sql *);
 /* The condition about a row of the entity's table. */
 void filter_put_start(const struct filter_start *, const char *row, struct strbuf *sql);
 struct db_stmt;
-/* Binds the values to ?1, ?2, ... */
+/* Binds the values to ?1, ?2, ..., as far as the query has them. */
 void filter_bind(const struct filter_sql *, struct db_stmt *);

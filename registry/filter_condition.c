@@ -256,6 +256,18 @@ static void put_keyed(struct filter_parser *p, struct filter_operand *o, const s
 		add_start(p->out, e, key, op); /* its value is the one before the key */
 }
 
+/* What a condition about a column says of where to start. */
+static void note_column(struct filter_parser *p, const struct filter_column *c, const struct comparison *op)
+{
+	bool equal = !strcmp(op->sql, "=");
+
+	if (c->flags & FILTER_UNIQUE && (equal || !strcmp(op->sql, "IN")))
+		p->out->finds_few = true;
+	for (size_t i = 0; c->twin && equal && i < p->thing->nentities; i++)
+		if (!strncmp(p->thing->entities[i].words, "tag|", 4))
+			add_start(p->out, &p->thing->entities[i], filter_add_value(p->out, xstrdup(c->twin), 0), op);
+}
+
 static void put_columns(const struct filter_parser *p, const struct filter_operand *o, const struct comparison *op,
 			const char *value, struct strbuf *sql)
 {
@@ -276,7 +288,7 @@ int filter_take_condition(struct filter_parser *p, bool must, struct strbuf *sql
 {
 	struct filter_operand o CLEANUP(filter_operand_release) = { .key = NULL };
 	CLEANUP_STRBUF struct strbuf value = STRBUF_INIT;
-	const struct comparison *op;
+	const struct comparison *op = NULL;
 
 	if (filter_take_operand(p, 0, FILTER_NO_WHERE, &o) < 0 || take_right_side(p, &o, &op, &value) < 0)
 		return -1;
@@ -284,8 +296,7 @@ int filter_take_condition(struct filter_parser *p, bool must, struct strbuf *sql
 		put_keyed(p, &o, op, value.buf, must, sql);
 	else
 		put_columns(p, &o, op, value.buf, sql);
-	if (must && o.ncolumns && p->thing->columns[o.column].flags & FILTER_UNIQUE &&
-	    (!strcmp(op->sql, "=") || !strcmp(op->sql, "IN")))
-		p->out->finds_few = true;
+	if (must && o.ncolumns)
+		note_column(p, &p->thing->columns[o.column], op);
 	return 0;
 }

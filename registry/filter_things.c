@@ -31,7 +31,8 @@ static const struct filter_entity run_entities[] = {
 
 static const struct filter_column run_columns[] = {
 	RUN_TEXT("run_id", "r.run_id", FILTER_UNIQUE),
-	RUN_TEXT("run_name", "r.name", 0),
+	{ .entity = "attribute", .key = "run_name", .sql = "r.name", .kind = FILTER_TEXT, .flags = FILTER_ORDER,
+	  .twin = "mlflow.runName" },
 	RUN_TEXT("run name", "r.name", FILTER_ALIAS),
 	RUN_TEXT("Run name", "r.name", FILTER_ALIAS),
 	RUN_TEXT("Run Name", "r.name", FILTER_ALIAS),

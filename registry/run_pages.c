@@ -14,9 +14,11 @@
 #include "registry/run_read.h"
 #include "registry/token.h"
 
-/* So many are looked at without a thought; counting ends there. Sorting that many takes some 30 ms. */
+/* So many candidates are all looked at without a thought: sorting them takes some 30 ms. Counting ends there. */
 #define FEW    20000
 #define SO_FEW 500 /* that not even counting others pays */
+/* A condition that more meet is no place to start from: every 200th of a million runs is soon met on the way. */
+#define START_FEW 5000
 
 struct search {
 	struct db *db;
@@ -42,9 +44,9 @@ static void search_release(struct search *s)
 
 /* ---- asking ---- */
 
-static int count_some(struct search *s, const char *from, int64_t *ret)
+static int count_some(struct search *s, const char *from, int max, int64_t *ret)
 {
-	CLEANUP(cleanup_free) char *sql = xasprintf("SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d)", from, FEW + 1);
+	CLEANUP(cleanup_free) char *sql = xasprintf("SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d)", from, max + 1);
 	CLEANUP_STMT struct db_stmt *q = NULL;
 
 	if (db_query_dynamic(s->db, sql, &q, s->err) < 0)
@@ -83,17 +85,18 @@ static int take_rows(struct search *s, const char *from, const char *joins, cons
 
 /* ---- ways ---- */
 
-/* Texts are found by their beginning: what the index holds. */
+/* Texts are found by their beginning: what the index holds, and enough to count them. */
 static void put_indexed(const struct filter_start *start, struct strbuf *sql)
 {
-	filter_put_start(start, "s", sql);
 	if (start->entity->kind == FILTER_TEXT)
-		strbuf_printf(sql, " AND substr(s.value, 1, 40) = substr(?%zu, 1, 40)", start->value);
+		strbuf_printf(sql, "s.key = ?%zu AND s.head = substr(?%zu, 1, 40)", start->key, start->value);
+	else
+		filter_put_start(start, "s", sql);
 }
 
 static int best_start(struct search *s, const struct filter_start **ret, int64_t *ret_count)
 {
-	int64_t best = FEW + 1;
+	int64_t best = START_FEW + 1;
 
 	*ret = NULL;
 	for (size_t i = 0; i < s->filter.nstarts; i++) {
@@ -103,7 +106,7 @@ static int best_start(struct search *s, const struct filter_start **ret, int64_t
 
 		strbuf_printf(&from, "%s s WHERE ", start->entity->table);
 		put_indexed(start, &from);
-		if (count_some(s, from.buf, &count) < 0)
+		if (count_some(s, from.buf, START_FEW, &count) < 0)
 			return -1;
 		if (count < best) {
 			best = count;
@@ -176,10 +179,13 @@ static int search_runs(struct search *s, bool few)
 	return take_rows(s, runs_from(s, few), s->filter.joins.buf, "", s->filter.order.buf);
 }
 
-/* Rows to look at along the order until the page is full, when the candidates are spread evenly over all runs. */
-static int64_t cost_along(const struct search *s, int64_t all, int64_t candidates)
+/* Going along an order pays when the page is full before as many rows were seen as there are candidates; these are
+ * taken to be spread evenly over all runs. */
+static bool pays_along(const struct search *s, int64_t all, int64_t candidates)
 {
-	return (s->skip + (int64_t)s->want) * (all / (candidates ? candidates : 1) + 1);
+	if (candidates > FEW)
+		candidates = all;
+	return candidates && (s->skip + (int64_t)s->want) * (all / candidates + 1) < candidates;
 }
 
 static int search(struct search *s)
@@ -189,7 +195,7 @@ static int search(struct search *s)
 	const struct filter_start *start = NULL;
 	int64_t candidates, found = 0;
 
-	if (db_step(q, s->err) < 0 || count_some(s, from, &candidates) < 0)
+	if (db_step(q, s->err) < 0 || count_some(s, from, FEW, &candidates) < 0)
 		return -1;
 	if (s->filter.finds_few)
 		return search_runs(s, true);
@@ -197,7 +203,7 @@ static int search(struct search *s)
 		return -1;
 	if (start && found < candidates)
 		return search_from(s, start);
-	if (s->filter.first && s->filter.first->flags & FILTER_NAN && cost_along(s, db_int(q, 0), candidates) < candidates)
+	if (s->filter.first && s->filter.first->flags & FILTER_NAN && pays_along(s, db_int(q, 0), candidates))
 		return search_along_metric(s);
 	return search_runs(s, candidates <= FEW);
 }
