@@ -100,9 +100,10 @@ static bool offer_or_cut(struct client *c)
 	return false;
 }
 
+/* One that has not seen just what was before them is given them by catch_up. */
 static bool offer_new(struct client *c)
 {
-	if (c->seen < hub.last)
+	if (c->seen != hub.last)
 		return true;
 	c->seen = hub.text_last;
 	return offer_or_cut(c);
@@ -125,18 +126,22 @@ static bool end_client(struct client *c)
 	return false;
 }
 
+/* The hub may not have looked yet at what a client has seen; what nobody wrote it has not seen. */
 static void take_fresh(void)
 {
 	struct client *fresh, *next;
+	int64_t last = hub.last;
 
 	pthread_mutex_lock(&hub.mutex);
 	fresh = hub.fresh;
 	hub.fresh = NULL;
 	pthread_mutex_unlock(&hub.mutex);
+	if (fresh)
+		event_last(hub.db, &last, NULL);
 	for (; fresh; fresh = next) {
 		next = fresh->next;
-		if (fresh->seen < 0 || fresh->seen > hub.last)
-			fresh->seen = hub.last;
+		if (fresh->seen < 0 || fresh->seen > last)
+			fresh->seen = last;
 		fresh->next = hub.clients;
 		hub.clients = fresh;
 	}

@@ -8,9 +8,9 @@
 #include "agent/httpd.h"
 #include "agent/operation.h"
 #include "agent/router.h"
-#include "agent/v1.h"
 #include "api/ops.h"
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/error_json.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -19,6 +19,7 @@
 
 #define STREAMS_MAX 64
 #define PIECE_BYTES (48u << 10) /* of one {"bytes"} line */
+#define SILENCE_NS  1000000000
 #define NDJSON	    "application/x-ndjson"
 
 enum form { FORM_LINES, FORM_BYTES, FORM_RESULT };
@@ -33,6 +34,7 @@ struct stream {
 	enum form form;
 	bool as_text; /* FORM_LINES: text instead of events where there is a choice */
 	bool gone;
+	int64_t begun_ns;
 	struct progress progress;
 };
 
@@ -105,15 +107,25 @@ static int on_bytes(void *ctx, const void *data, size_t len)
 	return 0;
 }
 
-static bool stopped(void *ctx)
+static bool stopping(void)
 {
-	struct stream *s = ctx;
 	bool stop;
 
 	pthread_mutex_lock(&pool.mutex);
 	stop = pool.stop;
 	pthread_mutex_unlock(&pool.mutex);
-	return stop || s->gone || (s->feed && feed_gone(s->feed));
+	return stop;
+}
+
+/* Asked by what waits, which has then found nothing wrong: who follows learns that it has begun, and his leaving is
+ * seen. */
+static bool stopped(void *ctx)
+{
+	struct stream *s = ctx;
+
+	if (!s->feed && s->form != FORM_RESULT && clock_mono_ns() - s->begun_ns > SILENCE_NS)
+		open_feed(s);
+	return stopping() || s->gone || (s->feed && feed_gone(s->feed));
 }
 
 static bool on_progress(void *ctx, const char *what, uint64_t files, uint64_t bytes, uint64_t total_bytes)
@@ -132,7 +144,7 @@ static void end_unanswered(struct stream *s, struct js *result, const struct err
 	if (err && result)
 		call_reply_json(s->call, error_http_status(err->code), result);
 	else if (err)
-		v1_fail(s->call, err);
+		call_fail_plainly(s->call, err);
 	else if (s->form == FORM_BYTES)
 		call_reply(s->call, 200, "application/octet-stream", "", 0);
 	else
@@ -216,6 +228,8 @@ static void *run(void *ctx)
 	struct error err = { 0 };
 	int r = work(s, &result, &err);
 
+	if (r == 0 && !result && stopping())
+		r = error_set(&err, ERR_ENV, "the agent is stopping");
 	end(s, result, r < 0 ? &err : NULL);
 	stream_free(s);
 	leave_pool();
@@ -253,7 +267,7 @@ int stream_begin(struct call *call, struct js *args, struct error *err)
 	int r = enter_pool(err);
 
 	*s = (struct stream){ .call = call, .op = call->route->op, .args = args, .asker = call->who,
-			      .path = xstrdup(call->path), .progress = { on_progress, s } };
+			      .path = xstrdup(call->path), .begun_ns = clock_mono_ns(), .progress = { on_progress, s } };
 	choose_form(s);
 	if (r < 0) {
 		stream_free(s);
@@ -280,6 +294,13 @@ int stream_begin(struct call *call, struct js *args, struct error *err)
 void streams_start(const char *dir)
 {
 	pool.dir = xstrdup(dir);
+}
+
+void streams_quiesce(void)
+{
+	pthread_mutex_lock(&pool.mutex);
+	pool.stop = true;
+	pthread_mutex_unlock(&pool.mutex);
 }
 
 void streams_stop(void)

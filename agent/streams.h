@@ -12,15 +12,17 @@
  *   anything else, OP_BYTES        the bytes as they are; the connection is cut when they do not come to a good end
  *   application/json, else         only the result
  *
- * An error that comes before anything was sent is an answer with its own status. A client that leaves stops its
- * operation.
+ * An error that comes before anything was sent is an answer with its own status; after a second of silence the head of
+ * the answer goes all the same. A client that leaves stops its operation.
  */
 struct call;
 struct js;
 
 /* `dir` is the project's. */
 void streams_start(const char *dir);
-/* Tells all of them to stop, and waits. New ones are refused. */
+/* Tells all of them to stop; new ones are refused. */
+void streams_quiesce(void);
+/* The same, and waits. */
 void streams_stop(void);
 /* From the route's `serve` on a thread of the server: the call is answered later. Takes args. ERR_LIMIT. */
 int stream_begin(struct call *, struct js *args, struct error *);

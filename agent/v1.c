@@ -13,14 +13,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-void v1_fail(struct call *call, const struct error *err)
-{
-	CLEANUP_JS struct js *json = js_object();
-
-	js_set(json, "error", error_to_json(err));
-	call_reply_json(call, error_http_status(err->code), json);
-}
-
 bool v1_serves(const struct op *op)
 {
 	return !(op->flags & OP_LOCAL);
@@ -97,7 +89,7 @@ static struct route route_of(const struct op *op)
 		.flags = op->flags & OP_INPUT ? ROUTE_RAW_BODY : 0,
 		.lane = lane_of(op),
 		.serve = serve_operation,
-		.fail = v1_fail,
+		.fail = call_fail_plainly,
 	};
 
 	if (!v1_serves(op)) {
@@ -114,7 +106,7 @@ void v1_start(void)
 {
 	static const struct route own[] = {
 		{ .method = "GET", .path = "/api/v1/openapi.json", .flags = ROUTE_OPEN, .serve = openapi_serve,
-		  .fail = v1_fail },
+		  .fail = call_fail_plainly },
 	};
 	const struct op *op;
 	struct route *routes;

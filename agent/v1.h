@@ -10,12 +10,9 @@
  *
  * What works in the user's work tree has a path, too, and says there what it needs.
  */
-struct call;
-struct error;
 struct op;
 
 /* Adds the routes to the router. */
 void v1_start(void);
-void v1_fail(struct call *, const struct error *);
 /* Whether an agent can do it for somebody elsewhere. */
 bool v1_serves(const struct op *);

@@ -11,6 +11,7 @@
 #include "base/error_json.h"
 #include "base/http_client.h"
 #include "base/json.h"
+#include "base/json_lines.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "cli/args.h"
@@ -109,6 +110,8 @@ static int take_line(void *ctx, const struct js *line, struct error *err)
 
 	if (x->ended)
 		return error_set(err, ERR_ENV, "the agent's answer goes on after its end");
+	if (js_typeof(line) != JS_OBJECT)
+		return error_set(err, ERR_ENV, "a line of the agent's answer is no JSON object");
 	if (js_get_str(line, "event")) {
 		if (x->ctx->emit)
 			x->ctx->emit(x->ctx->ctx, line);
@@ -118,7 +121,8 @@ static int take_line(void *ctx, const struct js *line, struct error *err)
 	if (bytes)
 		return take_bytes(x, bytes, err);
 	x->ended = true;
-	x->result = js_ref((struct js *)(uintptr_t)line);
+	if (js_len(line))
+		x->result = js_ref((struct js *)(uintptr_t)line);
 	return 0;
 }
 
@@ -167,6 +171,8 @@ static void on_done(void *ctx, const struct http_reply *reply)
 	if (!x->lines.each || reply->status / 100 != 2) {
 		if (js_parse(reply->body->buf, reply->body->len, "the answer", &x->result, NULL) < 0 ||
 		    js_typeof(x->result) != JS_OBJECT || (reply->status / 100 != 2 && !js_get(x->result, "error"))) {
+			js_free(x->result);
+			x->result = NULL;
 			no_agent(x, reply->status);
 			return;
 		}
@@ -211,7 +217,7 @@ static void explain_unknown(const struct remote *remote, const char *path, struc
 {
 	size_t len = strcspn(path, "?");
 
-	if ((err->code != ERR_NOT_FOUND && err->code != ERR_UNSUPPORTED) || strlen(err->where) != len ||
+	if ((err->code != ERR_NOT_FOUND && err->code != ERR_METHOD) || strlen(err->where) != len ||
 	    strncmp(err->where, path, len) != 0)
 		return;
 	error_set(err, ERR_UNSUPPORTED, "the agent at %s does not know %s", remote->address.name, remote->op->name);
