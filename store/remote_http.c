@@ -45,14 +45,25 @@ static void http_close(struct remote *remote)
 	free(r);
 }
 
+static struct js *digest_list(const struct digest *ids, size_t n)
+{
+	struct js *body = js_object(), *list = js_array();
+	char hex[DIGEST_HEX + 1];
+
+	for (size_t i = 0; i < n; i++)
+		js_push_str(list, digest_format(&ids[i], hex));
+	js_set(body, "digests", list);
+	return body;
+}
+
 /* Whether an agent is there and lets us in; once, because whoever names several remotes can do without one. */
 static int greet(struct remote_http *r, struct error *err)
 {
-	CLEANUP_JS struct js *body = js_object();
+	const struct digest any = { .b = { 0 } };
+	CLEANUP_JS struct js *body = digest_list(&any, 1);
 	struct ask a CLEANUP(ask_release) = ASK_INIT;
 	int result;
 
-	js_set(body, "digests", js_array());
 	a.method = "POST";
 	a.path = "/objects/missing";
 	a.body = body;
@@ -80,17 +91,6 @@ static int http_open(const char *url, bool create, struct remote **ret, struct e
 }
 
 /* ---- objects ---- */
-
-static struct js *digest_list(const struct digest *ids, size_t n)
-{
-	struct js *body = js_object(), *list = js_array();
-	char hex[DIGEST_HEX + 1];
-
-	for (size_t i = 0; i < n; i++)
-		js_push_str(list, digest_format(&ids[i], hex));
-	js_set(body, "digests", list);
-	return body;
-}
 
 static int has_group(struct remote_http *r, const struct digest *ids, size_t n, bool *ret, struct error *err)
 {
