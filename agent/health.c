@@ -90,7 +90,7 @@ static void reply_ready(struct call *call, const char *database, int64_t bytes)
 		js_set_int(store, "free_bytes", bytes);
 	js_set(checks, "store", store);
 	js_set_str(json, "status", ok ? "ready" : "not ready");
-	if (call->who.how != PRINCIPAL_NOBODY)
+	if (access_knows(&call->who))
 		js_set(json, "checks", checks);
 	else
 		js_free(checks);

@@ -96,7 +96,7 @@ static void add_examples(struct strbuf *out, const char *url)
 
 static int serve_page(struct call *call, struct project *project, struct error *err)
 {
-	bool known = call->who.how != PRINCIPAL_NOBODY;
+	bool known = access_knows(&call->who);
 	CLEANUP(cleanup_free) char *url = own_url(call);
 	struct strbuf out = STRBUF_INIT;
 	char nonce[33], policy[160];

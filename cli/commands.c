@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "cli/agent.h"
 
 static const struct op_param completion_params[] = {
 	{ .name = "shell", .flags = OPP_POSITIONAL | OPP_REQUIRED, .complete = COMPLETE_CHOICE,
@@ -83,7 +84,7 @@ const struct op_param global_params[] = {
 	{ .name = NULL },
 };
 
-static const struct op *const own[] = { &command_completion, &command_help, &command_login };
+static const struct op *const own[] = { &command_agent, &command_completion, &command_help, &command_login };
 
 size_t command_count(void)
 {

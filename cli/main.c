@@ -16,6 +16,7 @@
 #include "base/process.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "cli/agent.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/detach.h"
@@ -368,6 +369,8 @@ static int dispatch(struct session *s, int argc, char **argv, struct error *err)
 		return completion_script(js_get_str(args->json, "shell"), err);
 	if (args->dir && chdir(args->dir))
 		return error_sys(err, errno, "cannot go to '%s'", args->dir);
+	if (args->op == &command_agent)
+		return agent_execute(args->json, err);
 	if (args->op == &command_login)
 		return log_in(s, err);
 	if (remote_choose(args, &s->remote, err) < 0)
