@@ -21,7 +21,7 @@ static struct {
 	pthread_mutex_t mutex;
 	struct db *db;
 	uid_t owner; /* of the store */
-	bool only_tokens;
+	bool only_tokens, no_anonymous;
 } desk = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 struct db *access_db_lock(void)
@@ -46,6 +46,7 @@ int access_start(const struct project *project, const char *listen, const char *
 	    db_open(path, NULL, registry_schema, DB_READ_ONLY, &desk.db, err) < 0)
 		return -1;
 	desk.owner = st.st_uid;
+	desk.no_anonymous = strcmp(settings_get(&project->settings, SETTING_AGENT_ANONYMOUS), "tracking") != 0;
 	origin_allow(listen, hosts);
 	/* what comes in with requests shows in no core dump */
 	secret_guard();
@@ -126,7 +127,7 @@ static int by_place(const struct call *call, struct principal *ret, struct error
 		return 0;
 	if (call->peer.is_unix)
 		return by_socket(&call->peer, ret, err);
-	if (!call->peer.is_loopback || is_proxy)
+	if (!call->peer.is_loopback || is_proxy || desk.no_anonymous)
 		return 0;
 	ret->how = PRINCIPAL_LOOPBACK;
 	ret->grant = (struct grant){ .role = ROLE_ENGINEER, .scopes = SCOPE_TRACKING };

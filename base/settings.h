@@ -21,6 +21,8 @@ struct error;
 	X(AGENT_RUNS, "agent.runs", SETTING_INT, "2", "1..64", "runs of projects that an agent executes at a time") \
 	X(AGENT_DIRS, "agent.dirs", SETTING_TEXT, "", NULL,                                        \
 	  "directories, as /DIR:/DIR, below which an agent may take projects from")                \
+	X(AGENT_ANONYMOUS, "agent.anonymous", SETTING_WORD, "tracking", "tracking|nothing",        \
+	  "what programs of this machine may do with an agent without a token")                    \
 	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
 	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \
