@@ -37,7 +37,7 @@
 #define BODY_S	       30 /* of a body that is kept, and more by its size: */
 #define BODY_RATE      (16 << 10) /* bytes a second */
 #define UPLOAD_S       60 /* between the parts of a body that is taken as it comes */
-#define SWALLOW_MAX    (16 << 20) /* of a body that was refused: this much is still read */
+#define SWALLOW_MAX    (64 << 20) /* of a body that was refused: this much is still read */
 
 enum conn_state { CONN_BODY, CONN_WORKING, CONN_READY };
 
@@ -491,7 +491,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **slot, en
 		atomic_fetch_add(&h->open, 1);
 	} else {
 		wire = *slot;
-		once_closed(wire->receipt, wire->fd);
+		once_closed(wire->receipt);
 		watch_drop(*slot);
 		free(*slot);
 		*slot = NULL;

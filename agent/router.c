@@ -252,11 +252,12 @@ void router_allow(struct call *call)
 	const struct route *route;
 	size_t at = 0;
 
-	while ((route = next_route(call->path, &at))) {
-		strbuf_printf(&list, "%s%s", list.len ? ", " : "", route->method);
-		if (!strcmp(route->method, "GET") && !find_route(call->path, "HEAD"))
-			strbuf_puts(&list, ", HEAD");
-	}
+	/* no method's name stands in another's */
+	while ((route = next_route(call->path, &at)))
+		if (!strstr(list.buf, route->method))
+			strbuf_printf(&list, "%s%s", list.len ? ", " : "", route->method);
+	if (strstr(list.buf, "GET") && !strstr(list.buf, "HEAD"))
+		strbuf_puts(&list, ", HEAD");
 	call_add_header(call, "Allow", list.buf);
 }
 
