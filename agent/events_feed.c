@@ -21,7 +21,8 @@
 
 struct client {
 	struct feed *feed;
-	int64_t seen; /* the last seq it was offered; -1: it wants only what is new */
+	int64_t seen;  /* the last seq it was offered */
+	int64_t begun; /* the newest when it came */
 	struct client *next;
 };
 
@@ -30,12 +31,12 @@ static struct {
 	pthread_cond_t woken;
 	bool wake, stop;
 	struct client *fresh;
+	int64_t last;       /* the newest seq that was offered to all; written by the thread alone */
 	/* the thread's own: */
 	pthread_t thread;
 	struct project *project;
 	struct db *db;
 	struct client *clients;
-	int64_t last;       /* the newest seq that was offered to all */
 	struct strbuf text; /* what is offered, up to: */
 	int64_t text_last;
 	int64_t looked_ms, beat_ms;
@@ -140,8 +141,8 @@ static void take_fresh(void)
 		event_last(hub.db, &last, NULL);
 	for (; fresh; fresh = next) {
 		next = fresh->next;
-		if (fresh->seen < 0 || fresh->seen > last)
-			fresh->seen = last;
+		if (fresh->seen > last)
+			fresh->seen = fresh->begun;
 		fresh->next = hub.clients;
 		hub.clients = fresh;
 	}
@@ -153,7 +154,9 @@ static void look(void)
 {
 	while (read_events(hub.last)) {
 		each_client(offer_new);
+		pthread_mutex_lock(&hub.mutex);
 		hub.last = hub.text_last;
+		pthread_mutex_unlock(&hub.mutex);
 	}
 	each_client(catch_up);
 	hub.looked_ms = clock_mono_ms();
@@ -271,7 +274,6 @@ int events_feed_begin(struct call *call, struct error *err)
 	if (read_seen(call, &seen, err) < 0)
 		return -1;
 	c = xcalloc(1, sizeof(*c));
-	c->seen = seen;
 	httpd_suspend(call);
 	c->feed = feed_ref(call_reply_feed(call, 200, "text/event-stream"));
 	feed_offer(c->feed, ": \n\n", 4); /* so that the head goes out now */
@@ -281,6 +283,8 @@ int events_feed_begin(struct call *call, struct error *err)
 		feed_free(c->feed);
 		free(c);
 	} else {
+		c->begun = hub.last;
+		c->seen = seen < 0 ? c->begun : seen;
 		c->next = hub.fresh;
 		hub.fresh = c;
 		hub.wake = true;
