@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "api/model_files.h"
 #include "api/ops.h"
 #include "api/submit.h"
 #include "base/clock.h"
@@ -22,11 +23,14 @@
 
 #define RUNS_LIMIT 20
 
-/* Of a run that nobody executes: "queued" and "starting" are those of an agent. */
-static const char *waiting_state(struct db *db, const struct js *run)
+/* Of a run that nobody executes: "queued" and "starting" are those of an agent; one of a client runs until it says
+ * otherwise. */
+static const char *idle_state(struct db *db, const struct js *run)
 {
 	CLEANUP_JS struct js *job = NULL;
 
+	if (!strcmp(js_get_str(run, "status"), "RUNNING") && !js_get_str(js_get(run, "tags"), "mlops.steps"))
+		return "running";
 	if (strcmp(js_get_str(run, "status"), "SCHEDULED") != 0 || job_load(db, js_get_str(run, "run_id"), &job, NULL) < 0)
 		return "lost";
 	return !strcmp(js_get_str(job, "state"), "queued") ? "queued" : "starting";
@@ -52,7 +56,7 @@ static int active_run(struct op_context *ctx, struct db *db, const struct js *ru
 	js_set_str(item, "run_id", id);
 	js_set_str(item, "pipeline", js_get_str(run, "experiment"));
 	js_set_str(item, "name", js_get_str(run, "name"));
-	js_set_str(item, "state", held ? "running" : waiting_state(db, run));
+	js_set_str(item, "state", held ? "running" : idle_state(db, run));
 	js_set_int(item, "start_time", js_get_int(run, "start_time", 0));
 	js_set_str(item, "user", js_get_str(run, "user"));
 	js_set_str(item, "host", js_get_str(js_get(run, "tags"), "mlops.host"));
@@ -194,6 +198,7 @@ static void show_content(const struct content *content, struct js *result)
 /*
  * run.show {name} -> {kind: "run", run{}, attempts[], accepted[], log}
  *                  | {kind: "artifact", name, version, content, versions[]}
+ *                  | {kind: "version", model_version{}, location, model_id}
  *                  | {kind: "commit", commit, runs[]} | {kind: "content", content, size}
  */
 int op_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
@@ -214,6 +219,9 @@ int op_show(struct op_context *ctx, const struct js *args, struct js **ret_resul
 		break;
 	case NAME_ARTIFACT:
 		r = show_artifact(db, &name, result, err);
+		break;
+	case NAME_VERSION:
+		r = model_version_show(db, name.artifact, name.version, result, err);
 		break;
 	case NAME_COMMIT:
 		r = show_commit(db, name.commit, result, err);

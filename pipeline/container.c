@@ -476,11 +476,19 @@ void container_forget(struct task *t)
 		docker->ops->forget(docker, t->container);
 }
 
+static void drop_pauses(struct engine *e)
+{
+	for (size_t i = 0; e->containers && i < e->orphans.pauses.len; i++)
+		docker_container_remove(e->containers, e->orphans.pauses.items[i], NULL);
+	strlist_release(&e->orphans.pauses);
+}
+
 void container_close(struct engine *e)
 {
 	if (e->docker && e->docker != e->runner)
 		e->docker->ops->close(e->docker);
 	e->docker = NULL;
+	drop_pauses(e);
 	drop_orphans(e);
 	docker_engine_close(e->containers);
 	free(e->probe);

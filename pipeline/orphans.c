@@ -118,6 +118,7 @@ void orphans_release(struct orphans *list)
 	for (size_t i = 0; i < list->len; i++)
 		orphan_release(&list->items[i]);
 	free(list->items);
+	strlist_release(&list->pauses);
 	strlist_release(&list->runs);
 	*list = (struct orphans){ 0 };
 }
@@ -187,6 +188,19 @@ static int judge_container(void *ctx, const struct docker_container *c)
 	return 0;
 }
 
+/* Of the run that a living orphan began in, whose name stands in its own. */
+static bool carries_for_one(const struct orphans *list, const char *name)
+{
+	for (size_t i = 0; i < list->len; i++) {
+		const struct orphan *o = &list->items[i];
+		CLEANUP(cleanup_free) char *pause = o->alive ? xasprintf("mlops-pause-%.32s-", o->name) : NULL;
+
+		if (pause && !strncmp(name, pause, strlen(pause)))
+			return true;
+	}
+	return false;
+}
+
 char *orphans_label(const struct project *p)
 {
 	struct stat st = { 0 };
@@ -201,8 +215,12 @@ int orphans_ask(struct orphans *list, struct project *p, struct docker_engine *e
 	CLEANUP(cleanup_free) char *label = orphans_label(p);
 	int r = docker_containers(engine, label, judge_container, &asking, err);
 
-	for (size_t i = 0; r == 0 && i < asking.unowned.len; i++)
-		r = docker_container_remove(engine, asking.unowned.items[i], err);
+	for (size_t i = 0; r == 0 && i < asking.unowned.len; i++) {
+		if (carries_for_one(list, asking.unowned.items[i]))
+			strlist_push(&list->pauses, asking.unowned.items[i]);
+		else
+			r = docker_container_remove(engine, asking.unowned.items[i], err);
+	}
 	strlist_release(&asking.unowned);
 	for (size_t i = 0; r == 0 && i < list->runs.len; i++)
 		stepdir_end_run(p, list->runs.items[i], NULL);

@@ -32,6 +32,7 @@ struct orphan {
 struct orphans {
 	struct orphan *items;
 	size_t len, cap;
+	struct strlist pauses; /* names of containers that carry what orphans send to an agent: to go with the last of them */
 	struct strlist runs; /* that used containers and did not end well, with or without such steps */
 };
 /* Notes what a container is to do, before it is made. */
@@ -45,7 +46,8 @@ char *orphans_label(const struct project *);
 /* Does somebody work on the run? */
 bool orphans_has_executor(struct project *, const char *run);
 /* Asks the engine: `alive` of each is known then, containers that never ran are removed, and so is every container of
- * this work tree whose run has no executor and that is none of them. Then `runs` is done with. */
+ * this work tree whose run has no executor and that is none of them, nor one of the `pauses`. Then `runs` is done
+ * with. */
 int orphans_ask(struct orphans *, struct project *, struct docker_engine *, struct error *);
 /* The one with this step and key that is alive; NULL. */
 struct orphan *orphans_match(struct orphans *, const char *step, const struct digest *key);

@@ -406,7 +406,8 @@ int run_each_running(struct db *db, int (*each)(void *ctx, const char *id), void
 {
 	struct strlist ids CLEANUP(strlist_release) = STRLIST_INIT;
 	struct db_stmt *q =
-	    db_query(db, "SELECT run_id FROM runs WHERE status = 'RUNNING' ORDER BY id");
+	    db_query(db, "SELECT run_id FROM runs WHERE status = 'RUNNING' AND (step IS NOT NULL OR"
+			 " EXISTS (SELECT 1 FROM tags WHERE run = runs.id AND key = 'mlops.steps')) ORDER BY id");
 	int r;
 
 	/* Collected first, because the callback will change what is being read. */

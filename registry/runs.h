@@ -116,5 +116,5 @@ int run_last(struct db *, char ret_id[33], struct error *);
 /* Appends the ids, newest first, of at most `max` runs whose id starts with `text` (4 digits or more) and of
  * top-level runs named so. */
 int run_match(struct db *, const char *text, size_t max, struct strlist *ret, struct error *);
-/* Runs whose status is RUNNING: for recovery. */
+/* Runs of `mlops run` whose status is RUNNING: for recovery. Clients of MLflow say themselves when theirs end. */
 int run_each_running(struct db *, int (*each)(void *ctx, const char *id), void *ctx, struct error *);
