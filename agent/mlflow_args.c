@@ -41,8 +41,11 @@ static struct js *field_value(const struct op_param *p, const char *text)
 
 static void add_fields(const struct call *call, const struct op *op, struct js *object)
 {
+	const char *old = call_field(call, "run_uuid");
 	char key[64];
 
+	if (old)
+		js_set_str(object, "run_uuid", old);
 	for (const struct op_param *p = op->params; p && p->name; p++) {
 		op_param_key(p, key);
 		for (size_t i = 0; i < call->nfields; i++) {

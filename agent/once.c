@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/once.h"
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include "agent/call.h"
 #include "agent/httpd.h"
 #include "base/clock.h"
@@ -28,7 +25,7 @@ struct receipt {
 	int64_t time_ms;
 	int fd;          /* whose client waits for it; -1: nobody does */
 	bool fresh;      /* the answer was made by the call that has this */
-	int64_t sent_ms; /* by the monotonic clock */
+	int64_t sent_ms; /* by the monotonic clock; 0: it is not out yet */
 	bool passed_on;  /* to another call: this one stands in no chain any more */
 	struct receipt *next;
 };
@@ -77,18 +74,35 @@ static void hash_request(const struct call *call, struct digest *ret)
 
 /* ---- the table, under the mutex ---- */
 
-/* Nobody is at the other end any more: it was shut, or broke. */
-static bool has_left(int fd)
+static bool sees(int fd, short events)
 {
-	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+	struct pollfd p = { .fd = fd, .events = events };
 
-	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL);
+	return poll(&p, 1, 0) > 0 && p.revents & (events | POLLERR | POLLNVAL);
+}
+
+/* Of an answer that is out. A reset, which nobody has looked at, means that it was not read. What is not acknowledged
+ * after seconds never was; just after the answer nothing can be said, and all is likely well. The end of a connection
+ * counts as one byte. */
+static bool was_cut_off(const struct receipt *r)
+{
+	int unsent = 0;
+
+	if (sees(r->fd, 0))
+		return true;
+	return clock_mono_ms() - r->sent_ms > ACK_MS && ioctl(r->fd, TIOCOUTQ, &unsent) == 0 && unsent > 1;
+}
+
+/* An answer that is not out yet is lost when nobody is at the other end any more. */
+static bool is_lost(const struct receipt *r)
+{
+	return r->fd < 0 || (r->sent_ms ? was_cut_off(r) : sees(r->fd, POLLRDHUP | POLLHUP));
 }
 
 static struct receipt *find_lost(const struct digest *request)
 {
 	for (struct receipt *r = *chain_of(request); r; r = r->next)
-		if (digest_equal(&r->request, request) && (r->fd < 0 || has_left(r->fd)))
+		if (digest_equal(&r->request, request) && is_lost(r))
 			return r;
 	return NULL;
 }
@@ -275,6 +289,7 @@ void once_lost(struct receipt *r)
 	pthread_mutex_lock(&table.mutex);
 	r->fd = -1;
 	r->fresh = false;
+	r->sent_ms = 0;
 	if (r->passed_on)
 		free(r);
 	pthread_mutex_unlock(&table.mutex);
@@ -282,22 +297,22 @@ void once_lost(struct receipt *r)
 
 struct receipt *once_sent(struct receipt *r)
 {
+	pthread_mutex_lock(&table.mutex);
 	r->sent_ms = clock_mono_ms();
+	pthread_mutex_unlock(&table.mutex);
 	return r;
 }
 
-/* A reset means that it was not read. What is not acknowledged after seconds never was; just after the answer nothing
- * can be said, and all is likely well. The end of a connection counts as one byte. */
-void once_closed(struct receipt *r, int socket)
+void once_closed(struct receipt *r)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-	int unsent = 0;
+	bool lost;
 
 	if (!r)
 		return;
-	if ((getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_state == TCP_CLOSE) ||
-	    (clock_mono_ms() - r->sent_ms > ACK_MS && ioctl(socket, TIOCOUTQ, &unsent) == 0 && unsent > 1))
+	pthread_mutex_lock(&table.mutex);
+	lost = was_cut_off(r);
+	pthread_mutex_unlock(&table.mutex);
+	if (lost)
 		once_lost(r);
 	else
 		once_arrived(r);

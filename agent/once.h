@@ -7,10 +7,10 @@
  *
  * The answer is kept in the database, in the transaction of the change, until it is known that the client has it, and
  * whoever sends the same request again (the same asker, method, path, query and body, byte by byte) gets it instead of a
- * new thing. It is known that the client has it when it asks for something else on the same connection, or ends the
- * connection with all that was sent acknowledged. A connection that ends otherwise, or a client that had gone before the
- * answer went out, has not got it; nor has anybody whose answer was kept when this program was killed. Two that ask
- * the same at the same time are two: a kept answer is given again only when nobody waits for it any more.
+ * new thing. It is taken to have it when it asks for something else on the same connection, or ends that connection
+ * in order. Who had gone before the answer went out, whose connection broke, or who acknowledged nothing for seconds
+ * has not got it; nor has anybody whose answer was still kept when this program was killed. Two that ask the same at the
+ * same time are two: a kept answer is given again only when nobody waits for it any more.
  *
  * An answer that nobody fetched is dropped after 15 minutes, when no client tries any longer.
  *
@@ -38,4 +38,4 @@ void once_committed(void);
 void once_lost(struct receipt *);                /* it was not sent */
 struct receipt *once_sent(struct receipt *);     /* gives it to the connection */
 void once_arrived(struct receipt *);             /* the connection asks for more */
-void once_closed(struct receipt *, int socket);  /* the connection ends; the socket is still open */
+void once_closed(struct receipt *);              /* the connection ends; its socket is still open */

@@ -16,6 +16,8 @@
 #define STREAK_NS (20 * 1000000ll)
 #define PAUSE_NS  200000l
 
+#define LOG_PAGES 4096 /* 16 MiB, read in 20 ms after a kill */
+
 void (*writer_committed)(void);
 
 static bool is_once(const struct job *job)
@@ -93,10 +95,12 @@ void *writer_main(void *lane_thread)
 	struct lane_thread *t = lane_thread;
 	int64_t streak_ns = clock_mono_ns();
 	struct job *job, *next, *jobs;
+	struct db *db;
 
+	if (project_db(t->project, &db, NULL) == 0)
+		db_set_checkpoint(db, LOG_PAGES);
 	for (;;) {
 		struct error err = { 0 };
-		struct db *db;
 		bool lost;
 
 		job = lane_take(t->queue, false);

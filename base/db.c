@@ -134,7 +134,7 @@ static int note_wal(void *ctx, sqlite3 *h, const char *name, int pages)
 	(void)h;
 	(void)name;
 	if (pages < db->wal_pages)
-		db->checkpoint_at = CHECKPOINT_PAGES;
+		db->checkpoint_at = db->checkpoint_every;
 	db->wal_pages = pages;
 	return SQLITE_OK;
 }
@@ -144,7 +144,7 @@ static int note_wal(void *ctx, sqlite3 *h, const char *name, int pages)
 static void checkpoint(struct db *db, int mode)
 {
 	sqlite3_wal_checkpoint_v2(db->h, NULL, mode, NULL, NULL);
-	db->checkpoint_at = db->wal_pages + CHECKPOINT_PAGES;
+	db->checkpoint_at = db->wal_pages + db->checkpoint_every;
 }
 
 /* Opening. */
@@ -183,7 +183,7 @@ static int open_handle(struct db *db, struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		sqlite3_db_config(db->h, options[i][0], options[i][1], NULL);
 	/* A hook takes the place of SQLite's own checkpoints, which would not hold the lock. */
-	db->checkpoint_at = CHECKPOINT_PAGES;
+	db->checkpoint_every = db->checkpoint_at = CHECKPOINT_PAGES;
 	sqlite3_wal_hook(db->h, note_wal, db);
 	return run_sql(
 	    db,
@@ -379,7 +379,7 @@ int db_savepoint(struct db *db, struct error *err)
 {
 	if (db_rolled_back(db))
 		return db_refuse_rolled_back(err);
-	if (run_sql(db, "SAVEPOINT part", err) < 0)
+	if (db_run(db_query(db, "SAVEPOINT part"), err) < 0)
 		return -1;
 	db->saved = db->depth;
 	return 0;
@@ -393,7 +393,7 @@ int db_release(struct db *db, struct error *err)
 	db->undone = false;
 	if (lost)
 		return db_refuse_rolled_back(err);
-	return run_sql(db, "RELEASE part", err);
+	return db_run(db_query(db, "RELEASE part"), err);
 }
 
 void db_undo(struct db *db)
@@ -402,6 +402,11 @@ void db_undo(struct db *db)
 	db->undone = false;
 	if (!sqlite3_get_autocommit(db->h))
 		sqlite3_exec(db->h, "ROLLBACK TO part; RELEASE part", NULL, NULL, NULL);
+}
+
+void db_set_checkpoint(struct db *db, int pages)
+{
+	db->checkpoint_every = db->checkpoint_at = pages;
 }
 
 bool db_is_lost(const struct db *db)

@@ -16,7 +16,7 @@ struct db {
 	int depth;        /* of db_begin */
 	int saved;        /* depth at db_savepoint, or 0 */
 	bool undone;      /* a db_rollback dropped what came after it */
-	int wal_pages, checkpoint_at;
+	int wal_pages, checkpoint_at, checkpoint_every;
 	struct db_stmt **kept;
 	size_t nkept, cap;
 };

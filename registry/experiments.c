@@ -198,20 +198,35 @@ static const char *text_or_empty(const struct js *object, const char *key)
 	return text ? text : "";
 }
 
-static int create(struct db *db, const struct experiment_new *new, int64_t *ret_id, struct error *err)
+/* Looked up first, because an INSERT that is refused uses up a number. */
+static int insert(struct db *db, const struct experiment_new *new, struct error *err)
 {
-	struct db_stmt *q = db_query(db, "INSERT INTO experiments (name, artifact_location, creation_time, last_update_time)"
-					 " VALUES (?1, nullif(?2, ''), ?3, ?3) ON CONFLICT (name) DO NOTHING");
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT 1 FROM experiments WHERE name = ?1");
+	struct db_stmt *insert;
+	int r;
 
 	db_bind(q, 1, new->name);
-	db_bind(q, 2, new->location);
-	db_bind(q, 3, clock_wall_ms());
-	if (db_run(q, err) < 0)
-		return -1;
-	if (!db_changes(db)) {
+	r = db_step(q, err);
+	if (r > 0) {
 		error_set(err, ERR_EXISTS, "Experiment(name=%.500s) already exists.", new->name);
 		return REFUSED;
 	}
+	if (r < 0)
+		return -1;
+	insert = db_query(db, "INSERT INTO experiments (name, artifact_location, creation_time, last_update_time)"
+			      " VALUES (?1, nullif(?2, ''), ?3, ?3)");
+	db_bind(insert, 1, new->name);
+	db_bind(insert, 2, new->location);
+	db_bind(insert, 3, clock_wall_ms());
+	return db_run(insert, err);
+}
+
+static int create(struct db *db, const struct experiment_new *new, int64_t *ret_id, struct error *err)
+{
+	int r = insert(db, new, err);
+
+	if (r < 0)
+		return r;
 	*ret_id = db_last_id(db);
 	for (size_t i = 0; i < js_len(new->tags); i++) {
 		const struct js *tag = js_at(new->tags, i);
