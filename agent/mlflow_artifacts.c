@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "registry/files.h"
+#include "registry/versions.h"
 
 static const char *const prefixes[] = { "/api/2.0", "/api/3.0", "/ajax-api/2.0", "/ajax-api/3.0" };
 
@@ -44,6 +45,35 @@ static int place_in_run(const struct call *call, struct db *db, char **ret_path,
 
 	if (!path || file_root_of_run(db, run, &root, &uri, err) < 0)
 		return -1;
+	return join(root, path, ret_path, err);
+}
+
+static int place_in_model(const struct call *call, struct db *db, char **ret_path, struct error *err)
+{
+	const char *path = need(call, "artifact_file_path", NULL, err);
+	CLEANUP(cleanup_free) char *root = NULL;
+	CLEANUP(cleanup_free) char *uri = NULL;
+
+	if (!path || file_root_of_model(db, call_field(call, "model_id"), &root, &uri, err) < 0)
+		return -1;
+	return join(root, path, ret_path, err);
+}
+
+static int place_in_version(const struct call *call, struct db *db, char **ret_path, struct error *err)
+{
+	const char *name = need(call, "name", NULL, err), *version = name ? need(call, "version", NULL, err) : NULL;
+	const char *path = version ? need(call, "path", NULL, err) : NULL;
+	struct version_lineage files CLEANUP(version_lineage_release) = { 0 };
+	CLEANUP(cleanup_free) char *root = NULL;
+	int64_t number;
+
+	if (!path || version_number(version, &number, err) < 0 ||
+	    version_lineage(db, name, number, &files, err) < 0)
+		return -1;
+	root = file_root_of_uri(files.location);
+	if (!root)
+		return error_set(err, ERR_UNSUPPORTED, "the files of version %s of %s are kept at %s", version, name,
+				 files.location);
 	return join(root, path, ret_path, err);
 }
 
@@ -102,6 +132,8 @@ static int refuse_presigned(struct call *call, struct project *project, struct e
 }
 
 static const struct artifact_route by_path = { artifact_place_path, answer_empty };
+static const struct artifact_route by_model = { place_in_model, answer_empty };
+static const struct artifact_route by_version = { place_in_version, answer_empty };
 static const struct artifact_route by_run = { place_in_run, answer_empty };
 
 enum kind { LIST, SEND, STORE, REMOVE, REFUSE };
@@ -124,6 +156,10 @@ static const struct {
 	{ "GET", "/mlflow-artifacts/presigned/{path*}", false, REFUSE, "artifact.get", NULL, refuse_presigned },
 	{ "GET", "/get-artifact", true, SEND, "artifact.get", &by_run, artifact_send },
 	{ "HEAD", "/get-artifact", true, SEND, "artifact.get", &by_run, artifact_send },
+	{ "GET", "/model-versions/get-artifact", true, SEND, "artifact.get", &by_version, artifact_send },
+	{ "HEAD", "/model-versions/get-artifact", true, SEND, "artifact.get", &by_version, artifact_send },
+	{ "GET", "/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files", true, SEND, "artifact.get", &by_model,
+	  artifact_send },
 	{ "POST", "/ajax-api/2.0/mlflow/upload-artifact", true, STORE, "artifact.put", &by_run, artifact_store },
 };
 static const enum lane lanes[] = {

@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "registry/files.h"
-#include "registry/logged_models.h"
 #include "registry/project.h"
 
 #define MAX_PAGE 100000
@@ -87,27 +86,23 @@ int op_run_artifacts(struct op_context *ctx, const struct js *args, struct js **
 	CLEANUP(cleanup_free) char *uri = NULL;
 	struct db *db;
 
-	return project_db(ctx->project, &db, err) < 0 ||
-			       file_root_of_run(db, js_get_str(args, "run_id"), &root, &uri, err) < 0
-		       ? -1
-		       : list_below(ctx, root, uri, args, ret_result, err);
+	if (project_db(ctx->project, &db, err) < 0 ||
+	    file_root_of_run(db, js_get_str(args, "run_id"), &root, &uri, err) < 0)
+		return -1;
+	return list_below(ctx, root, uri, args, ret_result, err);
 }
 
 /* logged_model.artifacts {model_id, path, ...} -> {root_uri, files, next_page_token} */
 int op_logged_model_artifacts(struct op_context *ctx, const struct js *args, struct js **ret_result,
 			      struct error *err)
 {
-	const char *id = js_get_str(args, "model_id"), *uri;
-	CLEANUP_JS struct js *model = NULL;
 	CLEANUP(cleanup_free) char *root = NULL;
+	CLEANUP(cleanup_free) char *uri = NULL;
 	struct db *db;
 
-	if (project_db(ctx->project, &db, err) < 0 || logged_model_load(db, id, false, &model, err) < 0)
+	if (project_db(ctx->project, &db, err) < 0 ||
+	    file_root_of_model(db, js_get_str(args, "model_id"), &root, &uri, err) < 0)
 		return -1;
-	uri = js_get_str(js_get(model, "info"), "artifact_uri");
-	root = file_root_of_uri(uri);
-	if (!root)
-		return error_set(err, ERR_UNSUPPORTED, "the artifacts of model %s are kept at %s", id, uri);
 	return list_below(ctx, root, uri, args, ret_result, err);
 }
 

@@ -66,19 +66,3 @@ enum http_range http_range_parse(const char *value, uint64_t size, uint64_t *ret
 	*ret_len = (last < size ? last : size - 1) - first + 1;
 	return HTTP_RANGE_PART;
 }
-
-bool http_content_range_parse(const char *value, uint64_t *ret_at, uint64_t *ret_len, uint64_t *ret_size)
-{
-	uint64_t first, last, size;
-
-	if (strncasecmp(value, "bytes ", 6) != 0)
-		return false;
-	value += 6;
-	if (!take_count(&value, &first) || !take_char(&value, '-') || !take_count(&value, &last) ||
-	    !take_char(&value, '/') || !take_count(&value, &size) || *value || last < first || last >= size)
-		return false;
-	*ret_at = first;
-	*ret_len = last - first + 1;
-	*ret_size = size;
-	return true;
-}

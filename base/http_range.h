@@ -12,8 +12,5 @@ enum http_range {
 /* The value of "Range" for `size` bytes. */
 enum http_range http_range_parse(const char *value, uint64_t size, uint64_t *ret_at, uint64_t *ret_len);
 
-/* The value of "Content-Range": "bytes 0-99/1000"; false when it is not that. The size is never "*". */
-bool http_content_range_parse(const char *value, uint64_t *ret_at, uint64_t *ret_len, uint64_t *ret_size);
-
 /* A number of at most 18 digits with nothing around it, as lengths and offsets are written. */
 bool http_count_parse(const char *value, uint64_t *ret);

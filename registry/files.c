@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "registry/experiments.h"
 #include "registry/files_internal.h"
+#include "registry/logged_models.h"
 #include "registry/rows.h"
 #include "registry/runs.h"
 #include "store/tree.h"
@@ -25,7 +26,7 @@ static int hex(char c)
 	return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
 }
 
-/* Takes one layer of %XX off; false when there was none. */
+/* Takes one layer of %XX off; false when there was none. A NUL becomes another control character, which is as bad. */
 static bool unescape(char *text)
 {
 	char *to = text;
@@ -33,7 +34,9 @@ static bool unescape(char *text)
 
 	for (const char *s = text; *s; s++) {
 		if (*s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
-			*to++ = (char)(hex(s[1]) << 4 | hex(s[2]));
+			*to = (char)(hex(s[1]) << 4 | hex(s[2]));
+			*to += !*to;
+			to++;
 			s += 2;
 			any = true;
 		} else {
@@ -165,6 +168,21 @@ int file_root_of_run(struct db *db, const char *run_id, char **ret_root, char **
 	if (!*ret_root)
 		return error_set(err, ERR_UNSUPPORTED, "the artifacts of run %s are kept at %s", run_id, uri);
 	*ret_uri = steal(&uri);
+	return 0;
+}
+
+int file_root_of_model(struct db *db, const char *model_id, char **ret_root, char **ret_uri, struct error *err)
+{
+	CLEANUP_JS struct js *model = NULL;
+	const char *uri;
+
+	if (logged_model_load(db, model_id, false, &model, err) < 0)
+		return -1;
+	uri = js_get_str(js_get(model, "info"), "artifact_uri");
+	*ret_root = file_root_of_uri(uri);
+	if (!*ret_root)
+		return error_set(err, ERR_UNSUPPORTED, "the files of model %s are kept at %s", model_id, uri);
+	*ret_uri = xstrdup(uri);
 	return 0;
 }
 

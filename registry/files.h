@@ -33,6 +33,8 @@ char *file_root_of_uri(const char *uri);
 /* The same of a run, whose artifact URI it also gives; each caller's to free. ERR_NOT_FOUND: no such run;
  * ERR_UNSUPPORTED: its artifacts are kept elsewhere. */
 int file_root_of_run(struct db *, const char *run_id, char **ret_root, char **ret_uri, struct error *);
+/* The same of a logged model. */
+int file_root_of_model(struct db *, const char *model_id, char **ret_root, char **ret_uri, struct error *);
 /* What a path belongs to, by its names alone, for who may: "run_id", "model_id", "experiment_id" and the id, or NULL. */
 #define FILE_SUBJECT 64
 const char *file_subject(const char *path, char ret_id[FILE_SUBJECT]);
