@@ -561,22 +561,34 @@ static int check_param(const struct op *op, const struct op_param *param, const 
 	return 0;
 }
 
-static int check_unknown(const struct op *op, const struct js *args, struct error *err)
+static bool is_param(const struct op *op, const char *key)
 {
-	CLEANUP(strlist_release) struct strlist known = STRLIST_INIT;
-	char key[64];
+	char buf[64];
 
 	for (const struct op_param *p = op->params; p && p->name; p++)
-		strlist_push(&known, op_param_key(p, key));
-	for (void *it = js_iter(args); it; it = js_next(args, it)) {
-		const char *nearest;
+		if (!strcmp(op_param_key(p, buf), key))
+			return true;
+	return false;
+}
 
-		if (strlist_has(&known, js_iter_key(it)))
-			continue;
-		error_set(err, ERR_USAGE, "%s has no argument '%s'", op->name, js_iter_key(it));
-		nearest = strlist_nearest(&known, js_iter_key(it));
-		return nearest ? error_help(err, "did you mean '%s'?", nearest) : -1;
-	}
+static int refuse_unknown(const struct op *op, const char *key, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist known = STRLIST_INIT;
+	const char *nearest;
+	char buf[64];
+
+	for (const struct op_param *p = op->params; p && p->name; p++)
+		strlist_push(&known, op_param_key(p, buf));
+	error_set(err, ERR_USAGE, "%s has no argument '%s'", op->name, key);
+	nearest = strlist_nearest(&known, key);
+	return nearest ? error_help(err, "did you mean '%s'?", nearest) : -1;
+}
+
+static int check_unknown(const struct op *op, const struct js *args, struct error *err)
+{
+	for (void *it = js_iter(args); it; it = js_next(args, it))
+		if (!is_param(op, js_iter_key(it)))
+			return refuse_unknown(op, js_iter_key(it), err);
 	return 0;
 }
 
