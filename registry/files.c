@@ -34,9 +34,9 @@ static bool unescape(char *text)
 
 	for (const char *s = text; *s; s++) {
 		if (*s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
-			*to = (char)(hex(s[1]) << 4 | hex(s[2]));
-			*to += !*to;
-			to++;
+			int c = hex(s[1]) << 4 | hex(s[2]);
+
+			*to++ = (char)(c ? c : 1);
 			s += 2;
 			any = true;
 		} else {
