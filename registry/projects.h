@@ -35,7 +35,7 @@ struct project_row {
 	const char *actor;
 	int64_t created_ms;
 };
-/* ERR_EXISTS: there is one of this name, and it is another. 1: added; 0: it was there like that. */
+/* Within a transaction, as project_row_remove. ERR_EXISTS: there is one of this name, and it is another. 1: added; 0: it was there like that. */
 int project_row_add(struct db *, const struct project_row *, struct error *);
 int project_row_remove(struct db *, const char *name, struct error *); /* ERR_NOT_FOUND */
 /* {name, kind, source, branch, allow_local, created_by, created_time}; ERR_NOT_FOUND */

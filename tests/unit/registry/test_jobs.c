@@ -95,18 +95,22 @@ static void a_project_is_added_once(void **state)
 	struct js *list;
 
 	(void)state;
+	ok(db_begin(db, &err));
 	assert_int_equal(project_row_add(db, &row, &err), 1);
 	assert_int_equal(project_row_add(db, &row, &err), 0);
 	row.allow_local = true;
 	assert_int_equal(project_row_add(db, &row, &err), -1);
 	assert_int_equal(err.code, ERR_EXISTS);
+	ok(db_commit(db, &err));
 	add(first);
 	ok(project_rows(db, &list, &err));
 	assert_int_equal(js_get_int(js_at(list, 0), "queued", -1), 1);
 	js_free(list);
+	ok(db_begin(db, &err));
 	ok(project_row_remove(db, "churn", &err));
 	assert_int_equal(project_row_remove(db, "churn", &err), -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
+	ok(db_commit(db, &err));
 }
 
 static void names_of_branches_cannot_be_options_or_other_refs(void **state)
