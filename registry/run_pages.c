@@ -136,6 +136,11 @@ static const char *runs_from(const struct search *s, bool few)
 	return few ? "runs r INDEXED BY runs_by_experiment" : "runs r INDEXED BY runs_by_start";
 }
 
+static bool is_own_condition(const struct filter_sql *f, const struct filter_start *start)
+{
+	return start->entity == f->first && !strcmp(f->values[start->key - 1].text, f->values[f->first_key - 1].text);
+}
+
 /* Conditions about the metric of the order hold for its row, too; then there are no runs without it. */
 static bool put_own_conditions(const struct search *s, struct strbuf *where)
 {
@@ -145,7 +150,7 @@ static bool put_own_conditions(const struct search *s, struct strbuf *where)
 	for (size_t i = 0; i < f->nstarts; i++) {
 		const struct filter_start *start = &f->starts[i];
 
-		if (start->entity != f->first || strcmp(f->values[start->key - 1].text, f->values[f->first_key - 1].text) != 0)
+		if (!is_own_condition(f, start))
 			continue;
 		filter_put_start(start, "t1", where);
 		strbuf_puts(where, " AND ");
@@ -179,33 +184,54 @@ static int search_runs(struct search *s, bool few)
 	return take_rows(s, runs_from(s, few), s->filter.joins.buf, "", s->filter.order.buf);
 }
 
-/* Going along an order pays when the page is full before as many rows were seen as there are candidates; these are
- * taken to be spread evenly over all runs. */
-static bool pays_along(const struct search *s, int64_t all, int64_t candidates)
+/* Candidates that were not all counted are taken to be half of all runs, and spread evenly, as are all others. */
+struct estimate {
+	int64_t all, candidates;
+	int64_t page; /* rows until this page ends */
+};
+
+/* Along the metric of the order, until the page is full. */
+static bool pays_along(const struct search *s, const struct estimate *e)
 {
-	if (candidates > FEW)
-		candidates = all;
-	return candidates && (s->skip + (int64_t)s->want) * (all / candidates + 1) < candidates;
+	return s->filter.first && s->filter.first->flags & FILTER_NAN && e->candidates &&
+	       e->page * (e->all / e->candidates + 1) < e->candidates;
+}
+
+/* From those that meet a condition, which are then sorted; else the page fills on the way along an order, or all
+ * candidates are sorted. The metric of the order is gone along when the condition is about itself. */
+static bool pays_start(const struct search *s, const struct filter_start *start, int64_t found,
+		       const struct estimate *e)
+{
+	const struct filter_sql *f = &s->filter;
+	bool along = pays_along(s, e);
+
+	if (!start || (along && is_own_condition(f, start)))
+		return false;
+	return along || f->is_default_order ? found * found < e->page * e->candidates : found < e->candidates;
 }
 
 static int search(struct search *s)
 {
 	CLEANUP(cleanup_free) char *from = xasprintf("runs r WHERE %s", s->experiments.buf);
 	CLEANUP_STMT struct db_stmt *q = db_query(s->db, "SELECT max(id) FROM runs");
+	struct estimate e = { .page = s->skip + (int64_t)s->want };
 	const struct filter_start *start = NULL;
-	int64_t candidates, found = 0;
+	int64_t found = 0;
+	bool few;
 
-	if (db_step(q, s->err) < 0 || count_some(s, from, FEW, &candidates) < 0)
+	if (db_step(q, s->err) < 0 || count_some(s, from, FEW, &e.candidates) < 0)
 		return -1;
 	if (s->filter.finds_few)
 		return search_runs(s, true);
-	if (candidates > SO_FEW && best_start(s, &start, &found) < 0)
+	e.all = db_int(q, 0);
+	few = e.candidates <= FEW;
+	if (!few && e.candidates < e.all / 2)
+		e.candidates = e.all / 2;
+	if (e.candidates > SO_FEW && best_start(s, &start, &found) < 0)
 		return -1;
-	if (start && found < candidates)
+	if (pays_start(s, start, found, &e))
 		return search_from(s, start);
-	if (s->filter.first && s->filter.first->flags & FILTER_NAN && pays_along(s, db_int(q, 0), candidates))
-		return search_along_metric(s);
-	return search_runs(s, candidates <= FEW);
+	return pays_along(s, &e) ? search_along_metric(s) : search_runs(s, few);
 }
 
 /* ---- pages ---- */
