@@ -13,6 +13,7 @@
 #include "pipeline/plan.h"
 #include "registry/artifacts.h"
 #include "registry/lockfile.h"
+#include "registry/models.h"
 #include "registry/project.h"
 #include "registry/runs.h"
 #include "registry/secrets.h"
@@ -130,6 +131,35 @@ static void offer_secrets(struct project *project, op_offer *offer, void *ctx)
 	}
 }
 
+#define MODELS_OFFERED 100
+
+/* Their aliases and, unless only versions will do, the models. */
+static void offer_models(struct project *project, bool versions, op_offer *offer, void *ctx)
+{
+	struct registry_query query = { .max_results = MODELS_OFFERED };
+	CLEANUP_JS struct js *result = NULL;
+	const struct js *models;
+	struct db *db;
+
+	if (project_db(project, &db, NULL) || model_search(db, &query, &result, NULL))
+		return;
+	models = js_get(result, "registered_models");
+	for (size_t i = 0; i < js_len(models); i++) {
+		const char *name = js_get_str(js_at(models, i), "name");
+		const struct js *aliases = js_get(js_at(models, i), "aliases");
+
+		if (!versions)
+			offer(ctx, name, "a model");
+		for (size_t k = 0; k < js_len(aliases); k++) {
+			CLEANUP(cleanup_free) char *word =
+				xasprintf("%s@%s", name, js_get_str(js_at(aliases, k), "alias"));
+			CLEANUP(cleanup_free) char *help = xasprintf("v%s", js_get_str(js_at(aliases, k), "version"));
+
+			offer(ctx, word, help);
+		}
+	}
+}
+
 static void offer_settings(op_offer *offer, void *ctx)
 {
 	for (size_t i = 0; i < SETTING_COUNT; i++)
@@ -175,5 +205,7 @@ void op_offer_values(const char *dir, enum op_complete what, const char *before,
 		offer_secrets(project, offer, ctx);
 	if (what == COMPLETE_NAME)
 		offer_artifacts(project, offer, ctx);
+	if (what == COMPLETE_NAME || what == COMPLETE_MODEL)
+		offer_models(project, what == COMPLETE_NAME, offer, ctx);
 	project_close(project);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registered models and their aliases. Each change makes an event, also of what MLflow's clients do. */
 #include <stdio.h>
+#include <string.h>
 #include "api/events.h"
+#include "api/model_files.h"
 #include "api/ops.h"
 #include "base/clock.h"
 #include "base/db.h"
@@ -9,10 +11,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "registry/models.h"
+#include "registry/name.h"
 #include "registry/project.h"
 #include "registry/versions.h"
 
-#define MODELS_PAGE 100
+#define MODELS_PAGE    100
+#define VERSIONS_SHOWN 1000
 
 static struct js *wrap(const char *member, struct js *value)
 {
@@ -150,6 +154,42 @@ int op_model_latest(struct op_context *ctx, const struct js *args, struct js **r
 	if (js_len(latest))
 		js_set(*ret_result, "model_versions", steal(&latest));
 	return 0;
+}
+
+/* A model with its versions, the newest first. */
+static int show_model(struct db *db, const char *name, struct js *result, struct error *err)
+{
+	struct js *model, *versions;
+
+	if (model_load(db, name, &model, err) < 0)
+		return -1;
+	js_set_str(result, "kind", "model");
+	js_set(result, "registered_model", model);
+	if (version_list(db, name, VERSIONS_SHOWN, &versions, err) < 0)
+		return -1;
+	js_set(result, "model_versions", versions);
+	return 0;
+}
+
+/* model.show {name} -> {kind: "model", registered_model{}, model_versions[]}
+ *                    | {kind: "version", model_version{}, location, model_id} */
+int op_model_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	const char *text = js_get_str(args, "name");
+	CLEANUP_JS struct js *result = js_object();
+	struct name name;
+	struct db *db;
+	int r;
+
+	if (project_db(ctx->project, &db, err) < 0)
+		return -1;
+	if (!strchr(text, '@'))
+		r = show_model(db, text, result, err);
+	else if ((r = name_resolve(ctx->project, text, ACCEPT_VERSION, &name, err)) == 0)
+		r = model_version_show(db, name.artifact, name.version, result, err);
+	if (r == 0)
+		*ret_result = steal(&result);
+	return r;
 }
 
 /* ---- aliases ---- */

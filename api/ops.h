@@ -55,6 +55,7 @@ enum op_complete {
 	COMPLETE_NAME,
 	COMPLETE_IMAGE, /* that a step names */
 	COMPLETE_SECRET, /* that is there, or that a step asks for */
+	COMPLETE_MODEL, /* registered, or MODEL@ALIAS */
 	COMPLETE_SETTING,
 	COMPLETE_SETTING_VALUE, /* of the setting that is the argument before */
 	COMPLETE_COMMAND,
@@ -171,7 +172,7 @@ op_handler op_project_add, op_project_list, op_project_rm;          /* op_projec
 op_handler op_run_submit;                                           /* op_submit.c */
 op_handler op_event_list, op_whoami;                                /* op_event.c */
 op_handler op_model_create, op_model_get, op_model_search, op_model_describe, op_model_rename, op_model_delete,
-	op_model_tag, op_model_untag, op_model_latest, op_alias_set, op_alias_get, op_alias_delete; /* op_models.c */
+	op_model_tag, op_model_untag, op_model_latest, op_model_show, op_alias_set, op_alias_get, op_alias_delete; /* op_models.c */
 op_handler op_version_create, op_version_get, op_version_search, op_version_describe, op_version_delete,
 	op_version_location, op_version_stage, op_version_tag, op_version_untag; /* op_versions.c */
 op_handler op_logged_model_create, op_logged_model_get, op_logged_model_search, op_logged_model_finalize,

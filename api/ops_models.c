@@ -27,8 +27,27 @@ static const struct op rows[] = {
 	{ .name = "model.get", .method = "GET", .path = "/models/{name}", READS, .about = ABOUT_MODEL,
 	  .handler = op_model_get, .params = PARAMS(NAME),
 	  .summary = "a registered model with its aliases, tags and newest versions" },
-	{ .name = "model.search", .method = "GET", .path = "/models", READS, .handler = op_model_search,
-	  .params = PARAMS(PAGE), .summary = "find registered models" },
+	{ .name = "model.search", .command = "model list", .method = "GET", .path = "/models", READS,
+	  .handler = op_model_search, .params = PARAMS(PAGE), .summary = "registered models",
+	  .details =
+		"Examples:\n"
+		"  mlops model list\n"
+		"  mlops model list --filter \"name LIKE 'churn%' AND tags.team = 'growth'\"\n"
+		"  mlops model list --order-by 'last_updated_timestamp DESC' --max-results 10\n"
+		"\n"
+		"Prompts are models with the tag mlflow.prompt.is_prompt, and shown to those who\n"
+		"ask for it: --filter \"tags.`mlflow.prompt.is_prompt` = 'true'\".\n" },
+	{ .name = "model.show", .command = "model show", .method = "GET", .path = "/models/{name}/show", READS,
+	  .about = ABOUT_MODEL, .handler = op_model_show,
+	  .params = PARAMS(ARG("name", OPP_REQUIRED, "MODEL", COMPLETE_MODEL, "a model, or MODEL@vN, MODEL@ALIAS")),
+	  .summary = "a registered model with its versions, or one version",
+	  .details =
+		"Examples:\n"
+		"  mlops model show churn            all versions\n"
+		"  mlops model show churn@v3         one of them\n"
+		"  mlops model show churn@champion   the one that the alias points at\n"
+		"\n"
+		"Such a name does for other commands, too: mlops cat churn@champion/MLmodel.\n" },
 	{ .name = "model.describe", .method = "PATCH", .path = "/models/{name}", WRITES, .about = ABOUT_MODEL,
 	  .handler = op_model_describe, .params = PARAMS(NAME, ABOUT), .summary = "describe a registered model" },
 	{ .name = "model.rename", .method = "POST", .path = "/models/{name}/rename", WRITES, .about = ABOUT_MODEL,

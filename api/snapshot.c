@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "api/data.h"
+#include "api/model_files.h"
 #include "api/ops.h"
 #include "api/remotes.h"
 #include "base/db.h"
@@ -249,10 +250,32 @@ static bool from_locked_path(struct op_context *ctx, const char *text, struct sn
 	return true;
 }
 
+static int take_model_file(void *ctx, const char *path, const struct content *content, struct error *err)
+{
+	(void)err;
+	add_item(ctx, path, content);
+	return 0;
+}
+
+static int from_version(struct op_context *ctx, const struct name *name, struct snapshot *s, struct error *err)
+{
+	struct store *store;
+	struct db *db;
+
+	if (project_db(ctx->project, &db, err) < 0 || project_store(ctx->project, &store, err) < 0 ||
+	    model_files_each(db, store, name->artifact, name->version, take_model_file, s, err) < 0)
+		return -1;
+	s->label = xasprintf("%s@v%lld", name->artifact, (long long)name->version);
+	sort_items(s);
+	return 0;
+}
+
 static int from_name(struct op_context *ctx, const struct name *name, struct snapshot *s,
 		     struct error *err)
 {
 	switch (name->kind) {
+	case NAME_VERSION:
+		return from_version(ctx, name, s, err);
 	case NAME_RUN:
 		return from_run(ctx, name, s, err);
 	case NAME_COMMIT:

@@ -234,6 +234,7 @@ static void offer_value(struct asked asked, const struct op_param *param, const 
 	case COMPLETE_NAME:
 	case COMPLETE_IMAGE:
 	case COMPLETE_SECRET:
+	case COMPLETE_MODEL:
 		break;
 	}
 	asked.steps = param->complete == COMPLETE_STEP || param->complete == COMPLETE_PIPELINE_STEP;

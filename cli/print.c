@@ -53,6 +53,8 @@ static const struct {
 	{ "run.list", print_runs },
 	{ "run.stop", print_stop },
 	{ "run.show", print_show },
+	{ "model.search", print_model_list },
+	{ "model.show", print_model_show },
 	{ "event.list", print_events },
 	{ "access.whoami", print_whoami },
 };

@@ -436,6 +436,8 @@ void print_show(struct print *p, const struct js *result)
 			print_put(p, STYLE_PLAIN, "  it ran without a terminal; what it told: %s\n", js_get_str(result, "log"));
 	} else if (!strcmp(kind, "artifact")) {
 		print_versions(p, result);
+	} else if (!strcmp(kind, "version")) {
+		print_model_version(p, result);
 	} else if (!strcmp(kind, "commit")) {
 		print_put(p, STYLE_NAME, "commit %s\n", js_get_str(result, "commit"));
 		print_runs(p, result);

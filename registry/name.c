@@ -14,8 +14,10 @@
 #include "base/strlist.h"
 #include "registry/artifacts.h"
 #include "registry/git.h"
+#include "registry/models.h"
 #include "registry/project.h"
 #include "registry/runs.h"
+#include "registry/versions.h"
 #include "store/store.h"
 
 #define CANDIDATES_MAX 6 /* shown; more only make the list longer */
@@ -27,6 +29,7 @@ struct search {
 	struct name found[CANDIDATES_MAX];
 	size_t len;
 	struct error miss;    /* of the artifacts: what came near */
+	bool miss_model;      /* it is of a registered model */
 	struct error refused; /* why git could not be asked */
 };
 
@@ -132,6 +135,53 @@ static int search_artifacts(struct search *s, struct error *err)
 	if (rc == 0 && path_clean("", typed, &top, NULL) == 0 && (!here || strcmp(here, top)))
 		rc = try_artifact(s, db, top, version, err);
 	return rc < 0 ? -1 : 0;
+}
+
+/* 1 found, 0 not, -1. */
+static int find_version(struct search *s, struct db *db, const char *model, const char *suffix, struct error *err)
+{
+	bool numbered = suffix[0] == 'v' && suffix[1] && !suffix[1 + strspn(suffix + 1, "0123456789")];
+	struct version_lineage lineage CLEANUP(version_lineage_release) = { 0 };
+	struct error miss = { 0 };
+	struct name *name;
+	int64_t number;
+
+	if ((numbered ? version_number(suffix + 1, &number, &miss) : alias_find(db, model, suffix, &number, &miss)) < 0 ||
+	    version_lineage(db, model, number, &lineage, &miss) < 0) {
+		if (miss.code != ERR_NOT_FOUND && miss.code != ERR_USAGE)
+			return err ? (*err = miss, -1) : -1;
+		s->miss = miss;
+		s->miss_model = true;
+		return 0;
+	}
+	name = candidate_add(s, NAME_VERSION);
+	if (name) {
+		snprintf(name->artifact, sizeof(name->artifact), "%s", model);
+		name->version = number;
+	}
+	return 1;
+}
+
+/* MODEL@vN and MODEL@ALIAS. What is no model's name is none of this. */
+static int search_versions(struct search *s, struct error *err)
+{
+	const char *at = strrchr(s->text, '@');
+	CLEANUP(cleanup_free) char *model = at ? xstrndup(s->text, (size_t)(at - s->text)) : NULL;
+	struct error miss = { 0 };
+	int64_t row;
+	struct db *db;
+
+	if (!at || at == s->text || !at[1])
+		return 0;
+	if (project_db(s->project, &db, err) < 0)
+		return -1;
+	if (model_row(db, model, &row, &miss) == 0)
+		return find_version(s, db, model, at + 1, err) < 0 ? -1 : 0;
+	if (miss.code == ERR_NOT_FOUND || miss.code == ERR_USAGE)
+		return 0;
+	if (err)
+		*err = miss;
+	return -1;
 }
 
 static void search_commits(struct search *s)
@@ -263,6 +313,9 @@ static void candidate_describe(const struct name *name, struct strbuf *sb)
 	case NAME_RUN:
 		strbuf_printf(sb, "run %.12s", name->run);
 		break;
+	case NAME_VERSION:
+		strbuf_printf(sb, "model %s@v%lld", name->artifact, (long long)name->version);
+		break;
 	case NAME_ARTIFACT:
 		strbuf_printf(sb, "%s@v%lld", name->artifact, (long long)name->version);
 		break;
@@ -294,11 +347,14 @@ static int not_found(const struct search *s, unsigned accept, struct error *err)
 	static const char *const words[] = { [NAME_RUN] = "run",
 					     [NAME_ARTIFACT] = "version",
 					     [NAME_CONTENT] = "content",
-					     [NAME_COMMIT] = "git revision" };
+					     [NAME_COMMIT] = "git revision",
+					     [NAME_VERSION] = "model" };
 	CLEANUP_STRBUF struct strbuf kinds = STRBUF_INIT;
 
 	if (s->miss.code && !*s->miss.help) {
 		error_set(err, ERR_NOT_FOUND, "%s", s->miss.msg);
+		if (s->miss_model)
+			return error_help(err, "list its versions: mlops model show %.*s", (int)strcspn(s->text, "@"), s->text);
 		return error_help(err, "list its versions: mlops show %.*s",
 				  (int)strcspn(s->text, "@"), s->text);
 	}
@@ -328,6 +384,8 @@ static int search_all(struct search *s, unsigned accept, struct error *err)
 	if (accept & ACCEPT_RUN && !strcmp(s->text, "last"))
 		return 0;
 	if (accept & ACCEPT_ARTIFACT && search_artifacts(s, err) < 0)
+		return -1;
+	if (accept & ACCEPT_VERSION && search_versions(s, err) < 0)
 		return -1;
 	if (accept & ACCEPT_COMMIT)
 		search_commits(s);

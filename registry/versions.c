@@ -222,6 +222,29 @@ int version_latest(struct db *db, const char *model, const struct js *list, stru
 	return versions_latest_of(db, row, list, true, ret, err);
 }
 
+int version_list(struct db *db, const char *name, int64_t max, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT " VERSION_COLUMNS " FROM registered_models m JOIN model_versions v ON v.model = m.id"
+			     " WHERE m.name = ?1 ORDER BY v.number DESC LIMIT ?2");
+	CLEANUP_JS struct js *list = js_array();
+	int r;
+
+	db_bind(q, 1, name);
+	db_bind(q, 2, max);
+	while ((r = db_step(q, err)) > 0) {
+		struct js *version;
+
+		if (version_json(db, q, true, &version, err) < 0)
+			return -1;
+		js_push(list, version);
+	}
+	if (r < 0)
+		return -1;
+	*ret = steal(&list);
+	return 0;
+}
+
 static int archive_others(struct db *db, int64_t model, int64_t version, const char *stage, int64_t now_ms,
 			  struct error *err)
 {

@@ -33,6 +33,8 @@ int version_lineage(struct db *, const char *model, int64_t number, struct versi
 void version_lineage_release(struct version_lineage *);
 /* The newest of each stage, or of those in `stages` (["Production"]), as an array. */
 int version_latest(struct db *, const char *model, const struct js *stages, struct js **ret, struct error *);
+/* At most `max`, the newest first, as an array. */
+int version_list(struct db *, const char *model, int64_t max, struct js **ret, struct error *);
 int version_describe(struct db *, const char *model, int64_t number, const char *description, int64_t now_ms,
 		     struct error *);
 int version_delete(struct db *, const char *model, int64_t number, int64_t now_ms, struct error *);

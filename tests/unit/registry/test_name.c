@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "registry/models.h"
+#include "registry/versions.h"
 #include "registry/artifacts.h"
 #include "registry/name.h"
 #include "registry/project.h"
@@ -132,7 +134,7 @@ static void runs_are_found_by_prefix_name_and_last(void **state)
 	assert_int_equal(resolve("last"), NAME_RUN);
 	assert_string_equal(found.run, RUN_B);
 	refused("3f2", ACCEPT_ANY, ERR_NOT_FOUND,
-		"no run or version or content or git revision '3f2'");
+		"no run or version or content or git revision or model '3f2'");
 }
 
 static void versions_are_found_by_number_and_from_where_the_user_stands(void **state)
@@ -226,6 +228,44 @@ static void two_meanings_are_listed(void **state)
 	assert_int_equal(resolve(RUN_A), NAME_RUN);
 }
 
+static void make_model(struct db *db, const char *name)
+{
+	struct version_new new = { .model = name, .source = "s3://bucket/model" };
+	int64_t number, before;
+
+	assert_int_equal(db_begin(db, &err), 0);
+	assert_int_equal(model_create(db, name, NULL, NULL, 1, &err), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(version_create(db, &new, 1, &number, &err), 0);
+	assert_int_equal(alias_set(db, name, "champion", 1, &before, &err), 0);
+	assert_int_equal(db_commit(db, &err), 0);
+}
+
+static void models_are_found_by_number_and_alias(void **state)
+{
+	struct db *db;
+
+	(void)state;
+	assert_int_equal(project_db(project, &db, &err), 0);
+	make_model(db, "churn");
+	make_model(db, "raw2");
+	assert_int_equal(resolve("churn@v2"), NAME_VERSION);
+	assert_string_equal(found.artifact, "churn");
+	assert_int_equal(found.version, 2);
+	assert_int_equal(resolve("churn@champion"), NAME_VERSION);
+	assert_int_equal(found.version, 1);
+	assert_int_equal(resolve("churn@latest"), NAME_VERSION);
+	assert_int_equal(found.version, 2);
+	refused("churn@v9", ACCEPT_ANY, ERR_NOT_FOUND, "Model Version (name=churn, version=9) not found");
+	refused("churn@nobody", ACCEPT_ANY, ERR_NOT_FOUND, "alias nobody not found");
+	refused("churn", ACCEPT_ANY, ERR_NOT_FOUND, "'churn'");
+	refused("nobody@v1", ACCEPT_ANY, ERR_NOT_FOUND, "'nobody@v1'");
+	refused("churn@v1", ACCEPT_RUN, ERR_NOT_FOUND, "no run 'churn@v1'");
+	/* a path and a model of one name */
+	record(db, "raw2", CONTENT_FILE, &raw2);
+	refused("raw2@v1", ACCEPT_ANY, ERR_USAGE, "raw2@v1, model raw2@v1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +275,7 @@ int main(void)
 		cmocka_unit_test(revisions_are_found),
 		cmocka_unit_test(what_is_not_accepted_is_not_found),
 		cmocka_unit_test(two_meanings_are_listed),
+		cmocka_unit_test(models_are_found_by_number_and_alias),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
