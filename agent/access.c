@@ -21,6 +21,7 @@ static struct {
 	pthread_mutex_t mutex;
 	struct db *db;
 	uid_t owner; /* of the store */
+	char self[ACCESS_NAME]; /* who runs the agent, for events: as the same one's commands have it */
 	bool only_tokens, no_anonymous;
 } desk = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
@@ -46,6 +47,7 @@ int access_start(const struct project *project, const char *listen, const char *
 	    db_open(path, NULL, registry_schema, DB_READ_ONLY, &desk.db, err) < 0)
 		return -1;
 	desk.owner = st.st_uid;
+	snprintf(desk.self, sizeof(desk.self), "%s", project->actor);
 	desk.no_anonymous = strcmp(settings_get(&project->settings, SETTING_AGENT_ANONYMOUS), "tracking") != 0;
 	origin_allow(listen, hosts);
 	/* what comes in with requests shows in no core dump */
@@ -111,7 +113,10 @@ static int by_socket(const struct peer *peer, struct principal *ret, struct erro
 	}
 	ret->how = PRINCIPAL_SOCKET;
 	ret->grant = (struct grant){ .role = ROLE_ADMIN, .scopes = SCOPE_ALL };
-	snprintf(ret->name, sizeof(ret->name), "uid %lld", (long long)peer->uid);
+	if (peer->uid == geteuid())
+		snprintf(ret->name, sizeof(ret->name), "%s", desk.self);
+	else
+		snprintf(ret->name, sizeof(ret->name), "uid %lld", (long long)peer->uid);
 	return 0;
 }
 
@@ -131,7 +136,7 @@ static int by_place(const struct call *call, struct principal *ret, struct error
 		return 0;
 	ret->how = PRINCIPAL_LOOPBACK;
 	ret->grant = (struct grant){ .role = ROLE_ENGINEER, .scopes = SCOPE_TRACKING };
-	snprintf(ret->name, sizeof(ret->name), "loopback");
+	snprintf(ret->name, sizeof(ret->name), "loopback (anonymous)");
 	return 0;
 }
 

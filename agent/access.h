@@ -28,7 +28,8 @@ enum principal_how {
 };
 struct principal {
 	enum principal_how how;
-	char name[2 * ACCESS_NAME + 24]; /* for events: "anna", "anna (token laptop)", "token ci", "uid 0", "loopback" */
+	/* For events: "anna", "anna (token laptop)", "token ci", "root@host", "uid 1000", "loopback (anonymous)". */
+	char name[2 * ACCESS_NAME + 24];
 	struct grant grant;              /* its role, scopes, permissions, the only run that it may write */
 };
 

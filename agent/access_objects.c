@@ -81,6 +81,7 @@ static int find_thing(const struct question *q, const char *key, const char *id,
 }
 
 static int check_thing(const struct question *, const struct thing *, struct error *);
+static int refuse(const struct question *, struct error *);
 
 /* What is not there is no secret, and the operation says so. */
 static int check_id(const struct question *q, const char *key, const char *id, struct error *err)
@@ -95,9 +96,16 @@ static int check_path(const struct question *q, const char *path, struct error *
 {
 	char id[FILE_SUBJECT];
 	const char *key = file_subject(path, id);
+	struct thing thing;
+	int r = key ? find_thing(q, key, id, &thing, err) : 0;
 
+	if (r < 0)
+		return -1;
+	if (r)
+		return check_thing(q, &thing, err);
+	/* what could come to be another's is not written before */
 	if (key)
-		return check_id(q, key, id, err);
+		return q->need == LEVEL_READ ? 0 : refuse(q, err);
 	/* where an experiment keeps its files elsewhere than below its number, they are nobody's */
 	if (!access_is_partial(q->who) && role_level(q->who) >= q->need)
 		return 0;
@@ -189,7 +197,10 @@ static int refuse(const struct question *q, struct error *err)
 {
 	static const char *const verbs[ACCESS_LEVELS] = { "", "read", "edit", "manage" };
 
-	return error_set(err, ERR_DENIED, "Permission denied: %s may not %s this", q->who->name, verbs[q->need]);
+	if (!*q->who->grant.run)
+		return error_set(err, ERR_DENIED, "Permission denied: %s may not %s this", q->who->name, verbs[q->need]);
+	return error_set(err, ERR_DENIED, "Permission denied: %s is for run %s, and may %s no other", q->who->name,
+			 q->who->grant.run, verbs[q->need]);
 }
 
 /* Its run and what that made may be written, and the experiment that it is in read. */
@@ -251,7 +262,7 @@ bool access_is_partial(const struct principal *who)
 	return *who->grant.run || (who->grant.hidden && who->grant.role < ROLE_ADMIN);
 }
 
-/* A token for a run may make models of that run: what it says of itself is checked here, where they are kept. */
+/* A token for a run may make models of that run, where the run is. */
 static bool makes_model_of_run(const struct question *q, const struct js *args)
 {
 	const char *source = js_get_str(args, "source_run_id");
@@ -294,7 +305,7 @@ int access_op(const struct principal *who, const struct op *op, struct project *
 	if (op->about == ABOUT_NOTHING)
 		return check_about_nothing(&q, err);
 	if (makes_model_of_run(&q, args))
-		return 0;
+		q.need = LEVEL_READ;
 	return project_db(project, &q.db, err) < 0 ? -1 : check_arguments(&q, args, err);
 }
 

@@ -110,6 +110,9 @@ def test_administrators_add_over_http_what_they_add_here(ask, add, project):
     assert ask("GET", MLFLOW + "/experiments/get?experiment_id=0", token=made["token"])[0] == 200
     assert ask("DELETE", "/api/v1/tokens/far", token=admin)[0] == 200
     assert ask("GET", MLFLOW + "/experiments/get?experiment_id=0", token=made["token"])[0] == 401
+    status, made_user = ask("POST", "/api/v1/users?name=ben&role=viewer", b"long enough", token=admin)
+    assert status == 200, made_user
+    assert ask("GET", MLFLOW + "/experiments/get?experiment_id=0", user=("ben", "long enough"))[0] == 200
     with sqlite3.connect(project / ".mlops/registry.db") as db:
         events = db.execute("SELECT actor, origin, operation, subject, body FROM events").fetchall()
     assert ("token root", "http", "token.add", "far") in [e[:4] for e in events]
@@ -237,10 +240,16 @@ def test_a_token_for_a_run_writes_that_run_only(ask, add):
     files = "/api/2.0/mlflow-artifacts/artifacts/0/"
     assert ask("PUT", f"{files}{mine}/artifacts/a.txt", b"x", **who)[0] == 200
     assert ask("GET", f"{files}{mine}/artifacts/a.txt", **who)[0] == 200
-    for path in (f"{other}/artifacts/a.txt", f"{mine}/../{other}/artifacts/a.txt", "a.txt"):
+    for path in (f"{other}/artifacts/a.txt", f"{mine}/../{other}/artifacts/a.txt", "a.txt", "f" * 32 + "/artifacts/a.txt",
+                 "models/m-" + "f" * 32 + "/artifacts/a.txt"):
         assert ask("PUT", files + path, b"x", **who)[0] in (400, 403), path
     for path in ("/api/v1/tokens", "/api/v1/runs", "/api/v1/events"):
         assert ask("GET", path, **who)[0] == 403, path
+    assert ask("GET", "/api/v1/whoami", **who)[1]["run"] == mine
+    for experiment, source, wanted in (("0", mine, 200), ("0", other, 403), (other_experiment, mine, 403)):
+        status, _ = ask("POST", MLFLOW + "/logged-models", {"experiment_id": experiment, "source_run_id": source,
+                                                           "name": "m"}, **who)
+        assert status == wanted
 
 
 def test_strangers_get_what_is_open_and_nothing_else(ask, agent):
@@ -324,7 +333,7 @@ def test_the_socket_knows_its_owner(start_agent, project, add):
     other = subprocess.run(
         [sys.executable, "-c", "import os, sys, socket; os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
          " s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode() + b'\\r\\n\\r\\n'); print(s.recv(999).split()[1].decode())",
-         str(project / "s"), request.decode().rstrip()], capture_output=True, text=True, check=True, timeout=20)
+         str(shown / "s"), request.decode().rstrip()], capture_output=True, text=True, check=True, timeout=20)
     shutil.rmtree(shown)
     assert other.stdout.strip() == "401"
     assert agent.process.poll() is None
