@@ -339,6 +339,13 @@ def test_the_socket_knows_its_owner(start_agent, project, add):
     assert agent.process.poll() is None
 
 
+def test_this_machine_may_be_told_to_log_in(start_agent, mlops):
+    assert mlops("config", "agent.anonymous", "nothing").status == 0
+    agent = start_agent()
+    assert agent.get(MLFLOW + "/experiments/get", experiment_id=0)[0] == 401
+    assert agent.get("/health")[0] == 200
+
+
 def test_addresses_that_others_reach_need_a_login_and_tls(project, environment, mlops):
     from agents import AGENT
 
