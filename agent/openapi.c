@@ -93,9 +93,10 @@ static bool in_path(const struct op *op, const char *key)
 	return strstr(op->path, one) || strstr(op->path, rest);
 }
 
+/* Its arguments, as JSON. */
 static bool in_body(const struct op *op)
 {
-	return strcmp(op->method, "GET") && !(op->flags & OP_INPUT);
+	return strcmp(op->method, "GET") && !(op->flags & (OP_INPUT | OP_ROUTED));
 }
 
 static struct js *parameters(const struct op *op)
@@ -161,10 +162,10 @@ static struct js *body_schema(const struct op *op, bool *ret_required)
 static struct js *request_body(const struct op *op)
 {
 	struct js *body = js_object();
-	bool required = true;
+	bool required = false;
 
-	js_set(body, "content", op->flags & OP_INPUT ? content("application/octet-stream", js_object())
-						      : content("application/json", body_schema(op, &required)));
+	js_set(body, "content", in_body(op) ? content("application/json", body_schema(op, &required))
+					    : content("*/*", js_object()));
 	js_set_bool(body, "required", required);
 	return body;
 }
@@ -173,10 +174,10 @@ static struct js *success(const struct op *op)
 {
 	struct js *json = js_object(), *media = content("application/json", fixed("{\"type\": \"object\"}"));
 
-	js_set_str(json, "description", op->flags & OP_BYTES ? "the bytes" : "the result");
-	if (op->flags & OP_BYTES) {
+	js_set_str(json, "description", op->flags & OP_BYTES ? "the bytes" : "what was asked for");
+	if (op->flags & (OP_BYTES | OP_ROUTED)) {
 		js_free(media);
-		media = content("application/octet-stream", js_object());
+		media = content(op->flags & OP_ROUTED ? "*/*" : "application/octet-stream", js_object());
 	}
 	if (op->flags & OP_STREAM)
 		js_set(media, NDJSON, fixed("{\"schema\": {\"type\": \"string\"}}"));
@@ -189,7 +190,7 @@ static struct js *success(const struct op *op)
 /* Any error has one form; its status tells which it is. */
 static struct js *responses(const struct op *op)
 {
-	static const int statuses[] = { 400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 501, 503 };
+	static const int statuses[] = { 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 499, 500, 501, 503 };
 	struct js *json = js_object();
 
 	js_set(json, "200", success(op));
@@ -217,7 +218,7 @@ static struct js *operation_json(const struct op *op)
 	js_set_str(json, "description", op->details);
 	js_set_str(json, "x-role", roles[op->role]);
 	js_set(json, "parameters", parameters(op));
-	if (op->flags & OP_INPUT || in_body(op))
+	if (strcmp(op->method, "GET") && strcmp(op->method, "HEAD"))
 		js_set(json, "requestBody", request_body(op));
 	js_set(json, "responses", responses(op));
 	return json;

@@ -69,7 +69,7 @@ static void add_member(struct js *args, const struct op *op, const char *key, st
 {
 	const struct op_param *p = find_param(op, key);
 
-	if (js_typeof(value) == JS_NULL || (!p && !strict))
+	if (!strict && (js_typeof(value) == JS_NULL || !p))
 		return;
 	if (p && p->type == OP_INT && !strict && js_typeof(value) == JS_STR)
 		js_set(args, key, field_value(p, js_text(value)));

@@ -67,7 +67,7 @@ static int serve_local(struct call *call, struct project *project, struct error 
 	const struct op *op = call->route->op;
 
 	(void)project;
-	error_set(err, ERR_UNSUPPORTED, "%s needs the work tree in which it is asked for", op->name);
+	error_set(err, ERR_CONFLICT, "%s needs the work tree in which it is asked for", op->name);
 	return error_help(err, "go there and run: mlops %s", op->command);
 }
 

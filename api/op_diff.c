@@ -376,7 +376,7 @@ int op_diff(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	const struct js *names = js_get(args, "names");
 
 	if (js_len(names) < 2 && op_is_remote(ctx)) {
-		error_set(err, ERR_UNSUPPORTED, "one name is compared with a work tree, which an agent has not");
+		error_set(err, ERR_USAGE, "one name is compared with a work tree, which an agent has not");
 		return error_help(err, "name two; or run mlops diff in the work tree");
 	}
 	if (js_len(names) > 2)

@@ -303,6 +303,8 @@ int op_config(struct op_context *ctx, const struct js *args, struct js **ret_res
 
 	if (unset && (!key || value))
 		return error_set(err, ERR_USAGE, "--unset needs a KEY and no VALUE");
+	if (value && !key)
+		return error_set(err, ERR_USAGE, "a VALUE needs its KEY");
 	if (key && settings_find(key, &id, err))
 		return help_key(key, value, err);
 	if (config_find(ctx, unset || value, &outside, &settings, err))

@@ -42,6 +42,8 @@ def test_results_and_errors_have_one_form(ran):
         assert (status, body["error"]["code"]) == (400, "INVALID_ARGUMENT") and says in body["error"]["message"]
     status, body = ran.owner("DELETE", "/api/v1/cache", {"names": ["a"], "typo": 1})
     assert status == 400 and "typo" in body["error"]["message"]
+    assert ran.owner("POST", "/api/v1/config", {"value": "3"})[0] == 400
+    assert ran.owner("DELETE", "/api/v1/cache", {"names": None, "all": True})[0] == 400
     for bad in (b"[]", b"{", b'{"all": true, "all": false}'):
         assert ran.owner("DELETE", "/api/v1/cache", bad, {"Content-Type": "application/json"})[0] == 400
     assert ran.owner("DELETE", "/api/v1/cache", {"names": ["a"]})[1]["forgotten"][0]["step"] == "a"
@@ -51,10 +53,10 @@ def test_results_and_errors_have_one_form(ran):
 def test_what_works_in_a_work_tree_says_so(ran):
     for method, path in (("GET", "/api/v1/status"), ("GET", "/api/v1/why"), ("POST", "/api/v1/push")):
         status, body = ran.owner(method, path)
-        assert (status, body["error"]["code"]) == (501, "NOT_IMPLEMENTED")
+        assert (status, body["error"]["code"]) == (409, "CONFLICT")
         assert "work tree" in body["error"]["message"] and "mlops " in body["error"]["help"]
     status, body = ran.owner("GET", "/api/v1/diff", names="last")
-    assert status == 501 and "name two" in body["error"]["help"]
+    assert status == 400 and "name two" in body["error"]["help"]
     assert ran.owner("GET", "/api/v1/diff", names=["last", "last"])[0] == 200
 
 
