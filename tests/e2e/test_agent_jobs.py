@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-SECONDS = 15
+SECONDS = 20
 
 STEP = """[step.one]
 cmd = sh step.sh
@@ -95,6 +95,9 @@ def test_a_run_of_a_git_work_tree_has_a_checkout_of_its_own(agent, jobs, reposit
     assert shown["tags"]["mlops.command"] == "mlops run --project alpha -p lr=0.5"
     jobs.settled(run)
     assert not (project / ".mlops/scratch").exists()
+    # the lock file that the run left, which nobody commits
+    lock = mlops("cat", "sha256:" + jobs.show(run)["tags"]["mlops.lock"].split(":")[-1]).out
+    assert "step " in lock and lock.rstrip().splitlines()[-1].endswith(" one")
     out = [o for o in shown["outputs"] if o["path"] == "out.txt"][0]
     made = mlops("cat", "sha256:" + out["content"].split(":")[-1]).out
     assert ".mlops/scratch/" in made and made.endswith("\n0.5\n")
