@@ -45,7 +45,7 @@ int run_delete_tag(struct db *, const char *run_id, const char *key, struct run_
 
 /* What is logged at once, JSON arrays of MLflow's objects, each NULL or [{key, value, ...}]. */
 struct run_batch {
-	const struct js *metrics; /* value, timestamp, step */
+	const struct js *metrics; /* value, timestamp, step; model_id, dataset_name, dataset_digest of a logged model's */
 	const struct js *params, *tags;
 	bool single; /* errors name no index */
 };

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 from agents import Agent  # noqa: E402
 from sweep import ENV, run  # noqa: E402
 
-SECONDS = 20
+SECONDS = 5
 ROUNDS = 100 if os.environ.get("MLOPS_SOAK") else 4
 CLIENTS = 16
 API = "/api/2.0/mlflow"

@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import time
 
-SECONDS = 10
+SECONDS = 3
 
 BODY = json.dumps({"experiment_id": "0", "start_time": 42, "user_id": "replayed"}).encode()
 REQUEST = (b"POST /api/2.0/mlflow/runs/create HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
