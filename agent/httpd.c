@@ -32,7 +32,7 @@
 #define FEED_BYTES     (32u << 10)
 
 /* Deadlines */
-#define HEAD_S	       15 /* from the connection, or from the first line, to the end of the head */
+#define HEAD_S	       10 /* from the connection, or from the first line, to the end of the head */
 #define IDLE_S	       75 /* from an answer to the next head; libmicrohttpd's own timeout, too */
 #define BODY_S	       30 /* of a body that is kept, and more by its size: */
 #define BODY_RATE      (16 << 10) /* bytes a second */

@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,7 @@ static int split(const char *address, char **ret_host, const char **ret_port, st
 	bool bracketed = len > 2 && address[0] == '[' && address[len - 1] == ']';
 
 	if (!len || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    strtoul(colon + 1, NULL, 10) > UINT16_MAX ||
 	    (!bracketed && memchr(address, ':', len))) {
 		error_set(err, ERR_USAGE, "'%s' is no address to listen on", address);
 		return error_help(err, "such as 127.0.0.1:5000, [::1]:5000, or unix:PATH");
