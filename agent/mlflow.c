@@ -11,7 +11,7 @@
 
 /* The newest line whose clients were tried. */
 #define MLFLOW_VERSION "3.17.2"
-#define HERE_MAX (64u << 10) /* bytes of a body that are read on a thread of the server */
+#define HERE_MAX (128u << 10) /* bytes of a body that are read on a thread of the server */
 
 static const struct mlflow_table *const tables[] = { &mlflow_artifacts, &mlflow_experiments, &mlflow_runs, &mlflow_search, &mlflow_models,
 						     &mlflow_versions, &mlflow_logged_models };

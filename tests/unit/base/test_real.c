@@ -22,7 +22,7 @@ static void write_slowly(double value, char ret[REAL_TEXT + 2])
 			break;
 	}
 	if (!strpbrk(ret, ".e"))
-		strcat(ret, ".0");
+		memcpy(ret + strlen(ret), ".0", 3);
 }
 
 static void same(double value)
