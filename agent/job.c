@@ -347,6 +347,7 @@ int job_main(const char *dir, const char *run)
 	job.child.program = program;
 	job.child.out = -1;
 	lock_set_command("mlops-agent job");
+	unsetenv("MLOPS_AGENT"); /* its mlops run is one of this machine */
 	if (spawner_start(&job.child.spawner, &err) < 0 || project_open(dir, &job.project, &err) < 0)
 		return tell(&err);
 	lock = lock_take(job.project->locksfd, lock_name, LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, &err);
