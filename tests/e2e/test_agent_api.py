@@ -73,7 +73,7 @@ def test_a_secret_is_the_raw_body(ran, project, mlops):
     assert (status, body) == (200, {"name": "KEY", "replaced": False, "masked": True})
     assert (project / ".mlops/secrets/KEY").read_bytes() == b'{"not": "json"'
     assert ran.owner("GET", "/api/v1/secrets")[1]["secrets"][0]["name"] == "KEY"
-    assert json.loads(mlops("--json", "events", "-n", "1").out)["events"][0]["actor"].startswith("uid ")
+    assert json.loads(mlops("--json", "events", "-n", "1").out)["events"][0]["actor"] == ran.owner("GET", "/api/v1/whoami")[1]["actor"]
     assert ran.owner("DELETE", "/api/v1/secrets/KEY")[0] == 200
     assert ran.owner("DELETE", "/api/v1/secrets/KEY")[0] == 404
     assert ran.owner("PUT", "/api/v1/secrets/..%2fKEY", b"x")[0] == 400

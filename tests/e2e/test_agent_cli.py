@@ -43,7 +43,7 @@ SAME = [
     "secret list", "secret add KEY", "secret add 1KEY", "secret list", "secret rm KEY", "secret rm KEY",
     "stop last", "stop nothing",
     "version", "pipeline keys image", "pipeline keys nothing",
-    "project list", "project rm nothing",
+    "model list", "model show nothing", "project list", "project rm nothing",
     "token list", "token rm nothing", "user list", "user rm nobody", "permission list",
 ]
 # Operations whose answers differ by what they are for.
