@@ -100,7 +100,7 @@ const struct grammar_key grammar_keys[] = {
 	{ "notify.", "url", G_TEXT, NULL, NULL, "where to tell it", 0 },
 	{ "notify.", "*", G_ANY, NULL, NULL, "further settings of the notification", 0 },
 
-	{ "remote.", "url", G_TEXT, "0.1", NULL, "a directory that holds objects, runs and results for all",
+	{ "remote.", "url", G_TEXT, "0.1", NULL, "a directory or an agent that holds objects, runs and results for all",
 	  REMOTE(url) },
 };
 const size_t grammar_keys_len = ARRAY_LEN(grammar_keys);

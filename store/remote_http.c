@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An agent as a remote (docs/remote.md): objects by PUT and GET, refs that it makes of its registry and takes into it.
+ * An agent as a remote: objects by PUT and GET, refs that it makes of its registry and takes into it.
  * Each answer to a PUT says that it is durable, so nothing is left for a commit. What fails on the way is tried again,
  * a download from where it was cut.
  */

@@ -62,7 +62,7 @@ static const char *listed(const char *path, const char *after, size_t max)
 			 js_get_bool(f, "is_dir") ? "/" : "");
 	}
 	if (next)
-		strcat(strcat(text, " > "), next);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " > %s", next);
 	return text;
 }
 
