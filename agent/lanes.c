@@ -158,10 +158,11 @@ void lanes_stop(void)
 		pthread_mutex_unlock(&q->mutex);
 		for (int k = 0; k < q->nthreads; k++) {
 			pthread_join(q->threads[k].id, NULL);
+			if (q->lane == LANE_WRITE)
+				once_stop(q->threads[k].project);
 			project_close(q->threads[k].project);
 		}
 	}
-	once_stop();
 }
 
 int64_t lanes_waiting_ms(enum lane lane)

@@ -165,13 +165,34 @@ int once_start(struct project *project, struct error *err)
 	return project_db(project, &db, err) < 0 ? -1 : answers_each(db, note_kept, NULL, err);
 }
 
-void once_stop(void)
+/* Connections that are still open keep their receipts. */
+static void leave(struct receipt *r)
 {
+	if (r->fd < 0) {
+		forget(r);
+	} else if (r->sent_ms) {
+		GROW(table.gone.items, table.gone.len, table.gone.cap);
+		table.gone.items[table.gone.len++] = r->id;
+	}
+}
+
+void once_stop(struct project *project)
+{
+	struct db *db;
+
+	pthread_mutex_lock(&table.mutex);
 	for (size_t i = 0; i < CHAINS; i++)
-		while (table.chains[i])
-			forget(table.chains[i]);
-	free(table.gone.items);
-	table.gone = (struct ids){ 0 };
+		for (struct receipt *r = table.chains[i], *next; r; r = next) {
+			next = r->next;
+			leave(r);
+		}
+	pthread_mutex_unlock(&table.mutex);
+	if (!table.gone.len || project_db(project, &db, NULL) < 0 || db_begin(db, NULL) < 0)
+		return;
+	if (once_sweep(db, NULL) < 0)
+		db_rollback(db);
+	else if (db_commit(db, NULL) == 0)
+		once_committed();
 }
 
 /* What is kept for this request, now for this call; NULL: nothing is. */

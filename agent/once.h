@@ -24,7 +24,8 @@ struct receipt; /* of one answer: goes with its call, then with the connection *
 
 /* Reads what was kept. Before the first call. */
 int once_start(struct project *, struct error *);
-void once_stop(void);
+/* What went out has arrived, as far as anybody can tell now. After the last call. */
+void once_stop(struct project *);
 /* Serves the call, or answers what was answered before; inside the transaction. */
 int once_serve(struct call *, struct project *, int (*serve)(struct call *, struct project *, struct error *),
 	       struct error *);

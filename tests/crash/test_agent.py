@@ -62,7 +62,7 @@ class Client(threading.Thread):
                 return
             run_id = answer["run"]["info"]["run_id"]
             self.runs.append(run_id)
-            for _ in range(5):
+            for _ in range(2):
                 n += 1
                 if self.send("/runs/log-metric", {"run_id": run_id, "key": "m", "value": n, "timestamp": n}) is not None:
                     self.metrics.setdefault(run_id, set()).add(n)

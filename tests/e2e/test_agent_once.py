@@ -81,6 +81,16 @@ def test_two_that_ask_the_same_at_once_are_two(agent, project):
     assert count_runs(project) == 9
 
 
+def test_an_orderly_end_keeps_nothing_that_went_out(start_agent, project):
+    agent = start_agent()
+    with socket.create_connection(agent.address) as sock:
+        sock.sendall(REQUEST)
+        read_answer(sock)
+        time.sleep(0.05)
+        assert agent.stop() == 0
+    assert ask("SELECT count(*) FROM answers", project) == 0
+
+
 def test_an_answer_outlives_the_agent(start_agent, project):
     agent = start_agent()
     sock = socket.create_connection(agent.address)
