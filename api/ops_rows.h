@@ -13,5 +13,6 @@
 	{ .name = (n), .letter = (l), .flags = OPP_MANY, .complete = (c), .value = (v), .help = (h) }
 #define ARG(n, f, v, c, h)                                                                         \
 	{ .name = (n), .flags = OPP_POSITIONAL | (f), .complete = (c), .value = (v), .help = (h) }
-#define FIELD(n, f, t, h) { .name = (n), .type = (t), .flags = (f), .value = "VALUE", .help = (h) }
+#define FIELD(n, f, t, h)                                                                          \
+	{ .name = (n), .type = (t), .flags = (f), .value = (t) == OP_BOOL ? NULL : "VALUE", .help = (h) }
 #define OP_TABLE(table, rows_) const struct op_table table = { (rows_), ARRAY_LEN(rows_) }
