@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "registry/model_check.h"
 #include "registry/models.h"
+#include "registry/models_internal.h"
 #include "registry/versions.h"
 
 /* 1, or 0 for none, or -1. */
@@ -52,30 +53,18 @@ int alias_find(struct db *db, const char *name, const char *alias, int64_t *ret_
 int alias_set(struct db *db, const char *name, const char *alias, int64_t number, int64_t *ret_before,
 	      struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q = NULL;
-	int64_t model;
-	int r;
+	int64_t model = 0, version;
+	struct db_stmt *q;
 
-	if (model_name_check(name, err) < 0 || alias_check_new(alias, err) < 0)
+	if (alias_check_new(alias, err) < 0 || version_row(db, name, number, &version, &model, err) < 0 ||
+	    get(db, model, alias, ret_before, err) < 0)
 		return -1;
-	q = db_query(db, "SELECT v.model FROM registered_models m JOIN model_versions v ON v.model = m.id"
-			 " WHERE m.name = ?1 AND v.number = ?2");
-	db_bind(q, 1, name);
-	db_bind(q, 2, number);
-	r = db_step(q, err);
-	if (r <= 0)
-		return r < 0 ? -1 : error_set(err, ERR_NOT_FOUND, "Model Version (name=%s, version=%lld) not found", name,
-					      (long long)number);
-	model = db_int(q, 0);
-	if (get(db, model, alias, ret_before, err) < 0)
-		return -1;
-	db_done(q);
 	q = db_query(db, "INSERT INTO model_aliases (model, alias, number) VALUES (?1, ?2, ?3)"
 			 " ON CONFLICT DO UPDATE SET number = excluded.number");
 	db_bind(q, 1, model);
 	db_bind(q, 2, alias);
 	db_bind(q, 3, number);
-	return db_step(q, err) < 0 ? -1 : 0;
+	return db_run(q, err);
 }
 
 int alias_delete(struct db *db, const char *name, const char *alias, int64_t *ret_before, struct error *err)

@@ -16,6 +16,8 @@ struct js;
 
 /* 1 found, 0 not, -1. */
 int model_find(struct db *, const char *name, int64_t *ret, struct error *);
+/* Row of a version and, unless NULL, of its model. ERR_USAGE, ERR_NOT_FOUND. */
+int version_row(struct db *, const char *model, int64_t number, int64_t *ret, int64_t *ret_model, struct error *);
 /* From a row of MODEL_COLUMNS, of VERSION_COLUMNS. */
 int model_json(struct db *, struct db_stmt *, struct js **ret, struct error *);
 int version_json(struct db *, struct db_stmt *, bool aliases, struct js **ret, struct error *);

@@ -32,8 +32,7 @@ int version_number(const char *text, int64_t *ret, struct error *err)
 	return 0;
 }
 
-/* Row of the version and of its model. */
-static int version_row(struct db *db, const char *model, int64_t number, int64_t *ret, int64_t *ret_model,
+int version_row(struct db *db, const char *model, int64_t number, int64_t *ret, int64_t *ret_model,
 		       struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = NULL;
