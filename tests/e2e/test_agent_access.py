@@ -17,7 +17,7 @@ import time
 import pytest
 from steps import wait_for
 
-SECONDS = 20
+SECONDS = 16
 
 MLFLOW = "/api/2.0/mlflow"
 STRANGER = {"X-Forwarded-For": "192.0.2.7"}  # a proxy on this machine speaks for him
