@@ -41,10 +41,10 @@ static const struct op rows[] = {
 		FIELD("args", OPP_MANY, OP_TEXT, "a pipeline file, then steps; default: pipeline.ini, all"),
 		FIELD("param", OPP_MANY, OP_TEXT, "KEY=VALUE: change a parameter for this run"),
 		FIELD("jobs", 0, OP_INT, "steps at a time; default: one a core"),
-		FIELD("keep-going", 0, OP_BOOL, "after a failure, run what does not depend on it"),
-		FIELD("only", 0, OP_BOOL, "just the named steps, not what they need"),
-		FIELD("downstream", 0, OP_BOOL, "the named steps and all that depends on them"),
-		FIELD("force", 0, OP_BOOL, "run also what is up to date")),
+		FLAG("keep-going", 0, "after a failure, run what does not depend on it"),
+		FLAG("only", 0, "just the named steps, not what they need"),
+		FLAG("downstream", 0, "the named steps and all that depends on them"),
+		FLAG("force", 0, "run also what is up to date")),
 	  .summary = "run a project of the agent" },
 };
 OP_TABLE(ops_projects, rows);

@@ -112,6 +112,7 @@ static void dump_engine(struct strbuf *out, const struct step *step)
 			      step->secrets[i].at.line, step->secrets[i].at.column);
 	dump_text(out, "  env_file", &step->env_file);
 	dump_text(out, "  when", &step->when);
+	strbuf_puts(out, step->tracking ? "  tracking\n" : "");
 	dump_text(out, "  pool", &step->pool);
 }
 

@@ -322,6 +322,7 @@ static void a_killed_run_that_cannot_be_ended_is_told(void **state)
 	assert_int_equal(project_db(f->p, &db, NULL), 0);
 	assert_int_equal(experiment_ensure(db, "p", &row.experiment, NULL), 0);
 	assert_int_equal(run_create(db, &row, NULL), 0);
+	assert_int_equal(run_set_tag(db, id, "mlops.steps", "1", NULL), 0);
 	put(f, ".mlops/work/0123456789abcdef0123456789abcdef/a/journal", "");
 	sigaction(SIGXFSZ, &ignore, NULL);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &full), 0);

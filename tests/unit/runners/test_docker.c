@@ -82,7 +82,7 @@ static const struct runner_events events = { on_started, on_output, on_exited, o
 
 static void open_runner(struct bench *bench)
 {
-	struct docker_config config = { bench->engine, "/p", "r", bench->probe };
+	struct docker_config config = { bench->engine, "/p", "r", bench->probe, NULL };
 
 	assert_int_equal(runner_docker.open(bench->loop, &events, &config, &bench->runner, NULL), 0);
 }
