@@ -38,7 +38,7 @@ void access_db_unlock(void)
 
 /* ---- its life ---- */
 
-int access_start(const struct project *project, const char *listen, const char *const *hosts, struct error *err)
+int access_start(const struct project *project, const char *const *listen, const char *const *hosts, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = project_home_path(project, "registry.db");
 	struct stat st;
@@ -49,7 +49,9 @@ int access_start(const struct project *project, const char *listen, const char *
 	desk.owner = st.st_uid;
 	snprintf(desk.self, sizeof(desk.self), "%s", project->actor);
 	desk.no_anonymous = strcmp(settings_get(&project->settings, SETTING_AGENT_ANONYMOUS), "tracking") != 0;
-	origin_allow(listen, hosts);
+	for (; *listen; listen++)
+		origin_allow(*listen, NULL);
+	origin_allow(NULL, hosts);
 	/* what comes in with requests shows in no core dump */
 	secret_guard();
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });

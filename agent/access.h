@@ -34,8 +34,8 @@ struct principal {
 };
 
 /* Opens what the look-ups need; before the server starts, after the database was brought up to date. `hosts`, which
- * outlive it: names beside its own that requests may call this server; ends with NULL. `listen` is its address. */
-int access_start(const struct project *, const char *listen, const char *const *hosts, struct error *);
+ * outlive it: names beside its own that requests may call this server. `listen`: its addresses. Both end with NULL. */
+int access_start(const struct project *, const char *const *listen, const char *const *hosts, struct error *);
 /* After the last call, while the lanes still run. */
 void access_stop(void);
 /* From now on who brings no token is nobody, wherever he comes from. Before the server starts. */

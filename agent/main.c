@@ -118,7 +118,7 @@ static int start_parts(struct agent *a, struct error *err)
 	lanes_on_commit(events_feed_wake);
 	streams_start(a->project->top);
 	if (artifacts_start(a->project, err) < 0 || lanes_start(a->project->top, err) < 0 ||
-	    access_start(a->project, a->options->listen[0], a->options->hosts, err) < 0 ||
+	    access_start(a->project, a->options->listen, a->options->hosts, err) < 0 ||
 	    seals_start(err) < 0 || events_feed_start(a->project->top, err) < 0 ||
 	    jobs_start(a->project->top, err) < 0 || start_server(a, err) < 0)
 		return -1;

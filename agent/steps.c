@@ -39,11 +39,12 @@ static void block_pipe(void)
 static int start(const struct project *p, const char *socket, struct httpd **ret, struct error *err)
 {
 	CLEANUP(cleanup_free) char *address = xasprintf("unix:%s", socket);
-	const struct httpd_config config = { .listen = { { "127.0.0.1:0", false }, { address, false } }, .nlisten = 2 };
+	static const char *const listen[] = { "127.0.0.1:0", NULL };
+	const struct httpd_config config = { .listen = { { listen[0], false }, { address, false } }, .nlisten = 2 };
 
 	mlflow_start();
 	access_only_tokens();
-	if (artifacts_start(p, err) < 0 || lanes_start(p->top, err) < 0 || access_start(p, "127.0.0.1:0", NULL, err) < 0 ||
+	if (artifacts_start(p, err) < 0 || lanes_start(p->top, err) < 0 || access_start(p, listen, NULL, err) < 0 ||
 	    seals_start(err) < 0 || httpd_start(&config, ret, err) < 0)
 		return -1;
 	/* Whoever a pause container runs as; what comes without a token gets nowhere. */

@@ -26,7 +26,8 @@ def install(build, *args, **env):
 def test_a_package_gets_program_completions_and_documents(build, tmp_path):
     install(build, "--prefix", "/usr", DESTDIR=str(tmp_path))
     files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
-    assert files == {"usr/bin/mlops", "usr/share/bash-completion/completions/mlops",
+    assert files == {"usr/bin/mlops", "usr/bin/mlops-agent", "usr/lib/systemd/system/mlops-agent.service",
+                     "usr/lib/sysusers.d/mlops.conf", "usr/share/bash-completion/completions/mlops",
                      "usr/share/zsh/vendor-completions/_mlops", "usr/share/fish/vendor_completions.d/mlops.fish",
                      *(f"usr/share/doc/mlops/{name}"
                        for name in ("README.md", "CHANGELOG.md", "format.md", "pipeline.md"))}
