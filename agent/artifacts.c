@@ -7,6 +7,7 @@
 #include "agent/reply_object.h"
 #include "agent/router.h"
 #include "agent/seals.h"
+#include "agent/uploads.h"
 #include "api/ops.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -70,19 +71,24 @@ static int find_place(const struct call *call, struct project *project, struct d
 
 /* ---- in ---- */
 
+void artifact_adopt(struct call *call, struct intake_file *file)
+{
+	struct incoming *in = xcalloc(1, sizeof(*in));
+
+	in->file = file;
+	in->lock = -1;
+	call->state = in;
+}
+
 int artifact_begin(struct call *call, struct error *err)
 {
 	const char *path = call_field(call, "path");
 	struct intake_file *file;
-	struct incoming *in;
 
 	/* What can be refused without a look is refused before the bytes come. */
 	if ((path && file_path_check(path, err) < 0) || intake_begin(intake, &file, err) < 0)
 		return -1;
-	in = xcalloc(1, sizeof(*in));
-	in->file = file;
-	in->lock = -1;
-	call->state = in;
+	artifact_adopt(call, file);
 	return 0;
 }
 
@@ -153,7 +159,7 @@ static void tell(struct call *call, const struct content *content)
 	call_reply_json(call, 200, json);
 }
 
-static const struct artifact_route by_path = { artifact_place_path, tell };
+const struct artifact_route artifact_by_path = { artifact_place_path, tell };
 
 int artifacts_start(const struct project *project, struct error *err)
 {
@@ -161,7 +167,7 @@ int artifacts_start(const struct project *project, struct error *err)
 	const struct op *get = op_find("artifact.get"), *put = op_find("artifact.put");
 	struct route *routes = xcalloc(3, sizeof(*routes)); /* for the life of the process */
 	const struct route both = { .path = "/api/v1/artifacts/{path*}", .op = get, .lane = LANE_READ,
-				    .serve = artifact_send, .more = &by_path };
+				    .serve = artifact_send, .more = &artifact_by_path };
 
 	if (store_open(home, false, &store, err) < 0 || intake_open(store, &intake, err) < 0) {
 		free(routes);
@@ -173,15 +179,17 @@ int artifacts_start(const struct project *project, struct error *err)
 	routes[2] = (struct route){
 		.method = "PUT", .path = both.path, .op = put, .flags = ROUTE_RAW_BODY, .lane = LANE_SLOW,
 		.max_body = INT64_MAX, .begin = artifact_begin, .take = artifact_take, .serve = artifact_store,
-		.forget = artifact_forget, .more = &by_path,
+		.forget = artifact_forget, .more = &artifact_by_path,
 	};
 	router_add(routes, 3);
 	objects_start(store, intake);
+	uploads_start(intake);
 	return 0;
 }
 
 void artifacts_stop(void)
 {
+	uploads_stop();
 	intake_close(intake);
 	store_close(store);
 }

@@ -12,6 +12,7 @@ struct call;
 struct content;
 struct db;
 struct error;
+struct intake_file;
 struct project;
 
 /* Opens the store; adds the routes of /api/v1. Before the server starts. */
@@ -24,6 +25,9 @@ struct artifact_route {
 	artifact_place *place;
 	void (*answer)(struct call *, const struct content *); /* of what was stored */
 };
+extern const struct artifact_route artifact_by_path; /* of /api/v1 */
+/* Makes a file that came before the state of the call, as artifact_begin would have. */
+void artifact_adopt(struct call *, struct intake_file *);
 /* For struct route; its `more` is a struct artifact_route. */
 int artifact_begin(struct call *, struct error *);
 int artifact_take(struct call *, const void *, size_t, struct error *);

@@ -10,8 +10,9 @@ import time
 import urllib.parse
 
 import pytest
+from agents import UnixConnection
 
-SECONDS = 12
+SECONDS = 15
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -220,3 +221,28 @@ def test_v1_tells_the_digest(agent):
     status, _, answer = put(agent, "free/x", b"abc", "/api/v1/artifacts")
     assert status == 200 and json.loads(answer) == {"sha256": hashlib.sha256(b"abc").hexdigest(), "size": 3}
     assert get(agent, "free/x", prefix="/api/v1/artifacts")[2] == b"abc"
+
+
+def test_a_cut_upload_goes_on(agent, project):
+    data = os.urandom(2 << 20)
+    upload = agent.owner("POST", "/api/v1/uploads")[1]["upload"]
+    path = f"/api/v1/uploads/{upload}"
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.connect(str(agent.socket))
+        wire.sendall(f"PATCH {path} HTTP/1.1\r\nHost: localhost\r\nUpload-Offset: 0\r\n"
+                     f"Content-Length: {len(data)}\r\n\r\n".encode() + data[:1_500_000])
+        time.sleep(0.3)
+        wire.shutdown(socket.SHUT_RDWR)
+    until, status = time.monotonic() + 90, 409
+    while status != 200 and time.monotonic() < until:
+        status, headers, _ = agent.request("HEAD", path, connection=UnixConnection(agent.socket))
+        time.sleep(0.05)
+    at = int(headers["Upload-Offset"])
+    assert 0 < at <= 1_500_000
+    assert agent.owner("PATCH", path, b"x", {"Upload-Offset": str(at + 1)})[0] == 409
+    assert agent.owner("PATCH", path, b"x")[0] == 400
+    assert agent.owner("PATCH", path, data[at:], {"Upload-Offset": str(at)})[0] == 200
+    status, answer = agent.owner("POST", path + "/finish?path=free/parts")
+    assert (status, answer) == (200, {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)})
+    assert get(agent, "free/parts")[2] == data
+    assert agent.owner("POST", path + "/finish?path=free/again")[0] == 404

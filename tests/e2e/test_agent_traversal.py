@@ -6,7 +6,7 @@ import os
 import re
 import urllib.parse
 
-SECONDS = 15
+SECONDS = 10
 
 SECRET = b"nobody may read this"
 # CVE-2023-1177, -2780, -3765, -6831, -6909, -6977, -30172; 2024-1483, -1560, -1593, -2928, -3848; 2024-7340.
