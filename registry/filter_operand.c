@@ -54,7 +54,7 @@ static int find_entity(struct filter_parser *p, const char *word, size_t len, st
 	}
 	filter_refuse(p, ret->start, "Invalid entity type '%.*s'. Valid values are [%s]",
 		      (int)(len < SHOWN ? len : SHOWN), word, known.buf);
-	return help_bare(p, word, len);
+	return help_bare(p, word, (size_t)(p->at - word) + filter_word_len(p));
 }
 
 static int find_column(struct filter_parser *p, unsigned with, unsigned without, struct filter_operand *o)

@@ -224,7 +224,9 @@ def test_a_page_begins_where_the_one_before_ended(agent):
 
 
 def new_run(agent, **body):
-    status, answer = agent.post("/api/2.0/mlflow/runs/create", **{"experiment_id": "0", "start_time": 1, **body})
+    # Two requests that are equal may be taken for one that is repeated.
+    body = {"experiment_id": "0", "start_time": 1, "run_name": "%x" % random.getrandbits(64), **body}
+    status, answer = agent.post("/api/2.0/mlflow/runs/create", **body)
     assert status == 200, answer
     return answer["run"]["info"]["run_id"]
 
