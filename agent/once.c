@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/once.h"
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include "agent/call.h"
 #include "agent/httpd.h"
 #include "base/clock.h"
@@ -25,7 +28,8 @@ struct receipt {
 	int64_t time_ms;
 	int fd;          /* whose client waits for it; -1: nobody does */
 	bool fresh;      /* the answer was made by the call that has this */
-	int64_t sent_ms; /* by the monotonic clock; 0: it is not out yet */
+	uint64_t acked;  /* bytes that the client had acknowledged before the answer */
+	int64_t sent_ms; /* by the monotonic clock; 0: it is not out yet, as far as we were told */
 	bool passed_on;  /* to another call: this one stands in no chain any more */
 	struct receipt *next;
 };
@@ -93,10 +97,22 @@ static bool was_cut_off(const struct receipt *r)
 	return clock_mono_ms() - r->sent_ms > ACK_MS && ioctl(r->fd, TIOCOUTQ, &unsent) == 0 && unsent > 1;
 }
 
-/* An answer that is not out yet is lost when nobody is at the other end any more. */
+/* Of a Unix socket nothing is known. */
+static uint64_t acked_bytes(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_acked : 0;
+}
+
+/* A client may have read its answer, and be back on another connection, before the server's thread has told that the
+ * answer is out. One that is not out is lost when nobody is at the other end any more. */
 static bool is_lost(const struct receipt *r)
 {
-	return r->fd < 0 || (r->sent_ms ? was_cut_off(r) : sees(r->fd, POLLRDHUP | POLLHUP));
+	if (r->fd < 0)
+		return true;
+	return r->sent_ms || acked_bytes(r->fd) > r->acked ? was_cut_off(r) : sees(r->fd, POLLRDHUP | POLLHUP);
 }
 
 static struct receipt *find_lost(const struct digest *request)
@@ -111,7 +127,8 @@ static struct receipt *add(const struct digest *request, int64_t id, int64_t tim
 {
 	struct receipt *r = xcalloc(1, sizeof(*r)), **chain = chain_of(request);
 
-	*r = (struct receipt){ .request = *request, .id = id, .time_ms = time_ms, .fd = fd, .next = *chain };
+	*r = (struct receipt){ .request = *request, .id = id, .time_ms = time_ms, .fd = fd, .acked = acked_bytes(fd),
+			       .next = *chain };
 	*chain = r;
 	return r;
 }
@@ -208,8 +225,10 @@ static struct receipt *take_lost(const struct digest *request, int fd)
 		old->passed_on = true;
 		r = add(request, old->id, old->time_ms, fd);
 	}
-	if (r)
+	if (r) {
 		r->fd = fd;
+		r->acked = acked_bytes(fd);
+	}
 	pthread_mutex_unlock(&table.mutex);
 	return r;
 }

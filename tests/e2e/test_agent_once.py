@@ -106,3 +106,9 @@ def test_an_answer_outlives_the_agent(start_agent, project):
         again.sendall(REQUEST)
         read_answer(again)
     assert count_runs(project) == 2
+
+
+def test_who_comes_again_at_once_gets_something_new(agent):
+    """It has its answer, though the server may not know that yet."""
+    ids = [agent.post("/api/2.0/mlflow/runs/create", experiment_id="0")[1]["run"]["info"]["run_id"] for _ in range(300)]
+    assert len(set(ids)) == len(ids)
