@@ -494,41 +494,53 @@ static const char *param_shown(const struct op_param *param, char buf[64])
 	return buf;
 }
 
-static int check_real(const char *shown, const struct js *value, struct error *err)
+static int refuse_value(const struct op_param *param, const char *why, struct error *err)
+{
+	char buf[64];
+
+	return error_set(err, ERR_USAGE, "%s %s", param_shown(param, buf), why);
+}
+
+static bool is_real(const struct js *value)
 {
 	enum js_type type = js_typeof(value);
 
-	if (type == JS_INT || type == JS_REAL || (type == JS_STR && is_choice("NaN|Infinity|-Infinity", js_text(value))))
-		return 0;
-	return error_set(err, ERR_USAGE, "%s must be a number", shown);
+	return type == JS_INT || type == JS_REAL ||
+	       (type == JS_STR && is_choice("NaN|Infinity|-Infinity", js_text(value)));
+}
+
+static int check_text(const struct op_param *param, const char *text, struct error *err)
+{
+	char buf[64];
+
+	if (param->complete == COMPLETE_CHOICE && !is_choice(param->value, text))
+		return error_set(err, ERR_USAGE, "%s must be %s, not '%s'",
+				 param->flags & OPP_POSITIONAL ? param->name : param_shown(param, buf), param->value,
+				 text);
+	if (!*text && (param->complete == COMPLETE_PATH || param->flags & OPP_REQUIRED))
+		return refuse_value(param, "is empty", err);
+	return 0;
 }
 
 static int check_value(const struct op_param *param, const struct js *value, struct error *err)
 {
-	static const struct {
-		enum js_type type;
-		const char *name;
-	} kinds[] = { [OP_TEXT] = { JS_STR, "text" }, [OP_INT] = { JS_INT, "a whole number" },
-		      [OP_BOOL] = { JS_BOOL, "true or false" } };
-	char buf[64];
-	const char *shown = param_shown(param, buf);
-
-	if (param->type == OP_JSON)
+	switch (param->type) {
+	case OP_TEXT:
+		return js_typeof(value) == JS_STR ? check_text(param, js_text(value), err)
+						  : refuse_value(param, "must be text", err);
+	case OP_INT:
+		if (js_typeof(value) != JS_INT)
+			return refuse_value(param, "must be a whole number", err);
+		if (!(param->flags & OPP_SIGNED) && js_int_value(value) < 0)
+			return refuse_value(param, "must not be negative", err);
 		return 0;
-	if (param->type == OP_REAL)
-		return check_real(shown, value, err);
-	if (js_typeof(value) != kinds[param->type].type)
-		return error_set(err, ERR_USAGE, "%s must be %s", shown, kinds[param->type].name);
-	if (param->type == OP_INT && !(param->flags & OPP_SIGNED) && js_int_value(value) < 0)
-		return error_set(err, ERR_USAGE, "%s must not be negative", shown);
-	if (param->type != OP_TEXT)
-		return 0;
-	if (param->complete == COMPLETE_CHOICE && !is_choice(param->value, js_text(value)))
-		return error_set(err, ERR_USAGE, "%s must be %s, not '%s'",
-				 param->flags & OPP_POSITIONAL ? param->name : shown, param->value,
-				 js_text(value));
-	if (!*js_text(value) && (param->complete == COMPLETE_PATH || param->flags & OPP_REQUIRED))
-		return error_set(err, ERR_USAGE, "%s is empty", shown);
+	case OP_BOOL:
+		return js_typeof(value) == JS_BOOL ? 0 : refuse_value(param, "must be true or false", err);
+	case OP_REAL:
+		return is_real(value) ? 0 : refuse_value(param, "must be a number", err);
+	case OP_JSON:
+		break;
+	}
 	return 0;
 }
 

@@ -337,7 +337,7 @@ int db_begin(struct db *db, struct error *err)
 	}
 	if (db_lock(db, LOCK_EX, err) < 0)
 		return -1;
-	if (run_sql(db, "BEGIN IMMEDIATE", err) < 0) {
+	if (db_control(db, "BEGIN IMMEDIATE", err) < 0) {
 		db_unlock(db);
 		return -1;
 	}
@@ -353,7 +353,7 @@ int db_commit(struct db *db, struct error *err)
 	}
 	if (db_rolled_back(db))
 		db_refuse_rolled_back(err);
-	if (db_rolled_back(db) || run_sql(db, "COMMIT", err) < 0) {
+	if (db_rolled_back(db) || db_control(db, "COMMIT", err) < 0) {
 		db_rollback(db);
 		return -1;
 	}
@@ -379,7 +379,7 @@ int db_savepoint(struct db *db, struct error *err)
 {
 	if (db_rolled_back(db))
 		return db_refuse_rolled_back(err);
-	if (db_run(db_query(db, "SAVEPOINT part"), err) < 0)
+	if (db_control(db, "SAVEPOINT part", err) < 0)
 		return -1;
 	db->saved = db->depth;
 	return 0;
@@ -393,7 +393,7 @@ int db_release(struct db *db, struct error *err)
 	db->undone = false;
 	if (lost)
 		return db_refuse_rolled_back(err);
-	return db_run(db_query(db, "RELEASE part"), err);
+	return db_control(db, "RELEASE part", err);
 }
 
 void db_undo(struct db *db)
@@ -406,6 +406,10 @@ void db_undo(struct db *db)
 
 void db_set_checkpoint(struct db *db, int pages)
 {
+	char pragma[64];
+
+	snprintf(pragma, sizeof(pragma), "PRAGMA journal_size_limit = %lld", 2 * 4096ll * pages);
+	run_sql(db, pragma, NULL);
 	db->checkpoint_every = db->checkpoint_at = pages;
 }
 

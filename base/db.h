@@ -45,7 +45,8 @@ int db_savepoint(struct db *, struct error *);
 int db_release(struct db *, struct error *);
 void db_undo(struct db *);
 /* After how many pages (of 4 KiB) in the log a commit moves them into the database. More of them are moved at less cost
- * each, because pages that changed often go once; whoever opens the database after a kill reads the log. */
+ * each, because pages that changed often go once; whoever opens the database after a kill reads the log. Its file keeps
+ * the size that this takes: a sync of what overwrites is more than twice as fast as one of a file that grew. */
 void db_set_checkpoint(struct db *, int pages);
 /* The transaction that db_begin opened is there no more: a full disk takes all of it. */
 bool db_is_lost(const struct db *);

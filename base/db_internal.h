@@ -27,3 +27,5 @@ int db_error(const struct db *, int rc, struct error *);
 bool db_rolled_back(const struct db *);
 int db_refuse_rolled_back(struct error *);
 void db_forget_statements(struct db *);
+/* Runs a statement that begins or ends a transaction, or a part of one. */
+int db_control(struct db *, const char *sql, struct error *);

@@ -179,7 +179,7 @@ int db_parameters(const struct db_stmt *s)
 
 /* Stepping and reading. */
 
-int db_step(struct db_stmt *s, struct error *err)
+static int step(struct db_stmt *s, struct error *err)
 {
 	int rc;
 
@@ -188,15 +188,29 @@ int db_step(struct db_stmt *s, struct error *err)
 			*err = *s->broken;
 		return -1;
 	}
-	if (!sqlite3_stmt_readonly(s->st) && db_rolled_back(s->db)) {
-		if (!s->db->depth)
-			bug(s, "a write outside db_begin");
-		return db_refuse_rolled_back(err);
-	}
 	rc = sqlite3_step(s->st);
 	if (rc == SQLITE_ROW)
 		return 1;
 	return rc == SQLITE_DONE ? 0 : db_error(s->db, rc, err);
+}
+
+int db_step(struct db_stmt *s, struct error *err)
+{
+	if (!s->broken && !sqlite3_stmt_readonly(s->st) && db_rolled_back(s->db)) {
+		if (!s->db->depth)
+			bug(s, "a write outside db_begin");
+		return db_refuse_rolled_back(err);
+	}
+	return step(s, err);
+}
+
+int db_control(struct db *db, const char *sql, struct error *err)
+{
+	struct db_stmt *s = db_query(db, sql);
+	int r = step(s, err);
+
+	db_done(s);
+	return r < 0 ? -1 : 0;
 }
 
 int db_run(struct db_stmt *s, struct error *err)

@@ -504,13 +504,17 @@ int project_check_db(const struct project *p, struct error *err)
 			       "(runs recorded before are then unknown, files stay in the store)");
 }
 
-int project_db(struct project *p, struct db **ret, struct error *err)
+static int open_db(struct project *p, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = project_home_path(p, DATABASE);
 	CLEANUP(cleanup_free) char *lock = project_home_path(p, "locks/" LOCK_DB);
 
-	if (!p->db && (project_check_db(p, err) < 0 ||
-		       db_open(path, lock, registry_schema, DB_READ_WRITE, &p->db, err) < 0))
+	return project_check_db(p, err) < 0 ? -1 : db_open(path, lock, registry_schema, DB_READ_WRITE, &p->db, err);
+}
+
+int project_db(struct project *p, struct db **ret, struct error *err)
+{
+	if (!p->db && open_db(p, err) < 0)
 		return -1;
 	*ret = p->db;
 	return 0;
