@@ -52,7 +52,7 @@ struct httpd {
 	struct listener listeners[HTTPD_LISTEN_MAX];
 	size_t nlisteners;
 	bool in_place; /* see head.h */
-	atomic_bool quiet;
+	atomic_bool quiet, closed;
 	atomic_uint_fast64_t requests, connections, refused;
 	atomic_uint open, active;
 };
@@ -402,7 +402,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 	(void)cls;
 	(void)url;
 	if (!c->mhd)
-		return on_head(c, mhd, method, version);
+		return atomic_load(&httpd_of(c)->closed) ? MHD_NO : on_head(c, mhd, method, version);
 	if (c->deferred && c->state == CONN_READY)
 		return on_known(c);
 	if (*len) {
@@ -601,9 +601,13 @@ void httpd_quiesce(struct httpd *h)
 	watch_end_feeds();
 }
 
-unsigned httpd_active(const struct httpd *h)
+/* A request counts as active before it looks whether all is closed. */
+bool httpd_drained(struct httpd *h)
 {
-	return atomic_load(&h->active);
+	if (atomic_load(&h->active))
+		return false;
+	atomic_store(&h->closed, true);
+	return !atomic_load(&h->active);
 }
 
 void httpd_stop(struct httpd *h)

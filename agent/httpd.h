@@ -32,9 +32,10 @@ int httpd_start(const struct httpd_config *, struct httpd **ret, struct error *)
 const char *httpd_url(const struct httpd *, size_t i);
 /* No new connections; answers end theirs; feeds that have nothing to say end. */
 void httpd_quiesce(struct httpd *);
-/* Requests between their first line and the last byte of their answer. */
-unsigned httpd_active(const struct httpd *);
-/* When none is active, or while its threads may be cut off in what they do. */
+/* Whether no request is between its first line and the last byte of its answer. If so, none ever will be again: what
+ * comes later finds its connection closed. After httpd_quiesce. */
+bool httpd_drained(struct httpd *);
+/* When it is drained, or was never ready. */
 void httpd_stop(struct httpd *);
 
 /* For lanes: the connection waits, then its answer is ready. */

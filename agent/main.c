@@ -186,18 +186,19 @@ static void stay(const struct agent *a)
 static bool drain(const struct agent *a)
 {
 	int64_t end = clock_mono_ms() + DRAIN_MS;
+	bool drained;
 
 	notify_send("STOPPING=1");
 	log_event(LOG_LEVEL_INFO, "stopping", NULL);
 	streams_quiesce();
 	httpd_quiesce(a->httpd);
-	while (httpd_active(a->httpd) && clock_mono_ms() < end) {
+	while (!(drained = httpd_drained(a->httpd)) && clock_mono_ms() < end) {
 		int signo = wait_signal(a, 5);
 
 		if (signo)
 			_exit(128 + signo);
 	}
-	return !httpd_active(a->httpd);
+	return drained;
 }
 
 static int serve(struct agent *a, struct error *err)
@@ -255,6 +256,8 @@ int main(int argc, char **argv)
 		agent_options_help();
 	else if (options.version)
 		printf("mlops-agent %s\n", MLOPS_VERSION);
+	else if (options.routes)
+		mlflow_list();
 	else if (options.dir && chdir(options.dir) < 0)
 		error_sys(&err, errno, "cannot go to '%s'", options.dir);
 	else

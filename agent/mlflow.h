@@ -37,4 +37,6 @@ int mlflow_serve_bytes(struct call *, struct project *, struct error *);
 void mlflow_start(void);
 void mlflow_artifacts_start(void); /* the artifact proxy, which stands beside them; by mlflow_start */
 void mlflow_unsupported_start(void); /* what is not there says so; by mlflow_start */
+/* In a program that does nothing else: all routes on stdout, each a line of JSON {method, path, state, operation}. */
+void mlflow_list(void);
 void mlflow_fail(struct call *, const struct error *);

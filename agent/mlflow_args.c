@@ -122,6 +122,18 @@ static struct js *convert_all(const struct op_param *p, struct js *list)
 	return all;
 }
 
+static int missing(const char *key, struct error *err)
+{
+	return error_set(err, ERR_USAGE, "Missing value for required parameter '%s'." SEE_DOCS, key);
+}
+
+int mlflow_need(const struct js *args, const char *key, struct error *err)
+{
+	const struct js *value = js_get(args, key);
+
+	return js_typeof(value) == JS_NULL || (js_text(value) && !*js_text(value)) ? missing(key, err) : 0;
+}
+
 static int add_arg(const struct op_param *p, const struct js *object, struct js *args, struct error *err)
 {
 	char key[64];
@@ -129,11 +141,8 @@ static int add_arg(const struct op_param *p, const struct js *object, struct js 
 
 	if (!value && !strcmp(key, "run_id"))
 		value = js_get(object, "run_uuid");
-	if (js_typeof(value) == JS_NULL || (p->flags & OPP_REQUIRED && js_text(value) && !*js_text(value))) {
-		if (!(p->flags & OPP_REQUIRED))
-			return 0;
-		return error_set(err, ERR_USAGE, "Missing value for required parameter '%s'." SEE_DOCS, key);
-	}
+	if (js_typeof(value) == JS_NULL || (p->flags & OPP_REQUIRED && js_text(value) && !*js_text(value)))
+		return p->flags & OPP_REQUIRED ? missing(key, err) : 0;
 	arg = p->flags & OPP_MANY ? convert_all(p, value) : convert(p, value);
 	if (!arg)
 		return invalid(key, value, err);

@@ -12,5 +12,7 @@ struct op;
 
 /* The result fits the operation's parameters. */
 int mlflow_args(const struct call *, const struct op *, struct js **ret, struct error *);
+/* For routes that need what their operation does not: it is there, and not empty. */
+int mlflow_need(const struct js *args, const char *key, struct error *);
 /* Of a text, for tests. */
 int mlflow_args_of(const char *text, unsigned long len, const struct op *, struct js **ret, struct error *);

@@ -98,7 +98,19 @@ static int remove_files(struct call *call, struct project *project, struct error
 	return 0;
 }
 
-/* What is no directory has an empty answer: so the client tells a file from one. */
+/* What is no directory has an empty answer: so the client tells a file from one. An empty file has no size. */
+static void encode_list(const struct call *call, struct js *result)
+{
+	struct js *files = js_get(result, "files");
+
+	(void)call;
+	for (size_t i = 0; i < js_len(files); i++)
+		if (js_get_int(js_at(files, i), "file_size", 0) == 0)
+			js_del(js_at(files, i), "file_size");
+	if (!js_len(files))
+		js_del(result, "files");
+}
+
 static int list_files(struct call *call, struct project *project, struct error *err)
 {
 	CLEANUP_JS struct js *args = NULL;
@@ -110,8 +122,7 @@ static int list_files(struct call *call, struct project *project, struct error *
 	js_del(args, "page_token");
 	if (operation_call(call, call->route->op, project, args, &result, err) < 0)
 		return -1;
-	if (!js_len(js_get(result, "files")))
-		js_del(result, "files");
+	encode_list(call, result);
 	call_reply_json(call, 200, result);
 	return 0;
 }
@@ -170,6 +181,7 @@ static struct route make_route(size_t i, const char *prefix)
 {
 	struct route route = {
 		.method = rows[i].method,
+		.flags = rows[i].kind == REFUSE ? ROUTE_REFUSED : 0,
 		.path = xasprintf("%s%s", prefix, rows[i].path),
 		.op = op_find(rows[i].op),
 		.lane = lanes[rows[i].kind],
@@ -218,13 +230,6 @@ static int decode_directory(const struct call *call, struct js *args, struct err
 	(void)err;
 	js_set_str(args, "path", call_field(call, "artifact_directory_path"));
 	return 0;
-}
-
-static void encode_list(const struct call *call, struct js *result)
-{
-	(void)call;
-	if (!js_len(js_get(result, "files")))
-		js_del(result, "files");
 }
 
 static const struct mlflow_route list_rows[] = {

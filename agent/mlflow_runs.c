@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/mlflow.h"
+#include "agent/mlflow_args.h"
+#include "base/json.h"
 #include "base/mem.h"
 
+/* The operation has a default for who writes requests by hand. */
+static int decode_create(const struct call *call, struct js *args, struct error *err)
+{
+	(void)call;
+	return mlflow_need(args, "experiment_id", err);
+}
+
 static const struct mlflow_route rows[] = {
-	{ "POST", "/runs/create", "run.create", NULL, NULL },
+	{ "POST", "/runs/create", "run.create", decode_create, NULL },
 	{ "GET", "/runs/get", "run.get", NULL, NULL },
 	{ "POST", "/runs/update", "run.update", NULL, NULL },
 	{ "POST", "/runs/delete", "run.delete", NULL, NULL },

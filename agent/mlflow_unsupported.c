@@ -74,7 +74,7 @@ static size_t put(struct route *routes, size_t n, const struct family *family, c
 	routes[n] = (struct route){
 		.method = method,
 		.path = path,
-		.flags = ROUTE_TRACKING | ROUTE_RAW_BODY,
+		.flags = ROUTE_TRACKING | ROUTE_RAW_BODY | ROUTE_REFUSED,
 		.lane = LANE_HERE,
 		.serve = refuse,
 		.fail = mlflow_fail,

@@ -10,6 +10,7 @@ static const struct op_param common[] = {
 	{ .name = "directory", .letter = 'C', .value = "DIR", .help = "act as if started in DIR" },
 	{ .name = "help", .letter = 'h', .type = OP_BOOL, .help = "print this" },
 	{ .name = "version", .letter = 'V', .type = OP_BOOL, .help = "print the version" },
+	{ .name = "routes", .type = OP_BOOL, .help = "print the routes of MLflow's clients, as lines of JSON" },
 	{ .name = NULL },
 };
 
@@ -42,6 +43,7 @@ static int set(struct agent_options *o, const char *name, const char *value, str
 	} single[] = {
 		{ "directory", &o->dir, NULL }, { "tls-cert", &o->cert, NULL },	   { "tls-key", &o->key, NULL },
 		{ "help", NULL, &o->help },	{ "version", NULL, &o->version },
+		{ "routes", NULL, &o->routes },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(single); i++) {

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "agent/httpd.h"
-/* The command line of mlops-agent: -C DIR, --help, --version, and what api/agent_options.h lists. */
+/* The command line of mlops-agent: -C DIR, --help, --version, --routes, and what api/agent_options.h lists. */
 struct error;
 
 #define AGENT_HOSTS_MAX 16
@@ -13,7 +13,7 @@ struct agent_options {
 	size_t nlisten;
 	const char *cert, *key;                  /* files */
 	const char *hosts[AGENT_HOSTS_MAX + 1];  /* ends with NULL */
-	bool help, version;
+	bool help, version, routes;
 };
 /* The words are lent from argv. */
 int agent_options_parse(int argc, char **argv, struct agent_options *ret, struct error *);

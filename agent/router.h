@@ -14,6 +14,7 @@ enum route_flags {
 	ROUTE_TRACKING = 2, /* loopback needs no token; OP_TRACKING has it by itself */
 	ROUTE_RAW_BODY = 4, /* the body is not JSON */
 	ROUTE_OBJECTS = 8,  /* of a remote: tokens may have that scope alone */
+	ROUTE_REFUSED = 16, /* serves nobody: only says that it is not supported */
 };
 
 struct route {

@@ -12,6 +12,7 @@
 #include "agent/lanes.h"
 #include "agent/mlflow.h"
 #include "agent/seals.h"
+#include "agent/streams.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/lock.h"
@@ -44,6 +45,7 @@ static int start(const struct project *p, const char *socket, struct httpd **ret
 
 	mlflow_start();
 	access_only_tokens();
+	streams_start(p->top);
 	if (artifacts_start(p, err) < 0 || lanes_start(p->top, err) < 0 || access_start(p, listen, NULL, err) < 0 ||
 	    seals_start(err) < 0 || httpd_start(&config, ret, err) < 0)
 		return -1;
@@ -64,11 +66,12 @@ static void wait_for_end(void)
 static void stop(struct httpd *httpd)
 {
 	int64_t end = clock_mono_ms() + DRAIN_MS;
+	bool drained;
 
 	httpd_quiesce(httpd);
-	while (httpd_active(httpd) && clock_mono_ms() < end)
+	while (!(drained = httpd_drained(httpd)) && clock_mono_ms() < end)
 		usleep(5000);
-	if (httpd_active(httpd))
+	if (!drained)
 		_exit(0); /* its threads still work; what was answered is durable */
 	seals_stop();
 	access_stop();

@@ -36,7 +36,7 @@ static const struct op rows[] = {
 	  .summary = "log data sets and models that a run used" },
 	{ .name = "run.outputs", .method = "POST", .path = "/tracking/runs/{run_id}/outputs", WRITES, .about = ABOUT_RUN,
 	  .handler = op_run_outputs,
-	  .params = PARAMS(RUN, { .name = "models", .type = OP_JSON, .flags = OPP_MANY | OPP_REQUIRED, .value = "VALUE",
+	  .params = PARAMS(RUN, { .name = "models", .type = OP_JSON, .flags = OPP_MANY, .value = "VALUE",
 				  .help = "{model_id, step}" }),
 	  .summary = "log models that a run made" },
 	{ .name = "metric.histories", .method = "GET", .path = "/tracking/metrics", READS, .about = ABOUT_RUN,

@@ -31,6 +31,7 @@ enum filter_flags {
 	FILTER_NULL = 4,     /* of a column: it may be NULL; of an entity: takes IS [NOT] NULL */
 	FILTER_NAN = 8,      /* of an entity: its table has is_nan, and then value is 0 */
 	FILTER_UNIQUE = 32,  /* of a column: no two things have the same */
+	FILTER_QUOTED = 64,  /* of a column: its whole numbers may stand in quotes */
 	FILTER_ALIAS = 16,   /* of a column: another word for one of the same sql; messages leave it out */
 };
 

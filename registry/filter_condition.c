@@ -139,6 +139,27 @@ static int take_pattern(struct filter_parser *p, const struct filter_operand *o,
 	return 0;
 }
 
+static int take_number(struct filter_parser *p, const struct filter_operand *o, double *ret)
+{
+	bool may_be_quoted = !o->entity->table && p->thing->columns[o->column].flags & FILTER_QUOTED;
+	const char *start = p->at;
+	CLEANUP(cleanup_free) char *text = NULL;
+	char *end;
+
+	if (filter_take_number(p, ret))
+		return 0;
+	if (!may_be_quoted || (*start != '\'' && *start != '"'))
+		return refuse_value(p, o);
+	if (filter_take_quoted(p, &text) < 0)
+		return -1;
+	errno = 0;
+	*ret = (double)strtoll(text, &end, 10);
+	if (end != text && !*end && !errno)
+		return 0;
+	p->at = start;
+	return refuse_value(p, o);
+}
+
 /* The right side as SQL. */
 static int take_value(struct filter_parser *p, const struct filter_operand *o, const struct comparison *op,
 		      struct strbuf *sql)
@@ -148,8 +169,8 @@ static int take_value(struct filter_parser *p, const struct filter_operand *o, c
 	char *text;
 
 	if (o->kind == FILTER_NUMBER) {
-		if (!filter_take_number(p, &number))
-			return refuse_value(p, o);
+		if (take_number(p, o, &number) < 0)
+			return -1;
 		strbuf_printf(sql, "?%zu", filter_add_value(p->out, NULL, number));
 		return 0;
 	}

@@ -48,7 +48,7 @@ static const struct filter_entity version_entities[] = {
 };
 static const struct filter_column version_columns[] = {
 	TEXT_KEY("name", "m.name", FILTER_ORDER),
-	ORDER_KEY("version_number", "v.number", 0),
+	ORDER_KEY("version_number", "v.number", FILTER_QUOTED),
 	TEXT_KEY("run_id", "v.run_id", 0),
 	TEXT_KEY("source_path", "v.source", 0),
 	ORDER_KEY("creation_timestamp", "v.creation_time", FILTER_NO_WHERE),

@@ -245,6 +245,25 @@ def test_what_was_asked_is_answered_before_it_stops(agent):
         assert idle.recv(1) == b""
 
 
+def test_requests_of_kept_connections_come_while_it_stops(agent):
+    """After the last answer, when the parts that would serve them are gone."""
+    request = b"GET /api/2.0/mlflow/experiments/get?experiment_id=0 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for _ in range(3):
+        connections = [socket.create_connection(agent.address, 10) for _ in range(60)]
+        for sock in connections:
+            sock.sendall(request)
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
+        agent.process.terminate()
+        for sock in connections:
+            time.sleep(0.0005)
+            try:
+                sock.sendall(request)
+            except OSError:
+                pass
+        assert agent.process.wait(10) == 0
+        agent.start()
+
+
 def test_a_second_signal_ends_it_at_once(agent):
     with socket.create_connection(agent.address, 10) as sock:
         sock.sendall(b"POST /api/2.0/mlflow/experiments/search HTTP/1.1\r\nHost: localhost\r\n"

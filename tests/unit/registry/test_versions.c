@@ -214,6 +214,8 @@ static void searches_see_what_is_there(void **state)
 	assert_string_equal(found(NULL, NULL), "b1 churn3 churn1 ");
 	assert_string_equal(found("name = 'churn'", "[\"version_number ASC\"]"), "churn1 churn3 ");
 	assert_string_equal(found("version_number > 1", NULL), "churn3 ");
+	assert_string_equal(found("version_number = '3'", NULL), "churn3 ");
+	assert_string_equal(found("version_number < \"3\" AND name = 'churn'", NULL), "churn1 ");
 	assert_string_equal(found("run_id = 'r1'", NULL), "b1 ");
 	assert_string_equal(found("run_id IN ('r1', 'r2')", NULL), "b1 ");
 	assert_string_equal(found("source_path LIKE 's3://x%'", NULL), "b1 ");
