@@ -12,7 +12,6 @@
 #include "registry/project.h"
 #include "registry/run_edit.h"
 #include "registry/run_read.h"
-#include "registry/run_view.h"
 #include "registry/runs.h"
 
 /* run.create {experiment_id, user_id, start_time, run_name, tags[]} -> {run{}} */
@@ -25,17 +24,16 @@ int op_run_create(struct op_context *ctx, const struct js *args, struct js **ret
 		.start_ms = js_get_int(args, "start_time", 0),
 		.tags = js_get(args, "tags"),
 	};
-	struct run_ref ref;
-	struct js *run;
+	CLEANUP_STRBUF struct strbuf run = STRBUF_INIT;
 	struct db *db;
+	int64_t row;
 	char id[33];
 
-	if (project_db(ctx->project, &db, err) < 0 || run_begin(db, &begin, id, err) < 0 ||
-	    run_find(db, id, &ref, err) < 0 || run_view(db, ref.row, &run, err) < 0)
+	if (project_db(ctx->project, &db, err) < 0 || run_begin(db, &begin, id, &row, err) < 0 ||
+	    run_write_begun(db, row, &run, err) < 0)
 		return -1;
-	js_set(run, "inputs", js_object());
 	*ret_result = js_object();
-	js_set(*ret_result, "run", run);
+	js_set(*ret_result, "run", js_raw(&run));
 	return 0;
 }
 
@@ -90,8 +88,8 @@ int op_run_update(struct op_context *ctx, const struct js *args, struct js **ret
 		.end_ms = js_get(args, "end_time") ? &end : NULL,
 	};
 	const char *id = js_get_str(args, "run_id");
+	CLEANUP_STRBUF struct strbuf info = STRBUF_INIT;
 	struct run_ref before, now;
-	struct js *info;
 	struct db *db;
 	int r;
 
@@ -100,10 +98,10 @@ int op_run_update(struct op_context *ctx, const struct js *args, struct js **ret
 		return -1;
 	r = now.ended && !before.ended ? note_end(ctx, db, id, change.status, err)
 				       : note_edit(ctx, db, &before, "run.update", args, err);
-	if (r < 0 || run_view_info(db, now.row, &info, err) < 0)
+	if (r < 0 || run_write_info(db, now.row, &info, err) < 0)
 		return -1;
 	*ret_result = js_object();
-	js_set(*ret_result, "run_info", info);
+	js_set(*ret_result, "run_info", js_raw(&info));
 	return 0;
 }
 

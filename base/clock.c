@@ -58,13 +58,17 @@ void clock_random(void *buf, size_t len)
 
 void clock_uuid(char ret[33])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char b[16];
 
 	clock_random(b, sizeof(b));
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	for (int i = 0; i < 16; i++)
-		snprintf(ret + 2 * i, 3, "%02x", b[i]);
+	for (int i = 0; i < 16; i++) {
+		ret[2 * i] = digits[b[i] >> 4];
+		ret[2 * i + 1] = digits[b[i] & 15];
+	}
+	ret[32] = '\0';
 }
 
 void clock_format_utc(int64_t wall_ms, char ret[32])

@@ -80,32 +80,32 @@ static int find_name(const struct run_begin *b, const char **ret, struct error *
 	return 0;
 }
 
-static int begin(struct db *db, const struct run_begin *b, const struct run_new *new, struct error *err)
+static int begin(struct db *db, const struct run_begin *b, const struct run_new *new, int64_t *ret_row,
+		 struct error *err)
 {
-	struct run_ref ref;
 	int r = experiment_require_active(db, new->experiment, NULL, err);
 
+	if (r == 0)
+		r = run_insert(db, new, ret_row, err);
 	if (r < 0)
 		return r;
-	if (run_create(db, new, err) < 0 || find(db, new->id, &ref, err) < 0)
-		return -1;
 	for (size_t i = 0; i < js_len(b->tags); i++) {
 		const char *key = text_or_empty(js_at(b->tags, i), "key");
 		const char *value = text_or_empty(js_at(b->tags, i), "value");
 
-		if (strcmp(key, TAG_RUN_NAME) && run_put_tag(db, ref.row, key, value, err) < 0)
+		if (strcmp(key, TAG_RUN_NAME) && run_put_tag(db, *ret_row, key, value, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int run_begin(struct db *db, const struct run_begin *b, char ret_id[33], struct error *err)
+int run_begin(struct db *db, const struct run_begin *b, char ret_id[33], int64_t *ret_row, struct error *err)
 {
 	struct run_new new = { .user = b->user ? b->user : "", .start_ms = b->start_ms };
 	char id[33];
 
 	if (experiment_parse(b->experiment && *b->experiment ? b->experiment : "0", &new.experiment, err) < 0 ||
-	    find_name(b, &new.name, err) < 0)
+	    find_name(b, &new.name, err) < 0 || (new.name && text_check("run", new.name, TAG_CHARS, err) < 0))
 		return -1;
 	for (size_t i = 0; i < js_len(b->tags); i++) {
 		const char *key = text_or_empty(js_at(b->tags, i), "key");
@@ -115,7 +115,7 @@ int run_begin(struct db *db, const struct run_begin *b, char ret_id[33], struct 
 	}
 	clock_uuid(id);
 	new.id = id;
-	if (db_begin(db, err) < 0 || write_end(db, begin(db, b, &new, err), err) < 0)
+	if (db_begin(db, err) < 0 || write_end(db, begin(db, b, &new, ret_row, err), err) < 0)
 		return -1;
 	memcpy(ret_id, id, sizeof(id));
 	return 0;

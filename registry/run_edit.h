@@ -31,7 +31,7 @@ struct run_begin {
 	int64_t start_ms;
 	const struct js *tags;   /* [{key, value}], may be NULL */
 };
-int run_begin(struct db *, const struct run_begin *, char ret_id[33], struct error *);
+int run_begin(struct db *, const struct run_begin *, char ret_id[33], int64_t *ret_row, struct error *);
 
 struct run_change {
 	const char *status, *name; /* NULL: stays; an empty name too */

@@ -157,10 +157,12 @@ static int put_model(struct db *db, struct db_stmt *q, struct strbuf *out, struc
 	return 0;
 }
 
+enum { DATA_METRICS, DATA_PARAMS, DATA_TAGS };
 static const struct list data[] = {
-	{ "metrics", "SELECT key, value, is_nan, timestamp, step FROM latest_metrics WHERE run = ?1", put_metric },
-	{ "params", "SELECT key, value FROM params WHERE run = ?1", put_pair },
-	{ "tags", "SELECT key, value FROM tags WHERE run = ?1", put_pair },
+	[DATA_METRICS] = { "metrics",
+			   "SELECT key, value, is_nan, timestamp, step FROM latest_metrics WHERE run = ?1", put_metric },
+	[DATA_PARAMS] = { "params", "SELECT key, value FROM params WHERE run = ?1", put_pair },
+	[DATA_TAGS] = { "tags", "SELECT key, value FROM tags WHERE run = ?1", put_pair },
 };
 /* Code of a pipeline's run, which stands at paths that no file can have, is no data set. */
 static const struct list inputs[] = {
@@ -179,11 +181,24 @@ static const struct list outputs[] = {
 
 /* ---- a run ---- */
 
+/* 1, or 0 when the row is gone. It is left open, so that all that follows sees the same moment. */
+static int open_info(struct db *db, int64_t row, struct db_stmt **ret, struct error *err)
+{
+	struct db_stmt *q = db_query(
+		db, "SELECT r.run_id, r.name, r.experiment, r.user_id, r.status, r.start_time, r.end_time,"
+		    " r.lifecycle_stage, coalesce(e.artifact_location, 'mlflow-artifacts:/' || e.experiment_id)"
+		    " FROM runs r CROSS JOIN experiments e ON e.experiment_id = r.experiment WHERE r.id = ?1");
+
+	*ret = q;
+	db_bind(q, 1, row);
+	return db_step(q, err);
+}
+
 static void put_info(struct db_stmt *q, struct strbuf *out)
 {
 	const char *id = db_text(q, 0), *location = db_text(q, 8);
 
-	put_text(out, "\"info\":{", "run_uuid", id);
+	put_text(out, "{", "run_uuid", id);
 	put_key(out, ",", "experiment_id");
 	strbuf_printf(out, "\"%s\"", db_text(q, 2));
 	put_text(out, ",", "run_name", db_text(q, 1));
@@ -202,18 +217,12 @@ static void put_info(struct db_stmt *q, struct strbuf *out)
 
 int run_write(struct db *db, int64_t row, struct strbuf *ret, struct error *err)
 {
-	/* It stays open, so that all that follows sees the same moment. */
-	CLEANUP_STMT struct db_stmt *q = db_query(
-		db, "SELECT r.run_id, r.name, r.experiment, r.user_id, r.status, r.start_time, r.end_time,"
-		    " r.lifecycle_stage, coalesce(e.artifact_location, 'mlflow-artifacts:/' || e.experiment_id)"
-		    " FROM runs r CROSS JOIN experiments e ON e.experiment_id = r.experiment WHERE r.id = ?1");
-	int r;
+	CLEANUP_STMT struct db_stmt *q = NULL;
+	int r = open_info(db, row, &q, err);
 
-	db_bind(q, 1, row);
-	r = db_step(q, err);
 	if (r <= 0)
 		return r;
-	strbuf_putc(ret, '{');
+	put_key(ret, "{", "info");
 	put_info(q, ret);
 	if (put_lists(db, row, "data", data, ARRAY_LEN(data), ret, err) < 0 ||
 	    put_lists(db, row, "inputs", inputs, ARRAY_LEN(inputs), ret, err) < 0 ||
@@ -221,6 +230,31 @@ int run_write(struct db *db, int64_t row, struct strbuf *ret, struct error *err)
 		return -1;
 	strbuf_putc(ret, '}');
 	return 0;
+}
+
+int run_write_begun(struct db *db, int64_t row, struct strbuf *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = NULL;
+	int r = open_info(db, row, &q, err);
+
+	if (r <= 0)
+		return r;
+	put_key(ret, "{", "info");
+	put_info(q, ret);
+	if (put_lists(db, row, "data", &data[DATA_TAGS], 1, ret, err) < 0)
+		return -1;
+	strbuf_puts(ret, ",\"inputs\":{}}");
+	return 0;
+}
+
+int run_write_info(struct db *db, int64_t row, struct strbuf *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = NULL;
+	int r = open_info(db, row, &q, err);
+
+	if (r > 0)
+		put_info(q, ret);
+	return r < 0 ? -1 : 0;
 }
 
 int run_write_by_id(struct db *db, const char *run_id, struct strbuf *ret, struct error *err)

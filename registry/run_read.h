@@ -17,5 +17,9 @@ struct strbuf;
 int run_write(struct db *, int64_t row, struct strbuf *ret, struct error *);
 /* ERR_NOT_FOUND: "Run with id=X not found". */
 int run_write_by_id(struct db *, const char *run_id, struct strbuf *ret, struct error *);
+/* Of a run that is only begun: {info{}, data{tags[]}, inputs{}}. */
+int run_write_begun(struct db *, int64_t row, struct strbuf *ret, struct error *);
+/* The info alone. */
+int run_write_info(struct db *, int64_t row, struct strbuf *ret, struct error *);
 /* An array, in this order. */
 int runs_write(struct db *, const int64_t *rows, size_t n, struct strbuf *ret, struct error *);

@@ -108,8 +108,10 @@ int run_put_tag(struct db *db, int64_t run, const char *key, const char *value, 
 	return put_tag(db, run, key, value, err) < 0 || mirror_tag(db, run, key, value, err) < 0 ? -1 : 0;
 }
 
-static int create_run(struct db *db, const struct run_new *run, const char *name, struct error *err)
+int run_insert(struct db *db, const struct run_new *run, int64_t *ret_row, struct error *err)
 {
+	const char *name = run->name;
+	char random_name[64];
 	struct db_stmt *q;
 	int64_t parent = 0, id;
 	int r;
@@ -117,6 +119,10 @@ static int create_run(struct db *db, const struct run_new *run, const char *name
 	r = run->parent ? run_row(db, run->parent, &parent, err) : 0;
 	if (r < 0)
 		return r;
+	if (!name) {
+		run_random_name(random_name, sizeof(random_name));
+		name = random_name;
+	}
 	q = db_query(
 	    db,
 	    "INSERT INTO runs (id, run_id, name, experiment, user_id, status, start_time, parent, step)"
@@ -133,25 +139,25 @@ static int create_run(struct db *db, const struct run_new *run, const char *name
 	if (db_run(q, err) < 0)
 		return -1;
 	id = db_last_id(db);
-	if (put_tag(db, id, TAG_RUN_NAME, name, err) < 0)
+	if (put_tag(db, id, TAG_RUN_NAME, name, err) < 0 ||
+	    (run->parent && put_tag(db, id, TAG_PARENT, run->parent, err) < 0))
 		return -1;
-	return run->parent ? put_tag(db, id, TAG_PARENT, run->parent, err) : 0;
+	*ret_row = id;
+	return 0;
 }
 
 int run_create(struct db *db, const struct run_new *run, struct error *err)
 {
-	char name[64];
+	int64_t row;
 
 	if (strlen(run->id) != 32 || strspn(run->id, "0123456789abcdef") != 32)
 		return error_set(err, ERR_USAGE, "'%.64s' is not a run id (32 hexadecimal digits)",
 				 run->id);
 	if (run->name && text_check("run", run->name, TAG_CHARS, err) < 0)
 		return -1;
-	if (!run->name)
-		run_random_name(name, sizeof(name));
 	if (db_begin(db, err) < 0)
 		return -1;
-	return write_end(db, create_run(db, run, run->name ? run->name : name, err), err);
+	return write_end(db, run_insert(db, run, &row, err), err);
 }
 
 /* Runs an update of one run; not a row changed means that there is no such run. */

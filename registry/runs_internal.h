@@ -6,11 +6,14 @@
 struct db;
 struct error;
 struct js;
+struct run_new;
 struct run_ref;
 
 #define TAG_RUN_NAME "mlflow.runName"
 #define TAG_PARENT   "mlflow.parentRunId"
 
+/* A new run with its name, by chance unless it has one, and its parent as tags. All texts are checked. */
+int run_insert(struct db *, const struct run_new *, int64_t *ret_row, struct error *);
 /* Cuts the value, and keeps name and parent of the run what their tags say. */
 int run_put_tag(struct db *, int64_t run, const char *key, const char *value, struct error *);
 

@@ -5,6 +5,15 @@
 ALTER TABLE experiments ADD COLUMN artifact_location TEXT; -- null: mlflow-artifacts:/ID
 ALTER TABLE runs ADD COLUMN deleted_time INTEGER;
 
+-- The same check as before, but each INSERT made a table of what stands in IN (...), which was a third of its time.
+ALTER TABLE runs ADD COLUMN state TEXT NOT NULL DEFAULT 'RUNNING'
+	CHECK (state = 'RUNNING' OR state = 'SCHEDULED' OR state = 'FINISHED' OR state = 'FAILED' OR state = 'KILLED');
+UPDATE runs SET state = status;
+DROP INDEX runs_running;
+ALTER TABLE runs DROP COLUMN status;
+ALTER TABLE runs RENAME COLUMN state TO status;
+CREATE INDEX runs_running ON runs (status) WHERE status = 'RUNNING';
+
 -- Answers to requests that must not happen twice, until their clients have them.
 CREATE TABLE answers (
 	id      INTEGER PRIMARY KEY,

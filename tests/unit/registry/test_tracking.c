@@ -7,7 +7,7 @@
 #include "registry/keys.h"
 #include "registry/metrics.h"
 #include "registry/run_edit.h"
-#include "registry/run_view.h"
+#include "registry/run_read.h"
 #include <float.h>
 #include <math.h>
 
@@ -64,8 +64,9 @@ static char *begin_run(const char *experiment_id, const char *name)
 	static char ids[4][33];
 	static int next;
 	char *id = ids[next++ % 4];
+	int64_t row;
 
-	ok(run_begin(db, &(struct run_begin){ .experiment = experiment_id, .name = name }, id, &err));
+	ok(run_begin(db, &(struct run_begin){ .experiment = experiment_id, .name = name }, id, &row, &err));
 	return id;
 }
 
@@ -91,7 +92,7 @@ static void deleting_an_experiment_takes_its_runs_and_restoring_brings_them_all(
 	assert_false(is_active(a));
 	assert_false(is_active(b));
 	assert_true(is_active(other));
-	refused(run_begin(db, &(struct run_begin){ .experiment = "1" }, (char[33]){ 0 }, &err), ERR_USAGE);
+	refused(run_begin(db, &(struct run_begin){ .experiment = "1" }, (char[33]){ 0 }, &(int64_t){ 0 }, &err), ERR_USAGE);
 	ok(experiment_restore(db, "1", &err));
 	assert_true(is_active(a));
 	assert_true(is_active(b));
@@ -132,12 +133,14 @@ static void places_of_files_are_checked(void **state)
 
 static void check_view(const char *id, const char *key, const char *wanted)
 {
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	CLEANUP_JS struct js *view = NULL;
-	struct run_ref ref;
+	const struct js *list;
 
-	ok(run_find(db, id, &ref, &err));
-	ok(run_view_data(db, ref.row, &view, &err));
-	assert_string_equal(js_get(view, key) ? json_text(js_get(view, key)) : "", wanted);
+	ok(run_write_by_id(db, id, &text, &err));
+	ok(js_parse(text.buf, text.len, "run", &view, &err));
+	list = js_get(js_get(view, "data"), key);
+	assert_string_equal(list ? json_text(list) : "", wanted);
 }
 
 static int log_text(const char *id, const char *metrics, const char *params, const char *tags)
@@ -156,6 +159,7 @@ static void a_name_is_a_tag_and_a_tag_the_name(void **state)
 	const char *id = begin_run(NULL, "first");
 	struct run_ref ref;
 	char tagged[33];
+	int64_t row;
 
 	(void)state;
 	check_view(id, "tags", "[{\"key\":\"mlflow.runName\",\"value\":\"first\"}]");
@@ -164,9 +168,9 @@ static void a_name_is_a_tag_and_a_tag_the_name(void **state)
 	check_view(id, "tags", "[{\"key\":\"mlflow.runName\",\"value\":\"second\"}]");
 	ok(run_update(db, id, &(struct run_change){ .name = "third" }, &ref, &err));
 	check_view(id, "tags", "[{\"key\":\"mlflow.runName\",\"value\":\"third\"}]");
-	refused(run_begin(db, &both, tagged, &err), ERR_USAGE);
+	refused(run_begin(db, &both, tagged, &row, &err), ERR_USAGE);
 	both.name = NULL;
-	ok(run_begin(db, &both, tagged, &err));
+	ok(run_begin(db, &both, tagged, &row, &err));
 	check_view(tagged, "tags", "[{\"key\":\"mlflow.runName\",\"value\":\"tagged\"}]");
 }
 
