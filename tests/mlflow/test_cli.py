@@ -2,7 +2,6 @@
 """The program `mlflow` as a client: its commands print the same."""
 import re
 
-import mlflow
 import pytest
 from click.testing import CliRunner
 from conftest import NEW_CLIENT
@@ -18,7 +17,6 @@ def command(both, monkeypatch):
     def run(*words, status=0, **pairs):
         def one(client, side):
             monkeypatch.setenv("MLFLOW_TRACKING_URI", both.uris[side])
-            mlflow.set_tracking_uri(both.uris[side])
             own = {k: getattr(v, side) if hasattr(v, side) else v for k, v in pairs.items()}
             done = CliRunner().invoke(cli, [w.format(**own) for w in words], catch_exceptions=True)
             text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?(?: UTC)?", "TIME", done.output)

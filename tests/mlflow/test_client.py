@@ -338,7 +338,7 @@ if NEW_CLIENT:
         c.finalize_logged_model(mid, "READY")
         c.get_logged_model(mid)
         for filter_string in (None, "name = 'net'", "tags.a = '3'", "params.depth = '3'", "metrics.auc > 0.6", "model_type = 'agent'",
-                              "status = 'READY'", "nothing = 'x'", "name LIKE 'n%'"):
+                              "nothing = 'x'", "name LIKE 'n%'"):
             c.search_logged_models([fresh], filter_string=filter_string)
         c.search_logged_models([fresh], order_by=[{"field_name": "metrics.auc", "ascending": False}])
         c.search_logged_models([fresh], order_by=[{"field_name": "creation_timestamp"}], max_results=1)

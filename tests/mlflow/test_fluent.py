@@ -17,9 +17,6 @@ def script(both, request):
 
     def run(function):
         def one(client, side):
-            uri = both.uris[side]
-            mlflow.set_tracking_uri(uri)
-            mlflow.set_registry_uri(uri)
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")

@@ -70,6 +70,7 @@ def test_presence_of_fields(raw, fresh):
     raw("GET", API + "/artifacts/list", run_id=id)
     raw("GET", API + "/experiments/get", experiment_id=fresh)
     raw("POST", API + "/runs/outputs", {"run_id": id, "models": []})
+    raw("POST", API + "/runs/outputs", {"run_id": id})
 
 
 @pytest.mark.parametrize("path,body", [
@@ -82,7 +83,6 @@ def test_presence_of_fields(raw, fresh):
     ("/runs/search", {}), ("/runs/search", {"experiment_ids": ["0"], "max_results": 0}),
     ("/runs/search", {"experiment_ids": ["0"], "max_results": 50001}), ("/runs/search", {"experiment_ids": ["0"], "filter": "x"}),
     ("/runs/search", {"experiment_ids": ["0"], "order_by": ["metrics.a", "metrics.a"]}),
-    ("/runs/search", {"experiment_ids": ["0"], "run_view_type": "NONSENSE"}),
     ("/runs/search", {"experiment_ids": ["0"], "page_token": "nonsense"}),
     ("/runs/update", {}), ("/runs/update", {"run_id": "0" * 32, "status": "FINISHED"}),
     ("/experiments/create", {}), ("/experiments/create", {"name": 5}), ("/experiments/search", {}),
@@ -99,6 +99,19 @@ def test_bodies(raw, fresh):
         raw("POST", API + "/experiments/create", body)
     raw("POST", API + "/experiments/create", b'"{\\"name\\": \\"twice encoded\\"}"')
     raw("POST", API + "/experiments/create", b"name=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+
+def test_logged_models_by_their_state(raw, fresh):
+    model = raw("POST", API + "/logged-models", {"experiment_id": fresh, "name": "net"})
+    id = model[1]["model"]["info"]["model_id"]
+    raw("PATCH", (API, "/logged-models/", id), {"model_id": id, "status": "LOGGED_MODEL_READY"})
+    raw("POST", API + "/logged-models/search", {"experiment_ids": [fresh], "filter": "status = 'READY'"})
+
+
+def test_words_that_no_enumeration_has(raw, fresh):
+    raw("POST", API + "/experiments/search", {"max_results": 1, "view_type": "NONSENSE", "filter": "name = 'Default'"})
+    raw("GET", API + "/experiments/search", max_results=1, view_type="NONSENSE", filter="name = 'Default'")
+    raw("POST", API + "/runs/search", {"experiment_ids": [fresh], "run_view_type": "NONSENSE"})
 
 
 def test_routes_that_are_not_there(raw):

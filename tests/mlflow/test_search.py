@@ -4,6 +4,7 @@ import math
 import random
 
 import pytest
+from both import Pair
 from mlflow import MlflowException
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 
@@ -18,14 +19,14 @@ REFUSED = [
     "metrics.m = 'x'", "metrics.m LIKE 'x'", "metrics.m", "metrics.m >", "params.p = x", "params.p = 5",
     "params.p > 'x'", "tags.t = `x`", "sauce.m = 'x'", "sauce = 'x'", "attributes.sauce = 'x'", "start_time = 'x'",
     "start_time LIKE 'x'", "status > 'x'", "run_id IN ()", "run_id IN (5)", "run_id IN 'x'", "metrics.m IS NULL",
-    "status IS NULL", "datasets.size = 'x'", "datasets.name > 'x'", "params.p = 'x' params.q = 'y'",
-    "params.p = 'x' AND", "params.p = 'x",
+    "status IS NULL", "datasets.size = 'x'", "datasets.name > 'x'", "params.p = 'x",
 ]
+DIFFERENT = ["params.p = 'x' params.q = 'y'", "params.p = 'x' AND", "metrics.n.1 > 0"]  # as both.DIFFERENCES says
 REFUSED_ORDERS = ["sauce.m", "sauce", "metrics.m SIDEWAYS", "datasets.name"]
 
 
 def quoted(key, dice):
-    quote = dice.choice(["`", '"']) if " " in key or "-" in key or "/" in key else dice.choice(["`", '"', ""])
+    quote = dice.choice(["`", '"'] if set(key) & set(" -/1") else ["`", '"', ""])
     return quote + key + quote
 
 
@@ -134,6 +135,11 @@ def test_generated_searches(both, filled):
 def test_refused_filters(both, filled, filter_):
     assert [found(both, filled, side, filter_, [], 9, ViewType.ALL) for side in ("real", "ours")] == \
         ["INVALID_PARAMETER_VALUE"] * 2
+
+
+def test_different_filters(both, filled):
+    for filter_ in DIFFERENT:
+        both.client.search_runs([Pair(filled["real"], filled["ours"])], filter_)
 
 
 @pytest.mark.parametrize("order_", REFUSED_ORDERS)
