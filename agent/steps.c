@@ -68,11 +68,13 @@ static void stop(struct httpd *httpd)
 	int64_t end = clock_mono_ms() + DRAIN_MS;
 	bool drained;
 
+	streams_quiesce();
 	httpd_quiesce(httpd);
 	while (!(drained = httpd_drained(httpd)) && clock_mono_ms() < end)
 		usleep(5000);
 	if (!drained)
 		_exit(0); /* its threads still work; what was answered is durable */
+	streams_stop();
 	seals_stop();
 	access_stop();
 	lanes_stop();

@@ -31,6 +31,7 @@ struct stream {
 	struct js *args;
 	struct principal asker;
 	char *path;
+	const char *type; /* of the bytes */
 	enum form form;
 	bool as_text; /* FORM_LINES: text instead of events where there is a choice */
 	bool gone;
@@ -51,7 +52,7 @@ static struct {
 /* The head of the answer goes; from here on the call is the server's. */
 static void open_feed(struct stream *s)
 {
-	s->feed = feed_ref(call_reply_feed(s->call, 200, s->form == FORM_LINES ? NDJSON : "application/octet-stream"));
+	s->feed = feed_ref(call_reply_feed(s->call, 200, s->form == FORM_LINES ? NDJSON : s->type));
 	httpd_answer(s->call);
 	s->call = NULL;
 }
@@ -144,9 +145,9 @@ static void end_unanswered(struct stream *s, struct js *result, const struct err
 	if (err && result)
 		call_reply_json(s->call, error_http_status(err->code), result);
 	else if (err)
-		call_fail_plainly(s->call, err);
+		call_fail(s->call, err);
 	else if (s->form == FORM_BYTES)
-		call_reply(s->call, 200, "application/octet-stream", "", 0);
+		call_reply(s->call, 200, s->type, "", 0);
 	else
 		call_reply_json(s->call, 200, result);
 	httpd_answer(s->call);
@@ -259,34 +260,62 @@ static void choose_form(struct stream *s)
 	s->as_text = lines && strstr(lines, "output=bytes");
 }
 
-int stream_begin(struct call *call, struct js *args, struct error *err)
+/* Takes args; NULL: no more may run. */
+static struct stream *stream_new(struct call *call, struct js *args, struct error *err)
 {
-	struct stream *s = xcalloc(1, sizeof(*s));
+	struct stream *s;
+
+	if (enter_pool(err) < 0) {
+		js_free(args);
+		return NULL;
+	}
+	s = xcalloc(1, sizeof(*s));
+	*s = (struct stream){ .call = call, .op = call->route->op, .args = args, .asker = call->who,
+			      .path = xstrdup(call->path), .type = "application/octet-stream", .form = FORM_BYTES,
+			      .begun_ns = clock_mono_ns(), .progress = { on_progress, s } };
+	return s;
+}
+
+static void start_thread(struct stream *s)
+{
+	struct error why = { 0 };
 	pthread_attr_t detached;
 	pthread_t thread;
-	int r = enter_pool(err);
+	int r;
 
-	*s = (struct stream){ .call = call, .op = call->route->op, .args = args, .asker = call->who,
-			      .path = xstrdup(call->path), .begun_ns = clock_mono_ns(), .progress = { on_progress, s } };
-	choose_form(s);
-	if (r < 0) {
-		stream_free(s);
-		return -1;
-	}
-	httpd_suspend(call);
 	pthread_attr_init(&detached);
 	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
 	r = pthread_create(&thread, &detached, run, s);
 	pthread_attr_destroy(&detached);
-	if (r) {
-		struct error why = { 0 };
+	if (!r)
+		return;
+	error_sys(&why, r, "cannot start a thread");
+	end(s, NULL, &why);
+	stream_free(s);
+	leave_pool();
+}
 
-		error_sys(&why, r, "cannot start a thread");
-		end(s, NULL, &why);
-		stream_free(s);
-		leave_pool();
-	}
+int stream_begin(struct call *call, struct js *args, struct error *err)
+{
+	struct stream *s = stream_new(call, args, err);
+
+	if (!s)
+		return -1;
+	choose_form(s);
+	httpd_suspend(call);
+	start_thread(s);
 	return 0;
+}
+
+int stream_go_on(struct call *call, struct js *args, const char *type, struct error *err)
+{
+	struct stream *s = stream_new(call, args, err);
+
+	if (!s)
+		return -1;
+	s->type = type;
+	start_thread(s);
+	return 1;
 }
 
 /* ---- all of them ---- */

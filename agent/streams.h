@@ -26,3 +26,6 @@ void streams_quiesce(void);
 void streams_stop(void);
 /* From the route's `serve` on a thread of the server: the call is answered later. Takes args. ERR_LIMIT. */
 int stream_begin(struct call *, struct js *args, struct error *);
+/* From the route's `serve` on a lane, which then returns what this does, 1 or -1: bytes of that type, whatever the client
+ * accepts. Takes args. */
+int stream_go_on(struct call *, struct js *args, const char *type, struct error *);
