@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "registry/files.h"
 #include "registry/project.h"
+#include "registry/version_source.h"
 
 /* What those may do, too, who see only a part of what is stored: it tells nothing of that. */
 static const char *const neutral[] = { "project.version", "access.whoami", "pipeline.keys" };
@@ -173,6 +174,53 @@ static int check_arguments(const struct question *q, const struct js *args, stru
 	return error_set(err, ERR_DENIED, "%s does not say what it is about", q->op->name);
 }
 
+/* What some write or copy besides what they are about; with `list` each of it names one. */
+static const struct {
+	const char *op, *list, *argument;
+	enum access_level need;
+} besides[] = {
+	{ "metric.log", NULL, "model_id", LEVEL_EDIT },
+	{ "run.log", "metrics", "model_id", LEVEL_EDIT },
+	{ "version.create", NULL, "model_id", LEVEL_READ },
+	{ "version.create", NULL, "run_id", LEVEL_READ },
+};
+
+static int check_beside(struct question q, size_t row, const struct js *holder, struct error *err)
+{
+	const struct js *value = js_get(holder, besides[row].argument);
+	const char *text = js_text(value);
+
+	q.need = besides[row].need;
+	return js_typeof(value) == JS_NULL || (text && !*text) ? 0 : check_value(&q, besides[row].argument, value, err);
+}
+
+/* A version that is made of another one takes over what that says. */
+static int check_source(struct question q, const char *source, struct error *err)
+{
+	struct models_uri uri CLEANUP(models_uri_release) = { 0 };
+
+	q.need = LEVEL_READ;
+	if (!source || models_uri_parse(source, &uri, NULL) < 0)
+		return 0;
+	return uri.name ? check_id(&q, "name", uri.name, err) : check_id(&q, "model_id", uri.model_id, err);
+}
+
+static int check_besides(const struct question *q, const struct js *args, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(besides); i++) {
+		const struct js *list = besides[i].list ? js_get(args, besides[i].list) : NULL;
+
+		if (strcmp(besides[i].op, q->op->name) != 0)
+			continue;
+		if (!besides[i].list && check_beside(*q, i, args, err) < 0)
+			return -1;
+		for (size_t k = 0; k < js_len(list); k++)
+			if (check_beside(*q, i, js_at(list, k), err) < 0)
+				return -1;
+	}
+	return strcmp(q->op->name, "version.create") ? 0 : check_source(*q, js_get_str(args, "source"), err);
+}
+
 /* ---- levels ---- */
 
 static enum access_level needed(const struct op *op)
@@ -306,7 +354,9 @@ int access_op(const struct principal *who, const struct op *op, struct project *
 		return check_about_nothing(&q, err);
 	if (makes_model_of_run(&q, args))
 		q.need = LEVEL_READ;
-	return project_db(project, &q.db, err) < 0 ? -1 : check_arguments(&q, args, err);
+	if (project_db(project, &q.db, err) < 0 || check_arguments(&q, args, err) < 0)
+		return -1;
+	return check_besides(&q, args, err);
 }
 
 /* ---- results ---- */

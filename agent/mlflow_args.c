@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 #include "agent/call.h"
+#include "agent/operation.h"
 #include "api/ops.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -20,7 +21,8 @@ static struct js *read_body(const char *text, size_t len)
 
 	if (!len || js_parse(text, len, "the body", &json, NULL) < 0)
 		return js_object();
-	if (js_typeof(json) == JS_STR && js_parse(js_text(json), strlen(js_text(json)), "the body", &inner, NULL) == 0) {
+	if (js_typeof(json) == JS_STR && js_count(js_text(json), strlen(js_text(json))) <= JS_STRANGERS_MAX &&
+	    js_parse(js_text(json), strlen(js_text(json)), "the body", &inner, NULL) == 0) {
 		js_free(json);
 		json = inner;
 	}
@@ -172,8 +174,11 @@ int mlflow_args_of(const char *text, unsigned long len, const struct op *op, str
 
 int mlflow_args(const struct call *call, const struct op *op, struct js **ret, struct error *err)
 {
-	CLEANUP_JS struct js *object = read_body(call->body.buf, call->body.len);
+	CLEANUP_JS struct js *object = NULL;
 
+	if (operation_check_body(call, err) < 0)
+		return -1;
+	object = read_body(call->body.buf, call->body.len);
 	if (call->nfields && js_typeof(object) == JS_OBJECT)
 		add_fields(call, op, object);
 	return args_of(object, op, ret, err);

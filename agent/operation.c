@@ -77,13 +77,21 @@ static void add_member(struct js *args, const struct op *op, const char *key, st
 		js_set(args, key, js_ref(value));
 }
 
+int operation_check_body(const struct call *call, struct error *err)
+{
+	if (js_count(call->body.buf, call->body.len) <= JS_STRANGERS_MAX)
+		return 0;
+	return error_set(err, ERR_TOO_LARGE, "the body has more than %d values", JS_STRANGERS_MAX);
+}
+
 int operation_args(const struct call *call, const struct op *op, int strict, struct js **ret, struct error *err)
 {
 	CLEANUP_JS struct js *args = js_object();
 	CLEANUP_JS struct js *body = NULL;
 
 	if (call->body.len && !(op->flags & OP_INPUT) &&
-	    js_parse(call->body.buf, call->body.len, "the body", &body, err) < 0)
+	    (operation_check_body(call, err) < 0 ||
+	     js_parse(call->body.buf, call->body.len, "the body", &body, err) < 0))
 		return -1;
 	if (body && js_typeof(body) != JS_OBJECT)
 		return error_set(err, ERR_USAGE, "the body must be a JSON object");

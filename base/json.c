@@ -347,6 +347,21 @@ static int check_text(const char *text, size_t len, const char *name, struct err
 	return 0;
 }
 
+size_t js_count(const char *text, size_t len)
+{
+	size_t n = 1;
+	bool quoted = false;
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '"')
+			quoted = !quoted;
+		else if (text[i] == '\\')
+			i += quoted;
+		else
+			n += !quoted && (text[i] == ',' || text[i] == '[' || text[i] == '{');
+	return n;
+}
+
 int js_parse(const char *text, size_t len, const char *name, struct js **ret, struct error *err)
 {
 	json_error_t why;

@@ -61,6 +61,10 @@ struct js *js_iter_value(void *it);
 /* Strict: one value, no duplicate keys, no NUL, depth <= 512. Errors carry line and column in the
  * message; `name` is what the text is called there. */
 int js_parse(const char *text, size_t len, const char *name, struct js **ret, struct error *);
+/* How many values a text holds if it is JSON, at most. Each takes up to 300 bytes once it is parsed, however short it is
+ * there, so what strangers send is counted before. */
+size_t js_count(const char *text, size_t len);
+#define JS_STRANGERS_MAX 200000
 /* Appends. Compact on one line; pretty has two blanks of indent; canonical is compact with sorted keys;
  * spaced has a blank after ',' and ':', as Python writes. */
 enum js_style { JS_COMPACT, JS_PRETTY, JS_CANONICAL, JS_SPACED };

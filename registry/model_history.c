@@ -84,7 +84,8 @@ int model_history_add(struct db *db, int64_t run, const char *model_json, struct
 	CLEANUP_JS struct js *list = NULL;
 	struct db_stmt *q;
 
-	if (js_parse(model_json, strlen(model_json), "model_json", &model, NULL) < 0 || js_typeof(model) != JS_OBJECT)
+	if (js_count(model_json, strlen(model_json)) > JS_STRANGERS_MAX ||
+	    js_parse(model_json, strlen(model_json), "model_json", &model, NULL) < 0 || js_typeof(model) != JS_OBJECT)
 		return error_set(err, ERR_USAGE, "Malformed model info. \n %.300s \n is not a valid JSON.", model_json);
 	if (check(model, err) < 0 || load(db, run, &list, err) < 0)
 		return -1;

@@ -252,6 +252,37 @@ def test_a_token_for_a_run_writes_that_run_only(ask, add):
         assert status == wanted
 
 
+def test_what_is_written_or_copied_besides_needs_permission_too(ask, add, mlops):
+    secret = make_experiment(ask, "secret")
+    mine, hidden = make_run(ask), make_run(ask, secret)
+    status, made = ask("POST", MLFLOW + "/logged-models", {"experiment_id": secret, "source_run_id": hidden, "name": "m"})
+    assert status == 200, made
+    model = made["model"]["info"]["model_id"]
+    for name, source in (("shown", "s3://x/y"), ("closed", "s3://x/hidden")):
+        assert ask("POST", MLFLOW + "/registered-models/create", {"name": name})[0] == 200
+        assert ask("POST", MLFLOW + "/model-versions/create", {"name": name, "source": source})[0] == 200
+    add("user", "eve", "--role", "engineer", "--no-password")
+    assert mlops("permission", "add", "eve", "--experiment", "secret", "--level", "none").status == 0
+    assert mlops("permission", "add", "eve", "--model", "closed", "--level", "none").status == 0
+    eve, step = ({"token": add("token", *words)["token"]} for words in (("e", "--user", "eve"), ("s", "--run", mine)))
+    point = {"key": "acc", "value": 9, "timestamp": 1, "step": 0}
+    of_model = {**point, "model_id": model}
+    for who in (eve, step):
+        assert ask("POST", MLFLOW + "/runs/log-metric", {"run_id": mine, **of_model}, **who)[0] == 403
+        assert ask("POST", MLFLOW + "/runs/log-batch", {"run_id": mine, "metrics": [point, of_model]}, **who)[0] == 403
+        for nobody in ("", None):
+            assert ask("POST", MLFLOW + "/runs/log-metric", {"run_id": mine, **point, "model_id": nobody}, **who)[0] == 200
+    assert "metrics" not in ask("GET", f"{MLFLOW}/logged-models/{model}")[1]["model"].get("data", {})
+    for body in ({"source": "models:/closed/1"}, {"source": "models:/" + model, "model_id": model},
+                 {"source": f"runs:/{hidden}/m", "run_id": hidden}, {"source": "s3://x/y", "run_id": hidden},
+                 {"source": "s3://x/y", "model_id": model}):
+        status, answer = ask("POST", MLFLOW + "/model-versions/create", {"name": "shown", **body}, **eve)
+        assert status == 403, (body, answer)
+    assert ask("POST", MLFLOW + "/model-versions/create", {"name": "shown", "source": "models:/shown/1"}, **eve)[0] == 200
+    assert mlops("permission", "add", "eve", "--experiment", "secret", "--level", "edit").status == 0
+    assert ask("POST", MLFLOW + "/runs/log-metric", {"run_id": mine, **of_model}, **eve)[0] == 200
+
+
 def test_strangers_get_what_is_open_and_nothing_else(ask, agent):
     _, api = ask("GET", "/api/v1/openapi.json")
     routes = [(method.upper(), ("/api/v1" if not path.startswith("/api/") else "") + path)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -296,3 +297,35 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_room(small_disk, start_ag
     keys = set(client.data(run)["params"])
     assert "after" in keys and all(f"{key}/19" in keys for key in logged)
     assert not any(key.split("/")[0] in refused for key in keys)
+
+
+def test_slow_readers_of_a_history_hold_up_nobody(agent, client):
+    run = client.run()
+    points = [{"key": "k" * 200, "value": 0.5, "timestamp": 1, "step": step} for step in range(16000)]
+    for i in range(0, len(points), 1000):
+        assert client.post("/runs/log-batch", run_id=run, metrics=points[i:i + 1000])[0] == 200
+    slow = []
+    for _ in range(8):
+        slow.append(socket.socket())
+        slow[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow[-1].connect(agent.address)
+        slow[-1].sendall(b"GET /api/2.0/mlflow/metrics/get-history?run_id=%s&metric_key=%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                         % (run.encode(), b"k" * 200))
+    for one in slow:
+        assert one.recv(15) == b"HTTP/1.1 200 OK"
+    begun = time.monotonic()
+    path = f"/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/a.txt"
+    assert agent.request("PUT", path, b"a")[0] == 200
+    assert time.monotonic() - begun < 5
+    for one in slow:
+        one.close()
+
+
+def test_a_body_of_countless_values_is_not_parsed(agent, client):
+    run = client.run()
+    body = b'{"run_id":"%s","tags":[%s{}]}' % (run.encode(), b"{}," * 1000000)
+    status, _, answer = agent.request("POST", "/api/2.0/mlflow/runs/log-batch", body, {"Content-Type": "application/json"})
+    assert (status, json.loads(answer)["message"]) == (413, "the body has more than 200000 values")
+    status, _, answer = agent.request("POST", "/api/2.0/mlflow/runs/log-batch", json.dumps(body.decode()).encode(),
+                                      {"Content-Type": "application/json"})
+    assert status == 400, answer

@@ -267,6 +267,20 @@ static void equality_is_by_value(void **state)
 	assert_false(js_equal(a, c));
 }
 
+static void values_are_counted_without_parsing(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+	} rows[] = {
+		{ "", 1 }, { "7", 1 }, { "[]", 2 }, { "[[],[],{}]", 7 }, { "{\"a,[{\":1}", 2 }, { "[\"\\\",[\",1]", 3 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(js_count(rows[i].text, strlen(rows[i].text)), rows[i].n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +296,7 @@ int main(void)
 		cmocka_unit_test(any_single_value_is_a_text),
 		cmocka_unit_test(what_is_not_strict_json_is_refused),
 		cmocka_unit_test(depth_is_bounded),
+		cmocka_unit_test(values_are_counted_without_parsing),
 		cmocka_unit_test(equality_is_by_value),
 	};
 
