@@ -31,7 +31,7 @@ static void look_at(struct wire *w, int64_t now)
 
 	if (w->feed && feed_sleeps(w->feed) && (watch.ends_feeds || has_left(w->fd))) {
 		feed_cut(w->feed);
-	} else if (deadline && deadline < now) {
+	} else if (deadline && (deadline < now || (watch.ends_feeds && has_left(w->fd)))) {
 		atomic_store(&w->deadline_ns, 0);
 		atomic_fetch_add(&watch.cuts, 1);
 		shutdown(w->fd, SHUT_RDWR);

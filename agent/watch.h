@@ -27,7 +27,7 @@ void watch_add(struct wire *);
 void watch_drop(struct wire *);
 /* The feed must stay until it is replaced; NULL: none. */
 void watch_feed(struct wire *, struct feed *);
-/* From now on feeds whose readers sleep are cut. */
+/* From now on feeds whose readers sleep are cut, and connections of clients who left before they had sent all. */
 void watch_end_feeds(void);
 /* So many connections were shut down. */
 unsigned long watch_cuts(void);

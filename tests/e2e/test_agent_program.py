@@ -276,6 +276,16 @@ def test_a_second_signal_ends_it_at_once(agent):
     agent.start()
 
 
+def test_it_ends_without_waiting_for_clients_who_left(agent):
+    path = "/api/2.0/mlflow-artifacts/artifacts/0/%s/artifacts/a" % ("a" * 32)
+    with socket.create_connection(agent.address) as cut:
+        cut.sendall(b"PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nabc" % path.encode())
+    time.sleep(0.1)
+    agent.process.terminate()
+    assert agent.process.wait(5) == 0
+    agent.start()
+
+
 def test_live_events_end_with_it_and_with_their_client(agent):
     streams = [socket.socket(socket.AF_UNIX) for _ in range(20)]
     for sock in streams:
