@@ -228,7 +228,6 @@ def test_a_token_for_a_run_writes_that_run_only(ask, add):
             ("GET", f"/runs/get?run_id={far}", None),
             ("GET", f"/runs/get?run_id={other}", None),
             ("POST", "/runs/create", {"experiment_id": "0"}),
-            ("POST", "/runs/create", {}),
             ("POST", "/experiments/create", {"name": "new"}),
             ("POST", "/experiments/delete", {"experiment_id": "0"}),
             ("GET", f"/experiments/get?experiment_id={other_experiment}", None),

@@ -240,7 +240,6 @@ def new_run(agent, **body):
     ({"filter": "tags.a = 'x' tags.b = 'y'"}, "Invalid clause(s) in filter string"),
     ({"order_by": ["metrics.m", "metrics.m DESC"]}, "`order_by` contains duplicate fields"),
     ({"order_by": ["metrics.m SIDEWAYS"]}, "Invalid order_by clause"),
-    ({"run_view_type": "SOME"}, "run_view_type"),
     ({"experiment_ids": ["x"]}, "Invalid experiment ID 'x'"),
 ])
 def test_what_cannot_be_searched_is_told(agent, body, message):
