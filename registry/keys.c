@@ -120,19 +120,31 @@ static int refuse_name(const char *path, const char *name, const char *why, stru
 	return error_set(err, ERR_USAGE, "Invalid value %.300s for parameter '%s' supplied: %s", quoted.buf, path, why);
 }
 
+static bool has_name_chars(const char *name)
+{
+	for (const char *s = name; *s; s++)
+		if ((uint8_t)*s < 0x80 && !isalnum((unsigned char)*s) && !strchr("_-./: ", *s))
+			return false;
+	return true;
+}
+
+bool name_is_fine(const char *name)
+{
+	return has_name_chars(name) && is_clean_path(name);
+}
+
 int name_check(const char *path, const char *name, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf norm = STRBUF_INIT;
 	CLEANUP(cleanup_free) char *why = NULL;
 
-	for (const char *s = name; *s; s++)
-		if ((uint8_t)*s < 0x80 && !isalnum((unsigned char)*s) && !strchr("_-./: ", *s))
-			return refuse_name(path, name,
-					   "Names may only contain alphanumerics, underscores (_), dashes (-), periods "
-					   "(.), spaces ( ), colon(:) and slashes (/).",
-					   err);
-	if (is_clean_path(name))
+	if (name_is_fine(name))
 		return 0;
+	if (!has_name_chars(name))
+		return refuse_name(path, name,
+				   "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces "
+				   "( ), colon(:) and slashes (/).",
+				   err);
 	normalise(name, &norm);
 	why = xasprintf("Names may be treated as files in certain cases, and must not resolve to other names when "
 			"treated as such. This name would resolve to '%.300s'",

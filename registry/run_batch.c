@@ -155,8 +155,8 @@ static int read_metric(const struct run_batch *b, size_t i, struct metric *ret, 
 			       err);
 	metric_set_value(ret, real);
 	ret->said = json;
-	if (name_check(path_of(b, "metrics", i, "name", buf), ret->key, err) < 0)
-		return -1;
+	if (!name_is_fine(ret->key))
+		return name_check(path_of(b, "metrics", i, "name", buf), ret->key, err);
 	return length_check("Metric name", ret->key, KEY_CHARS, err);
 }
 
