@@ -21,7 +21,6 @@
 #include "base/error.h"
 #include "base/error_json.h"
 #include "base/fs.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/loop.h"
@@ -33,8 +32,6 @@
 #include "registry/projects.h"
 #include "registry/satellite.h"
 #include "store/store.h"
-
-#define LOCK_FILE_MAX (64u << 20)
 
 struct job {
 	const char *run;
@@ -253,8 +250,8 @@ static int store_lock(struct job *job, struct content *ret, struct error *err)
 	if (tree < 0 || fs_stat_beneath(tree, LOCKFILE_NAME, &st, NULL) <= 0)
 		return 0;
 	held = lock_take(job->project->locksfd, LOCK_STORE, LOCK_SHARED, LOCK_WAIT, NULL, NULL, err);
-	if (held < 0 || io_read_file(tree, LOCKFILE_NAME, LOCK_FILE_MAX, &text, err) < 0 ||
-	    project_store(job->project, &store, err) < 0 || batch_open(store, &batch, err) < 0 ||
+	if (held < 0 || lockfile_read(tree, &text, err) < 0 || project_store(job->project, &store, err) < 0 ||
+	    batch_open(store, &batch, err) < 0 ||
 	    batch_add_bytes(batch, text.buf, text.len, &ret->id, err) < 0 || batch_commit(batch, err) < 0)
 		return -1;
 	ret->kind = CONTENT_FILE;

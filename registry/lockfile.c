@@ -6,6 +6,7 @@
  */
 #include "registry/lockfile.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -320,6 +321,14 @@ int lockfile_parse(const char *text, size_t len, struct lockfile *ret, struct er
 	return 0;
 }
 
+/* A clone may bring it as a symlink, which leads to nothing that is not the project's. */
+int lockfile_read(int rootfd, struct strbuf *ret, struct error *err)
+{
+	CLEANUP(cleanup_fd) int fd = fs_open_beneath(rootfd, LOCKFILE_NAME, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, err);
+
+	return fd < 0 ? -1 : io_read_fd(fd, LOCKFILE_NAME, LOCKFILE_MAX_BYTES, ret, err);
+}
+
 bool lockfile_may_have(int rootfd, enum lock_kind kind)
 {
 	CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT;
@@ -327,7 +336,7 @@ bool lockfile_may_have(int rootfd, enum lock_kind kind)
 	char line[16];
 	size_t len;
 
-	if (io_read_file(rootfd, LOCKFILE_NAME, LOCKFILE_MAX_BYTES, &sb, &why) < 0)
+	if (lockfile_read(rootfd, &sb, &why) < 0)
 		return why.code != ERR_NOT_FOUND;
 	len = (size_t)snprintf(line, sizeof(line), "%s ", kind_names[kind]);
 	return memmem(sb.buf, sb.len, line, len) != NULL;
@@ -338,7 +347,7 @@ int lockfile_load(int rootfd, struct lockfile *ret, struct error *err)
 	CLEANUP_STRBUF struct strbuf sb = STRBUF_INIT;
 	struct error local;
 
-	if (io_read_file(rootfd, LOCKFILE_NAME, LOCKFILE_MAX_BYTES, &sb, &local) < 0) {
+	if (lockfile_read(rootfd, &sb, &local) < 0) {
 		if (local.code == ERR_NOT_FOUND) {
 			*ret = (struct lockfile)LOCKFILE_INIT;
 			return 0;

@@ -33,6 +33,8 @@ struct lockfile {
 #define LOCKFILE_NAME "mlops.lock"
 void lockfile_release(struct lockfile *);
 const char *lock_kind_name(enum lock_kind); /* "data" "image" "out" "step" */
+/* Appends its text as it stands. ERR_NOT_FOUND; ERR_USAGE: it leads out of the project, or is too large. */
+int lockfile_read(int rootfd, struct strbuf *ret, struct error *);
 /* An absent file is an empty one. A line that is none: ERR_DAMAGED with its number. The result is
  * dirty when the text held conflict markers, so that a save takes them out. */
 int lockfile_load(int rootfd, struct lockfile *ret, struct error *);

@@ -144,6 +144,9 @@ const char *branch_name_fault(const char *name)
 
 const char *project_name_fault(const char *name)
 {
+	/* of the files beside checkouts (api/scratch_tree.h) */
+	if (!strcmp(name, "lock"))
+		return "is taken";
 	if (!*name || strlen(name) > NAME_MAX_BYTES)
 		return "must have 1 to 64 characters";
 	if (!islower((unsigned char)*name) && !isdigit((unsigned char)*name))

@@ -105,6 +105,7 @@ def test_a_run_of_a_git_work_tree_has_a_checkout_of_its_own(agent, jobs, reposit
     again = jobs.submit("alpha", "-p", "lr=0.5")
     assert jobs.wait(again) == "FINISHED" and not any(a["state"] == "ok" for a in json.loads(
         mlops("--json", "show", again).out)["attempts"])
+    assert jobs.settled(again) and mlops("logs", "-f", again) == (0, "", "")
 
 
 def test_steps_on_the_machine_itself_need_the_operator(agent, jobs, repository, mlops, project):
@@ -116,6 +117,25 @@ def test_steps_on_the_machine_itself_need_the_operator(agent, jobs, repository, 
     assert "step one would run on this machine itself, which is not allowed here" in jobs.show(run)["tags"]["mlflow.note.content"]
     assert "--allow-local" in mlops("logs", run).err + mlops("logs", run).out
     assert not list(project.glob(".mlops/scratch/*/*/out.txt"))
+
+
+def test_a_checkout_leads_to_no_file_of_the_machine(agent, jobs, repository, mlops, tmp_path, git):
+    secret = tmp_path / "secret"
+    secret.write_text("hidden here\n")
+    for name, file in (("locked", "mlops.lock"), ("piped", "pipeline.ini"), ("fed", "step.sh")):
+        source = repository(name, "true")
+        (source / file).unlink(missing_ok=True)
+        (source / file).symlink_to(secret)
+        git("add", "-A", cwd=source)
+        git("commit", "-qm", "two", cwd=source)
+        jobs.add(name, source, "--allow-local")
+        run = jobs.submit(name)
+        assert jobs.wait(run) == "FAILED"
+        jobs.settled(run)
+        said = mlops("logs", run)
+        assert file in said.err + said.out and "hidden" not in said.err + said.out + json.dumps(jobs.show(run))
+    # the name of a file beside checkouts
+    assert mlops("project", "add", "lock", source).status != 0
 
 
 def test_what_cannot_start_says_why(agent, jobs, repository, mlops, tmp_path_factory, git):
@@ -264,7 +284,7 @@ def test_data_of_the_lock_file_comes_from_the_store(agent, jobs, repository, mlo
 
 def test_arguments_are_checked_before_anything_waits(jobs, mlops, repository):
     jobs.add("args", repository("args", "true"))
-    for words, status in ((["--dry"], 2), (["--detach"], 2), (["--", "-x"], 2), (["-p", "lr=1,2"], 2),
+    for words, status in ((["--dry"], 2), (["--detach"], 2), (["--", "-x"], 2), (["-p", "lr=1,2"], 2), (["-p", "lr"], 2),
                           (["--only", "--downstream", "one"], 2)):
         done = mlops("run", "--project", "args", *words)
         assert done.status == status, (words, done)
