@@ -39,8 +39,8 @@ static void put(struct queue *q, struct job *job)
 	job->next = NULL;
 	*q->last = job;
 	q->last = &job->next;
-	pthread_cond_signal(&q->more);
 	pthread_mutex_unlock(&q->mutex);
+	pthread_cond_signal(&q->more); /* after it: who wakes finds it free */
 }
 
 /* Under the mutex. */

@@ -42,10 +42,10 @@ static void serve(struct job *job, struct project *project)
 	job->failed = once_serve(job->call, project, fn, &job->err) < 0;
 }
 
-/* Of the group before. */
+/* Of the group that was or is served. */
 struct pace {
 	unsigned jobs;
-	int64_t commit_ns;
+	int64_t commit_ns; /* how long the last one took */
 };
 
 static int64_t gather_until(const struct pace *pace)
@@ -68,15 +68,17 @@ static int write_group(struct queue *q, struct db *db, struct project *project, 
 {
 	int64_t end = clock_mono_ns() + GROUP_NS, gather = gather_until(pace);
 	struct job *job = first, **last = ret_jobs;
-	unsigned n;
+	unsigned before = pace->jobs;
 
 	*last = first;
+	pace->jobs = 0;
 	if (db_begin(db, err) < 0)
 		return -1;
 	if (once_sweep(db, err) < 0)
 		goto lost;
-	for (n = 0; job; n++) {
+	for (; job; *last = job) {
 		last = &job->next;
+		pace->jobs++;
 		if (db_savepoint(db, err) < 0)
 			goto lost;
 		serve(job, project);
@@ -87,10 +89,10 @@ static int write_group(struct queue *q, struct db *db, struct project *project, 
 				*err = job->err;
 			goto lost;
 		}
-		job = n + 1 < GROUP_MAX && clock_mono_ns() < end ? lane_take(q, n + 1 < pace->jobs ? gather : 0) : NULL;
-		*last = job;
+		job = NULL;
+		if (pace->jobs < GROUP_MAX && clock_mono_ns() < end)
+			job = lane_take(q, pace->jobs < before ? gather : 0);
 	}
-	pace->jobs = n;
 	return commit(db, pace, err);
 lost:
 	db_rollback(db);
