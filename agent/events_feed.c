@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include "agent/access.h"
 #include "agent/call.h"
 #include "agent/feed.h"
 #include "agent/httpd.h"
@@ -16,11 +17,13 @@
 #define LOOK_MS	    200 /* for what other processes wrote */
 #define PAUSE_MS    20  /* between two looks, however much is committed */
 #define BEAT_MS	    15000
+#define ASK_MS	    1000 /* whether clients may still read */
 #define PIECE	    200 /* events of one look, */
 #define PIECE_BYTES (64u << 10) /* or as many as these; and the largest event whose body is sent */
 
 struct client {
 	struct feed *feed;
+	struct principal who;
 	int64_t seen;  /* the last seq it was offered */
 	int64_t begun; /* the newest when it came */
 	struct client *next;
@@ -39,7 +42,7 @@ static struct {
 	struct client *clients;
 	struct strbuf text; /* what is offered, up to: */
 	int64_t text_last;
-	int64_t looked_ms, beat_ms;
+	int64_t looked_ms, beat_ms, asked_ms;
 } hub = { .mutex = PTHREAD_MUTEX_INITIALIZER, .text = STRBUF_INIT };
 
 /* ---- events ---- */
@@ -121,6 +124,14 @@ static bool catch_up(struct client *c)
 	return true;
 }
 
+static bool cut_unless_allowed(struct client *c)
+{
+	if (access_holds(&c->who))
+		return true;
+	feed_cut(c->feed);
+	return false;
+}
+
 static bool end_client(struct client *c)
 {
 	feed_end(c->feed);
@@ -152,6 +163,10 @@ static void take_fresh(void)
 
 static void look(void)
 {
+	if (clock_mono_ms() - hub.asked_ms >= ASK_MS) {
+		each_client(cut_unless_allowed);
+		hub.asked_ms = clock_mono_ms();
+	}
 	while (read_events(hub.last)) {
 		each_client(offer_new);
 		pthread_mutex_lock(&hub.mutex);
@@ -274,6 +289,7 @@ int events_feed_begin(struct call *call, struct error *err)
 	if (read_seen(call, &seen, err) < 0)
 		return -1;
 	c = xcalloc(1, sizeof(*c));
+	c->who = call->who;
 	httpd_suspend(call);
 	c->feed = feed_ref(call_reply_feed(call, 200, "text/event-stream"));
 	feed_offer(c->feed, ": \n\n", 4); /* so that the head goes out now */

@@ -20,6 +20,7 @@
 #define STREAMS_MAX 64
 #define PIECE_BYTES (48u << 10) /* of one {"bytes"} line */
 #define SILENCE_NS  1000000000
+#define ASK_NS	    1000000000 /* whether its client may still read */
 #define NDJSON	    "application/x-ndjson"
 
 enum form { FORM_LINES, FORM_BYTES, FORM_RESULT };
@@ -35,7 +36,7 @@ struct stream {
 	enum form form;
 	bool as_text; /* FORM_LINES: text instead of events where there is a choice */
 	bool gone;
-	int64_t begun_ns;
+	int64_t begun_ns, asked_ns;
 	struct progress progress;
 };
 
@@ -118,6 +119,20 @@ static bool stopping(void)
 	return stop;
 }
 
+/* The client's connection is cut when it may read no more. */
+static bool is_refused(struct stream *s)
+{
+	int64_t now = clock_mono_ns();
+
+	if (!s->feed || now - s->asked_ns < ASK_NS)
+		return false;
+	s->asked_ns = now;
+	if (access_holds(&s->asker))
+		return false;
+	feed_cut(s->feed);
+	return true;
+}
+
 /* Asked by what waits, which has then found nothing wrong: who follows learns that it has begun, and his leaving is
  * seen. */
 static bool stopped(void *ctx)
@@ -126,7 +141,7 @@ static bool stopped(void *ctx)
 
 	if (!s->feed && s->form != FORM_RESULT && clock_mono_ns() - s->begun_ns > SILENCE_NS)
 		open_feed(s);
-	return stopping() || s->gone || (s->feed && feed_gone(s->feed));
+	return stopping() || s->gone || is_refused(s) || (s->feed && feed_gone(s->feed));
 }
 
 static bool on_progress(void *ctx, const char *what, uint64_t files, uint64_t bytes, uint64_t total_bytes)
@@ -272,7 +287,8 @@ static struct stream *stream_new(struct call *call, struct js *args, struct erro
 	s = xcalloc(1, sizeof(*s));
 	*s = (struct stream){ .call = call, .op = call->route->op, .args = args, .asker = call->who,
 			      .path = xstrdup(call->path), .type = "application/octet-stream", .form = FORM_BYTES,
-			      .begun_ns = clock_mono_ns(), .progress = { on_progress, s } };
+			      .begun_ns = clock_mono_ns(), .asked_ns = clock_mono_ns(),
+			      .progress = { on_progress, s } };
 	return s;
 }
 

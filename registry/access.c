@@ -165,6 +165,18 @@ int grant_by_user(struct db *db, const char *name, struct grant *ret, char ret_p
 	return 0;
 }
 
+int grant_holds(struct db *db, const struct grant *grant, int64_t now_ms, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(
+		db, "SELECT (?1 = '' OR EXISTS (SELECT 1 FROM tokens WHERE id = ?1 AND (expires IS NULL OR expires > ?2)))"
+		    " AND (?3 = 0 OR EXISTS (SELECT 1 FROM users WHERE id = ?3 AND NOT disabled))");
+
+	db_bind(q, 1, grant->token_id);
+	db_bind(q, 2, now_ms);
+	db_bind(q, 3, grant->user_row);
+	return db_step(q, err) < 0 ? -1 : db_int(q, 0) != 0;
+}
+
 int access_count(struct db *db, int64_t now_ms, int64_t *ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =

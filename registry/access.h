@@ -43,6 +43,8 @@ struct grant {
 };
 /* ERR_AUTH: no token, none of ours, expired, or of a user who is disabled; never with the token's text. */
 int grant_by_token(struct db *, const char *token, int64_t now_ms, struct grant *ret, struct error *);
+/* 1: its token and user are still there, not expired and not disabled; 0; -1 error. */
+int grant_holds(struct db *, const struct grant *, int64_t now_ms, struct error *);
 /* The user's hash comes with it: "" when there is no such user, none with a password, or he is disabled. */
 int grant_by_user(struct db *, const char *name, struct grant *ret, char ret_password[PASSWORD_HASH], struct error *);
 

@@ -141,3 +141,18 @@ def test_two_hundred_at_once(agent):
     assert time.monotonic() - began < 5
     for feed in feeds:
         feed.close()
+
+
+def test_who_lost_his_token_sees_no_more(agent, mlops):
+    readers = []
+    for name in ("one", "two"):
+        token = json.loads(mlops("--json", "token", "add", name).out)["token"]
+        readers.append(Feed(agent, headers={"Authorization": "Bearer " + token}))
+    assert mlops("token", "rm", "one").status == 0
+    seen = []
+    while (event := readers[0].next()) is not None:
+        seen.append(event[1])
+    assert set(seen) <= {"token.add", "token.rm"}
+    assert mlops("token", "add", "three").status == 0
+    while (event := readers[1].next())[2]["subject"] != "three":
+        pass
