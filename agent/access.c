@@ -206,8 +206,8 @@ int demand_check(const struct demand *d, const struct principal *who, struct err
 	if (g->role >= (int)d->role ||
 	    (d->op && d->op->about != ABOUT_NOTHING && g->special && d->role <= ROLE_ENGINEER))
 		return 0;
-	return error_set(err, ERR_DENIED, "%s has role %s, this needs %s", who->name, access_roles[g->role],
-			 access_roles[d->role]);
+	error_set(err, ERR_DENIED, "%s has role %s, this needs %s", who->name, access_roles[g->role], access_roles[d->role]);
+	return error_help(err, "ask who has it, or log in as somebody else; whose the agent is may do all at its socket");
 }
 
 int access_check(struct call *call, struct error *err)

@@ -226,7 +226,8 @@ static int run(struct agent *a, struct error *err)
 	lock_set_command("mlops-agent");
 	lock = lock_take(a->project->locksfd, "agent", LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, err);
 	if (lock < 0) {
-		error_wrap(err, "an agent serves this project already");
+		if (err && err->code == ERR_CONFLICT)
+			error_wrap(err, "an agent serves this project already");
 		project_close(a->project);
 		return -1;
 	}

@@ -104,6 +104,26 @@ int model_files_each(struct db *db, struct store *store, const char *model, int6
 	return walk_root(&w, err) < 0 ? error_wrap(err, "%s@v%lld", model, (long long)number) : 0;
 }
 
+int run_files_each(struct db *db, struct store *store, const char *run_id, model_file_fn *each, void *ctx,
+		   struct error *err)
+{
+	struct walk w = { .db = db, .store = store, .each = each, .ctx = ctx };
+	CLEANUP(cleanup_free) char *root = NULL;
+	CLEANUP(cleanup_free) char *uri = NULL;
+	struct error why;
+
+	if (file_root_of_run(db, run_id, &root, &uri, &why) == 0) {
+		w.root = root;
+		if (walk_dir(&w, "", &why) == 0)
+			return 0;
+	}
+	if (why.code == ERR_UNSUPPORTED || why.code == ERR_NOT_FOUND)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
+}
+
 int model_version_show(struct db *db, const char *model, int64_t number, struct js *result, struct error *err)
 {
 	struct version_lineage lineage CLEANUP(version_lineage_release) = { 0 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 #include <stdint.h>
-/* What is known of a version of a registered model, and its files, as long as they are kept here. */
+/* What is known of a version of a registered model, and its files and those of runs, as long as they are kept here. */
 struct content;
 struct db;
 struct error;
@@ -13,6 +13,10 @@ typedef int model_file_fn(void *ctx, const char *path, const struct content *, s
  * there are none; ERR_UNSUPPORTED: they are kept elsewhere. */
 int model_files_each(struct db *, struct store *, const char *model, int64_t number, model_file_fn *, void *ctx,
 		     struct error *);
+
+/* The same of all that stands among a run's files, by paths below them; none is no error, nor are files
+ * that are kept elsewhere or were not pulled. */
+int run_files_each(struct db *, struct store *, const char *run_id, model_file_fn *, void *ctx, struct error *);
 
 /* Sets kind "version", model_version{}, location and model_id. */
 int model_version_show(struct db *, const char *model, int64_t number, struct js *result, struct error *);

@@ -17,6 +17,7 @@
 #include "base/strlist.h"
 #include "registry/artifacts.h"
 #include "registry/events.h"
+#include "registry/files.h"
 #include "registry/git.h"
 #include "registry/lockfile.h"
 #include "registry/name.h"
@@ -381,6 +382,22 @@ static int cat_commit(struct op_context *ctx, const struct snapshot *snap, const
 	return 0;
 }
 
+/* What a client logged to a run. */
+static bool find_logged(struct op_context *ctx, const struct snapshot *snap, struct store *store, const char *inside,
+			struct content *ret)
+{
+	CLEANUP(cleanup_free) char *root = NULL;
+	CLEANUP(cleanup_free) char *uri = NULL;
+	CLEANUP(cleanup_free) char *path = NULL;
+	struct db *db;
+
+	if (!snap->run[0] || project_db(ctx->project, &db, NULL) < 0 ||
+	    file_root_of_run(db, snap->run, &root, &uri, NULL) < 0)
+		return false;
+	path = xasprintf("%s/%s", root, inside);
+	return file_find(db, store, path, ret, NULL) == 0;
+}
+
 static int cat_snapshot(struct op_context *ctx, const struct snapshot *snap, const char *inside,
 			const char *text, struct error *err)
 {
@@ -391,7 +408,8 @@ static int cat_snapshot(struct op_context *ctx, const struct snapshot *snap, con
 		return -1;
 	if (snap->commit[0] && *inside && !snapshot_has(snap, inside))
 		return cat_commit(ctx, snap, inside, err);
-	if (snapshot_content(snap, store, inside, &content, err) < 0)
+	if (snapshot_content(snap, store, inside, &content, err) < 0 &&
+	    !(*inside && find_logged(ctx, snap, store, inside, &content)))
 		return -1;
 	if (content.kind == CONTENT_TREE)
 		return cat_directory(store, &content, text, err);

@@ -121,7 +121,12 @@ static int show(struct logs *l, bool follow, int64_t tail, struct error *err)
 			break;
 		nanosleep(&tick, NULL);
 	}
-	if (tell_broken(l, err) < 0 || logs_check_found(l, err) < 0)
+	if (tell_broken(l, err) < 0)
+		return -1;
+	/* all came from the cache, or it was stopped before it began: whoever follows learns how it ended */
+	if (follow && !l->len)
+		return tell_end(l, err);
+	if (logs_check_found(l, err) < 0)
 		return -1;
 	return follow ? tell_end(l, err) : 0;
 }

@@ -74,6 +74,20 @@ static int check_words(const struct js *list, const char *what, struct error *er
 	return 0;
 }
 
+/* What the child would refuse, when nobody looks any more. */
+static int check_params(const struct js *list, struct error *err)
+{
+	for (size_t i = 0; i < js_len(list); i++) {
+		const char *text = js_text(js_at(list, i));
+
+		if (*text != '=' && strchr(text, '='))
+			continue;
+		error_set(err, ERR_USAGE, "-p takes KEY=VALUE, not '%.100s'", text);
+		return error_help(err, "for example: -p lr=0.1");
+	}
+	return 0;
+}
+
 static int check_args(const struct js *args, struct error *err)
 {
 	static const char *const local[] = { "dry", "no_wait", "detach" };
@@ -85,7 +99,7 @@ static int check_args(const struct js *args, struct error *err)
 					 !strcmp(local[i], "no_wait") ? "no-wait" : local[i]);
 	if (js_get_bool(args, "only") && js_get_bool(args, "downstream"))
 		return error_set(err, ERR_USAGE, "--only and --downstream exclude each other");
-	if (check_words(js_get(args, "args"), "step", err) < 0 || check_words(js_get(args, "param"), "param", err) < 0 ||
+	if (check_words(js_get(args, "args"), "step", err) < 0 || check_params(js_get(args, "param"), err) < 0 ||
 	    combinations_read(js_get(args, "param"), &combos, err) < 0)
 		return -1;
 	if (!combos.many)

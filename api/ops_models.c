@@ -36,7 +36,7 @@ static const struct op rows[] = {
 		"  mlops model list --order-by 'last_updated_timestamp DESC' --max-results 10\n"
 		"\n"
 		"Prompts are models with the tag mlflow.prompt.is_prompt, and shown to those who\n"
-		"ask for it: --filter \"tags.`mlflow.prompt.is_prompt` = 'true'\".\n" },
+		"ask for it: --filter 'tags.`mlflow.prompt.is_prompt` = \"true\"'.\n" },
 	{ .name = "model.show", .command = "model show", .method = "GET", .path = "/models/{name}/show", READS,
 	  .handler = op_model_show, /* by a name that only it can read: for who may see all */
 	  .params = PARAMS(ARG("name", OPP_REQUIRED, "MODEL", COMPLETE_MODEL, "a model, or MODEL@vN, MODEL@ALIAS")),

@@ -196,15 +196,24 @@ static void take_code(struct snapshot *s, const struct js *run)
 	js_set_str(s->code, "note", js_get_str(tags, "mlops.code.note"));
 }
 
+static int take_file(void *ctx, const char *path, const struct content *content, struct error *err)
+{
+	(void)err;
+	add_item(ctx, path, content);
+	return 0;
+}
+
 static int from_run(struct op_context *ctx, const struct name *name, struct snapshot *s,
 		    struct error *err)
 {
 	CLEANUP_JS struct js *run = NULL;
 	CLEANUP_JS struct js *above = NULL;
+	struct store *store;
 	const char *parent;
 	struct db *db;
 
-	if (project_db(ctx->project, &db, err) < 0 || run_load(db, name->run, &run, err) < 0)
+	if (project_store(ctx->project, &store, err) < 0 || project_db(ctx->project, &db, err) < 0 ||
+	    run_load(db, name->run, &run, err) < 0)
 		return -1;
 	/* the code is recorded once, with the pipeline run */
 	parent = js_get_str(run, "parent");
@@ -214,6 +223,9 @@ static int from_run(struct op_context *ctx, const struct name *name, struct snap
 	memcpy(s->run, name->run, sizeof(s->run));
 	take_contents(s, js_get(run, "outputs"), false);
 	take_contents(s, js_get(run, "inputs"), true);
+	/* what a client logged has names of its own, which are no paths of a work tree */
+	if (!s->len && run_files_each(db, store, name->run, take_file, s, err) < 0)
+		return -1;
 	sort_items(s);
 	s->params = js_ref(js_get(run, "params"));
 	s->metrics = js_ref(js_get(run, "metrics"));
@@ -250,20 +262,13 @@ static bool from_locked_path(struct op_context *ctx, const char *text, struct sn
 	return true;
 }
 
-static int take_model_file(void *ctx, const char *path, const struct content *content, struct error *err)
-{
-	(void)err;
-	add_item(ctx, path, content);
-	return 0;
-}
-
 static int from_version(struct op_context *ctx, const struct name *name, struct snapshot *s, struct error *err)
 {
 	struct store *store;
 	struct db *db;
 
 	if (project_db(ctx->project, &db, err) < 0 || project_store(ctx->project, &store, err) < 0 ||
-	    model_files_each(db, store, name->artifact, name->version, take_model_file, s, err) < 0)
+	    model_files_each(db, store, name->artifact, name->version, take_file, s, err) < 0)
 		return -1;
 	s->label = xasprintf("%s@v%lld", name->artifact, (long long)name->version);
 	sort_items(s);

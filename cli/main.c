@@ -198,6 +198,9 @@ static void show(struct session *s, struct js *result, const struct error *err)
 		p = session_print(s, stdout);
 		print(&p, result);
 	}
+	/* it is shown this once */
+	if (result && !asked && !strcmp(s->args.op->name, "token.add"))
+		printf("%s\n", js_get_str(result, "token"));
 	if (s->pager)
 		pager_wait(s->pager);
 	/* who stopped reading stopped the operation */

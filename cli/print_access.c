@@ -145,8 +145,8 @@ void print_permission_add(struct print *p, const struct js *result)
 
 void print_permission_rm(struct print *p, const struct js *result)
 {
-	print_put(p, STYLE_GOOD, "removed");
-	print_put(p, STYLE_PLAIN, " the role of %s counts for %s %s\n", js_get_str(result, "user"),
+	print_put(p, STYLE_GOOD, "removed:");
+	print_put(p, STYLE_PLAIN, " the role of %s counts again for %s %s\n", js_get_str(result, "user"),
 		  js_get_str(result, "kind"), js_get_str(result, "name"));
 }
 

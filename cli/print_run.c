@@ -325,11 +325,15 @@ static void print_contents(struct print *p, const char *title, const struct js *
 	for (size_t i = 0; i < js_len(list); i++) {
 		const struct js *item = js_at(list, i);
 		const char *content = js_get_str(item, "content"), *path = js_get_str(item, "path");
-		if (path[0] == '/')
+		bool logged = !strcmp(path, "/artifacts");
+		if (path[0] == '/' && !logged)
 			continue; /* the run's code, told above */
 		if (!rows++)
 			print_put(p, STYLE_BOLD, "%s\n", title);
-		table_cell(&table, STYLE_PLAIN, "%s", path);
+		if (logged)
+			table_cell(&table, STYLE_PLAIN, "(%lld logged)", (long long)js_get_int(item, "files", 0));
+		else
+			table_cell(&table, STYLE_PLAIN, "%s", path);
 		table_cell(&table, STYLE_PLAIN, "%s", human_bytes((uint64_t)js_get_int(item, "size", 0), size));
 		table_cell(&table, STYLE_DIM, "%.17s", content ? content : "");
 	}
@@ -380,6 +384,7 @@ static void print_one_run(struct print *p, const struct js *run, const struct js
 	print_put(p, STYLE_NAME, "%s", js_get_str(run, "run_id"));
 	print_put(p, STYLE_PLAIN, "  %s  ", js_get_str(run, "name"));
 	print_put(p, status_style(status), "%s\n", status);
+	print_put(p, STYLE_PLAIN, "  experiment %s\n", js_get_str(run, "experiment"));
 	print_put(p, STYLE_PLAIN, "  started %s, took %s, by %s\n", human_time(js_get_int(run, "start_time", 0), start),
 		  js_get(run, "end_time") ? human_duration(run_duration(run), took) : "-",
 		  js_get_str(run, "user") ? js_get_str(run, "user") : "?");

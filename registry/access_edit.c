@@ -25,6 +25,7 @@ static int check_name(const char *what, const char *name, struct error *err)
 static int no_user(const char *name, struct error *err)
 {
 	error_set(err, ERR_NOT_FOUND, "there is no user %s", name);
+	error_help(err, "list them: mlops user list; add one: mlops user add NAME");
 	return REFUSED;
 }
 
@@ -239,6 +240,7 @@ static int delete_token(struct db *db, const char *name, struct error *err)
 	if (db_changes(db))
 		return 0;
 	error_set(err, ERR_NOT_FOUND, "there is no token %.100s", name);
+	error_help(err, "list them: mlops token list");
 	return REFUSED;
 }
 

@@ -126,8 +126,11 @@ static void over(void *ctx, const struct http_reply *reply)
 	a->ask->status = reply->status;
 	strbuf_add(&a->ask->reply, reply->body->buf, reply->body->len);
 	a->failed = reply->error != NULL;
-	if (a->failed && !a->stopped)
-		a->err = *reply->error;
+	if (!a->failed || a->stopped)
+		return;
+	a->err = *reply->error;
+	if (a->err.code == ERR_ENV && !a->err.help[0])
+		error_help(&a->err, "check the remote's url in pipeline.ini, and that an agent runs there");
 }
 
 static void look(void *ctx)

@@ -119,6 +119,11 @@ def test_administrators_add_over_http_what_they_add_here(ask, add, project):
     assert not any(made["token"][16:40] in json.dumps(e) for e in events)
 
 
+def test_a_token_is_shown_once_however_quietly(ask, mlops):
+    status, out, err = mlops("-q", "token", "add", "quiet")
+    assert (status, err) == (0, "") and ask("GET", "/api/v1/whoami", token=out.strip())[0] == 200, out
+
+
 def test_passwords(ask, add, mlops, agent):
     add("user", "anna", "--role", "engineer", input="open sesame\n")
     get = ("GET", MLFLOW + "/experiments/get?experiment_id=0")

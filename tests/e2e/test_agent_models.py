@@ -192,3 +192,17 @@ def test_the_command_line_knows_models(churn, mlops):
     assert status == 2 and "kept at s3://bucket/model" in err
     status, _, err = mlops("show", "churn@v9")
     assert status == 3 and "not found" in err
+
+
+def test_the_command_line_knows_what_clients_logged(churn, mlops, tmp_path):
+    run = fine(churn.post(API + "/runs/create", experiment_id="0", start_time=1))["run"]["info"]["run_id"]
+    path = f"/api/2.0/mlflow-artifacts/artifacts/0/{run}/artifacts/notes/a.txt"
+    assert churn.request("PUT", path, b"hello\n")[0] == 200
+    assert mlops("cat", f"{run}/notes/a.txt").out == "hello\n"
+    fine(churn.post(API + "/runs/update", run_id=run, status="FINISHED", end_time=2))
+    assert mlops("cat", f"{run}/notes/a.txt").out == "hello\n"
+    assert "experiment Default" in mlops("show", run).out
+    status, _, err = mlops("cat", f"{run}/notes/b.txt")
+    assert status == 3 and "did you mean notes/a.txt?" in err
+    assert mlops("checkout", "--from", run, "--to", f"../{run}").status == 0
+    assert (tmp_path.parent / run / "notes/a.txt").read_bytes() == b"hello\n"

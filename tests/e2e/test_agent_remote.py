@@ -257,7 +257,7 @@ def test_nobody_there(clone, mlops):
     mlops("run", cwd=a)
     begun = time.monotonic()
     done = mlops("push", cwd=a)
-    assert done.status == 5 and "127.0.0.1:9" in done.err
+    assert done.status == 5 and "127.0.0.1:9" in done.err and "help: check" in done.err
     assert time.monotonic() - begun < 5
 
 
