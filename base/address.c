@@ -154,5 +154,7 @@ void address_release(struct address *a)
 
 struct http_server address_server(const struct address *a)
 {
-	return (struct http_server){ .url = a->url, .unix_path = a->unix_path };
+	const char *ca = getenv("SSL_CERT_FILE");
+
+	return (struct http_server){ .url = a->url, .unix_path = a->unix_path, .ca = ca && *ca ? ca : NULL };
 }

@@ -18,5 +18,5 @@ struct address {
 };
 int address_parse(const char *text, struct address *ret, struct error *);
 void address_release(struct address *);
-/* Lent from the address. */
+/* Lent from the address, and from SSL_CERT_FILE: the authorities that are believed instead of the system's. */
 struct http_server address_server(const struct address *);

@@ -122,6 +122,13 @@ def pem(tmp_path):
     return tmp_path
 
 
+def test_a_certificate_of_ones_own_is_believed_when_told(pem, start_agent, mlops):
+    agent = start_agent("--tls-cert", pem / "c.pem", "--tls-key", pem / "k.pem", listen="localhost:0")
+    status, _, err = mlops("--agent", agent.url, "whoami")
+    assert status == 5 and "certificate" in err
+    assert mlops("--agent", agent.url, "whoami", env={"SSL_CERT_FILE": str(pem / "c.pem")}).status == 0
+
+
 def test_tls_is_new_enough(project, pem, start_agent, environment):
     agent = start_agent("--tls-cert", pem / "c.pem", "--tls-key", pem / "k.pem", listen="localhost:0")
     assert agent.url.startswith("https://localhost:")
