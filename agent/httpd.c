@@ -30,6 +30,7 @@
 #define OF_ONE_CLIENT  1024 /* of them; not on loopback, where a proxy is one client */
 #define BUFFER_BYTES   (64u << 10) /* of a connection: half of it is what one read of an upload brings */
 #define FEED_BYTES     (32u << 10)
+#define KEPT_MAX       (128u << 20) /* of the bodies that are kept, together */
 
 /* Deadlines */
 #define HEAD_S	       10 /* from the connection, or from the first line, to the end of the head */
@@ -55,6 +56,7 @@ struct httpd {
 	atomic_bool quiet, closed;
 	atomic_uint_fast64_t requests, connections, refused;
 	atomic_uint open, active;
+	atomic_size_t kept;
 };
 
 /* A call, and what is the server's of it. */
@@ -67,6 +69,7 @@ struct conn {
 	size_t target_len;
 	char *query; /* raw */
 	int64_t taken;
+	size_t kept; /* of it, until the call has ended */
 	enum conn_state state;
 	bool refused; /* the rest of the body is not looked at */
 	bool deferred; /* until it is known who asks; then libmicrohttpd gives the head again */
@@ -309,6 +312,25 @@ static enum MHD_Result refuse(struct conn *c, int status)
 
 /* ---- bodies ---- */
 
+static void keep_no_more(struct conn *c)
+{
+	atomic_fetch_sub(&httpd_of(c)->kept, c->kept);
+	c->kept = 0;
+}
+
+static int keep(struct conn *c, const char *data, size_t len, struct error *err)
+{
+	c->kept += len;
+	if (atomic_fetch_add(&httpd_of(c)->kept, len) + len > KEPT_MAX) {
+		keep_no_more(c);
+		strbuf_release(&c->call.body);
+		error_set(err, ERR_LIMIT, "too many large bodies come at once");
+		return error_help(err, "try again when others have come");
+	}
+	strbuf_add(&c->call.body, data, len);
+	return 0;
+}
+
 static void take_body(struct conn *c, const char *data, size_t len)
 {
 	struct call *call = &c->call;
@@ -322,7 +344,7 @@ static void take_body(struct conn *c, const char *data, size_t len)
 	else if (call->route->take)
 		c->refused = call->route->take(call, data, len, &call->err) < 0;
 	else
-		strbuf_add(&call->body, data, len);
+		c->refused = keep(c, data, len, &call->err) < 0;
 }
 
 /* What was refused is not worth reading to its end. */
@@ -472,6 +494,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **slot, enu
 		metrics_count(&c->call, clock_mono_ns() - c->call.begun_ns);
 	set_deadline(c, IDLE_S);
 	free_call(&c->call);
+	keep_no_more(c);
 	free(c->query);
 	free(c);
 	atomic_fetch_sub(&h->active, 1);

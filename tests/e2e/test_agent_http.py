@@ -14,7 +14,7 @@ import pytest
 
 from agents import AGENT
 
-SECONDS = 18
+SECONDS = 20
 OK = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SEARCH = "/api/2.0/mlflow/experiments/search"
 
@@ -234,6 +234,24 @@ def test_two_thousand_connections_come_and_go(agent):
             sock.close()
         settle(agent, before + 2)
     assert status_of(agent, "VmRSS") < memory + 20000
+
+
+def test_large_bodies_have_one_room_together(agent):
+    size, part = 16 << 20, b" " * (15 << 20)
+    lines = head(b"Content-Length: %d" % size, b"Content-Type: application/json", target=SEARCH, method="POST")
+    socks = [connect(agent, 30) for _ in range(9)]
+    for sock in socks:
+        sock.sendall(lines)
+        sock.sendall(part)
+    body = b'{"max_results": 1}'.ljust(size - len(part))
+    socks[0].settimeout(10)
+    for sock in socks:
+        sock.sendall(body)
+    statuses = [sock.recv(12)[9:] for sock in socks]
+    assert b"429" in statuses and statuses.count(b"200") >= 7
+    for sock in socks:
+        sock.close()
+    assert agent.post("/api/2.0/mlflow/runs/search", experiment_ids=["0"])[0] == 200
 
 
 def test_a_head_that_trickles_is_cut_and_others_are_served(agent):
