@@ -85,7 +85,8 @@ static void add_examples(struct strbuf *out, const char *url)
 	strbuf_puts(out, "<h2>Connect</h2>\n");
 	add_example(out, "Training code that uses MLflow, unchanged:", "export MLFLOW_TRACKING_URI=", url,
 		    "\npython train.py");
-	add_example(out, "The command line, from any machine that reaches this one:", "mlops --agent ", url, " runs");
+	add_example(out, "The command line, from any machine that reaches this one, after mlops login with a token:",
+		    "mlops --agent ", url, " runs");
 	add_example(out, "Anything else:", "curl '", url,
 		    "/api/2.0/mlflow/experiments/search?max_results=10'");
 	strbuf_puts(out, "<p class=soft>From other machines, and for all but tracking, a token is needed: "
