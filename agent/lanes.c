@@ -2,7 +2,6 @@
 #include "agent/lanes.h"
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include "agent/httpd.h"
 #include "agent/lanes_internal.h"
 #include "agent/once.h"
@@ -39,45 +38,24 @@ static void put(struct queue *q, struct job *job)
 	job->next = NULL;
 	*q->last = job;
 	q->last = &job->next;
+	pthread_cond_signal(&q->more);
 	pthread_mutex_unlock(&q->mutex);
-	pthread_cond_signal(&q->more); /* after it: who wakes finds it free */
 }
 
-/* Under the mutex. */
-static struct job *take(struct queue *q)
-{
-	struct job *job = q->first;
-
-	if (!job)
-		return NULL;
-	q->first = job->next;
-	if (!q->first)
-		q->last = &q->first;
-	job->next = NULL;
-	return job;
-}
-
-struct job *lane_wait(struct queue *q)
+struct job *lane_take(struct queue *q, bool wait)
 {
 	struct job *job;
 
 	pthread_mutex_lock(&q->mutex);
-	while (!q->first && !q->stop)
+	while (wait && !q->first && !q->stop)
 		pthread_cond_wait(&q->more, &q->mutex);
-	job = take(q);
-	pthread_mutex_unlock(&q->mutex);
-	return job;
-}
-
-struct job *lane_take(struct queue *q, int64_t until_ns)
-{
-	struct timespec end = { .tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000 };
-	struct job *job;
-
-	pthread_mutex_lock(&q->mutex);
-	while (until_ns && !q->first && !q->stop && pthread_cond_timedwait(&q->more, &q->mutex, &end) == 0)
-		;
-	job = take(q);
+	job = q->first;
+	if (job) {
+		q->first = job->next;
+		if (!q->first)
+			q->last = &q->first;
+		job->next = NULL;
+	}
 	pthread_mutex_unlock(&q->mutex);
 	return job;
 }
@@ -132,7 +110,7 @@ static void *serve_each(void *ctx)
 	struct lane_thread *t = ctx;
 	struct job *job;
 
-	while ((job = lane_wait(t->queue))) {
+	while ((job = lane_take(t->queue, true))) {
 		lane_serve(job, t->project);
 		lane_end(t->queue, job);
 	}
@@ -153,16 +131,11 @@ static int start_thread(struct lane_thread *t, const char *dir, struct error *er
 
 int lanes_start(const char *dir, struct error *err)
 {
-	pthread_condattr_t attr;
-
 	for (size_t i = LANE_READ; i < ARRAY_LEN(queues); i++) {
 		struct queue *q = &queues[i];
 
 		pthread_mutex_init(&q->mutex, NULL);
-		pthread_condattr_init(&attr);
-		pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-		pthread_cond_init(&q->more, &attr);
-		pthread_condattr_destroy(&attr);
+		pthread_cond_init(&q->more, NULL);
 		pthread_cond_init(&q->done, NULL);
 		q->last = &q->first;
 		for (int k = 0; k < q->nthreads; k++) {

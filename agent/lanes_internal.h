@@ -25,10 +25,8 @@ struct lane_thread {
 	pthread_t id;
 };
 
-/* The next job; NULL: the lane stops. */
-struct job *lane_wait(struct queue *);
-/* NULL: none has come by then, by the monotonic clock. 0: none is there. */
-struct job *lane_take(struct queue *, int64_t until_ns);
+/* The next job. NULL: none is there, or, when it was to wait for one, the lane stops. */
+struct job *lane_take(struct queue *, bool wait);
 void lane_serve(struct job *, struct project *);
 /* Its effects are durable, or it has failed: it is answered. */
 void lane_end(struct queue *, struct job *);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer: many changes, one commit. */
-#include <sys/prctl.h>
 #include <time.h>
 #include "agent/lanes_internal.h"
 #include "agent/once.h"
@@ -16,10 +15,6 @@
  * has woken. So, this often, it stays free this long. */
 #define STREAK_NS (20 * 1000000ll)
 #define PAUSE_NS  200000l
-
-/* Clients that were answered together ask again together, as soon as they have their answers: a group waits for as many
- * as the one before had, half as long as a commit takes, but never long. One client alone waits for nobody. */
-#define GATHER_NS 200000l
 
 #define LOG_PAGES 4096 /* 16 MiB, read in 20 ms after a kill */
 
@@ -42,43 +37,20 @@ static void serve(struct job *job, struct project *project)
 	job->failed = once_serve(job->call, project, fn, &job->err) < 0;
 }
 
-/* Of the group that was or is served. */
-struct pace {
-	unsigned jobs;
-	int64_t commit_ns; /* how long the last one took */
-};
-
-static int64_t gather_until(const struct pace *pace)
-{
-	return clock_mono_ns() + (pace->commit_ns / 2 < GATHER_NS ? pace->commit_ns / 2 : GATHER_NS);
-}
-
-static int commit(struct db *db, struct pace *pace, struct error *err)
-{
-	int64_t begun = clock_mono_ns();
-	int r = db_commit(db, err);
-
-	pace->commit_ns = clock_mono_ns() - begun;
-	return r;
-}
-
 /* Serves what waits, and what comes meanwhile. *ret_jobs are those that were taken, also when all are lost. */
 static int write_group(struct queue *q, struct db *db, struct project *project, struct job *first,
-		       struct job **ret_jobs, struct pace *pace, struct error *err)
+		       struct job **ret_jobs, struct error *err)
 {
-	int64_t end = clock_mono_ns() + GROUP_NS, gather = gather_until(pace);
+	int64_t end = clock_mono_ns() + GROUP_NS;
 	struct job *job = first, **last = ret_jobs;
-	unsigned before = pace->jobs;
 
 	*last = first;
-	pace->jobs = 0;
 	if (db_begin(db, err) < 0)
 		return -1;
 	if (once_sweep(db, err) < 0)
 		goto lost;
-	for (; job; *last = job) {
+	for (unsigned n = 1; job; n++) {
 		last = &job->next;
-		pace->jobs++;
 		if (db_savepoint(db, err) < 0)
 			goto lost;
 		serve(job, project);
@@ -89,11 +61,10 @@ static int write_group(struct queue *q, struct db *db, struct project *project, 
 				*err = job->err;
 			goto lost;
 		}
-		job = NULL;
-		if (pace->jobs < GROUP_MAX && clock_mono_ns() < end)
-			job = lane_take(q, pace->jobs < before ? gather : 0);
+		job = n < GROUP_MAX && clock_mono_ns() < end ? lane_take(q, false) : NULL;
+		*last = job;
 	}
-	return commit(db, pace, err);
+	return db_commit(db, err);
 lost:
 	db_rollback(db);
 	return -1;
@@ -124,19 +95,17 @@ void *writer_main(void *lane_thread)
 	struct lane_thread *t = lane_thread;
 	int64_t streak_ns = clock_mono_ns();
 	struct job *job, *next, *jobs;
-	struct pace pace = { 0 };
 	struct db *db;
 
-	prctl(PR_SET_TIMERSLACK, 1000ul); /* its waits are short */
 	if (project_db(t->project, &db, NULL) == 0)
 		db_set_checkpoint(db, LOG_PAGES);
 	for (;;) {
 		struct error err = { 0 };
 		bool lost;
 
-		job = lane_take(t->queue, 0);
+		job = lane_take(t->queue, false);
 		if (!job) {
-			job = lane_wait(t->queue);
+			job = lane_take(t->queue, true);
 			streak_ns = clock_mono_ns();
 		}
 		if (!job)
@@ -144,7 +113,7 @@ void *writer_main(void *lane_thread)
 		pause_for_others(&streak_ns);
 		jobs = job;
 		lost = project_db(t->project, &db, &err) < 0 ||
-		       write_group(t->queue, db, t->project, job, &jobs, &pace, &err) < 0;
+		       write_group(t->queue, db, t->project, job, &jobs, &err) < 0;
 		if (!lost)
 			once_committed();
 		for (job = jobs; job; job = next) {
