@@ -252,7 +252,7 @@ def test_files_that_may_not_grow_end_the_run_not_mlops(mlops, project):
     import resource
     one_step(project, "yes | head -c 400000; echo x > out.txt")
     done = subprocess.run([MLOPS, "run"], cwd=project, env=ENV, capture_output=True, text=True,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)))
     assert done.returncode == 5 and one_error(done.stderr), done
     assert run_ok(mlops, project) and (project / "out.txt").read_text() == "x\n"
 
