@@ -60,6 +60,8 @@ static inline bool access_knows(const struct principal *who)
 int access_op(const struct principal *, const struct op *, struct project *, const struct js *args, struct error *);
 /* Takes out of the result of a search what he may not read. */
 int access_filter(const struct principal *, const struct op *, struct project *, struct js *result, struct error *);
+/* Where the result of a search that access_filter narrows holds its list; NULL: it narrows nothing. */
+const char *access_narrows(const struct principal *, const struct op *);
 /* Of an answer that goes on: his token was not revoked and has not expired, he himself is not disabled. Waits for a look-up. */
 bool access_holds(const struct principal *);
 /* He sees a part of what is stored: routes that tell of all are not for him. */

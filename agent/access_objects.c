@@ -395,3 +395,11 @@ int access_filter(const struct principal *who, const struct op *op, struct proje
 			return project_db(project, &q.db, err) < 0 ? -1 : filter_list(&q, result, i, err);
 	return 0;
 }
+
+const char *access_narrows(const struct principal *who, const struct op *op)
+{
+	for (size_t i = 0; access_is_partial(who) && i < ARRAY_LEN(listed); i++)
+		if (!strcmp(listed[i].op, op->name))
+			return listed[i].list;
+	return NULL;
+}

@@ -139,6 +139,60 @@ static int read_body(void *ctx, const char *what, size_t max, struct strbuf *ret
 	return len <= max ? 0 : error_set(err, ERR_USAGE, "%s is larger than %zu bytes", what, max);
 }
 
+/* Who may see a part: the next page of what he searches. */
+static int search_on(const struct call *call, const struct op *op, struct op_context *ctx, const struct js *args,
+		     const char *token, size_t max, struct js **ret, struct error *err)
+{
+	CLEANUP_JS struct js *next = js_object();
+
+	for (void *it = js_iter(args); it; it = js_next(args, it))
+		js_set(next, js_iter_key(it), js_ref(js_iter_value(it)));
+	js_set_str(next, "page_token", token);
+	js_set_int(next, "max_results", (int64_t)max);
+	if (op_call(op, ctx, next, ret, err) < 0)
+		return -1;
+	return access_filter(&call->who, op, ctx->project, *ret, err);
+}
+
+/* Neither the length of his page nor its token may tell of what he cannot see: it is filled from those that follow, and
+ * has a token only if there is more to see. `max` is what it had before it was narrowed. */
+static int fill_page(const struct call *call, const struct op *op, struct op_context *ctx, const struct js *args,
+		     const char *list, size_t max, struct js *result, struct error *err)
+{
+	const char *token;
+
+	while ((token = js_get_str(result, "next_page_token"))) {
+		CLEANUP_JS struct js *page = NULL;
+		size_t have = js_len(js_get(result, list));
+		struct js *more;
+
+		if (search_on(call, op, ctx, args, token, have < max ? max - have : 1, &page, err) < 0)
+			return -1;
+		more = js_get(page, list);
+		if (have >= max && js_len(more))
+			return 0;
+		for (size_t i = 0; i < js_len(more); i++)
+			js_push(js_get(result, list), js_ref(js_at(more, i)));
+		token = js_get_str(page, "next_page_token");
+		if (token)
+			js_set_str(result, "next_page_token", token);
+		else
+			js_del(result, "next_page_token");
+	}
+	return 0;
+}
+
+static int narrow(const struct call *call, const struct op *op, struct op_context *ctx, const struct js *args,
+		  struct js *result, struct error *err)
+{
+	const char *list = access_narrows(&call->who, op);
+	size_t max = js_len(js_get(result, list));
+
+	if (access_filter(&call->who, op, ctx->project, result, err) < 0)
+		return -1;
+	return fill_page(call, op, ctx, args, list, max, result, err);
+}
+
 int operation_call(const struct call *call, const struct op *op, struct project *project, const struct js *args,
 		   struct js **ret_result, struct error *err)
 {
@@ -158,5 +212,5 @@ int operation_call(const struct call *call, const struct op *op, struct project 
 		return -1;
 	if (op_call(op, &ctx, args, ret_result, err) < 0)
 		return -1;
-	return *ret_result ? access_filter(&call->who, op, project, *ret_result, err) : 0;
+	return *ret_result && access_narrows(&call->who, op) ? narrow(call, op, &ctx, args, *ret_result, err) : 0;
 }

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 import pytest
 from steps import wait_for
@@ -217,6 +218,32 @@ def test_permissions_count_before_roles(ask, add, mlops):
     assert tag(make_run(ask), vic) == 403
     assert mlops("permission", "rm", "vic", "--experiment", "open").status == 0
     assert tag(seen, vic) == 403
+
+
+def test_pages_tell_nothing_of_what_is_hidden(ask, add, mlops):
+    for name in ("m1", "m2", "hidden", "m3", "hidden2"):
+        assert ask("POST", MLFLOW + "/registered-models/create", {"name": name, "tags": [{"key": "t", "value": name}]})[0] == 200
+    add("user", "eve", "--role", "engineer", "--no-password")
+    eve = {"token": add("token", "eves", "--user", "eve")["token"]}
+    for name in ("hidden", "hidden2"):
+        assert mlops("permission", "add", "eve", "--model", name, "--level", "none").status == 0
+
+    def pages(size, condition="", **who):
+        found, token = [], ""
+        while True:
+            query = urllib.parse.urlencode({"max_results": size, "filter": condition, "page_token": token})
+            status, page = ask("GET", f"{MLFLOW}/registered-models/search?{query}", **who)
+            assert status == 200, page
+            found.append([m["name"] for m in page.get("registered_models", [])])
+            token = page.get("next_page_token")
+            if not token:
+                return found
+
+    assert pages(1, "tags.t LIKE 'hid%'", **eve) == [[]]
+    assert pages(1, **eve) == [["m1"], ["m2"], ["m3"]]
+    assert pages(2, **eve) == [["m1", "m2"], ["m3"]]
+    assert pages(3, **eve) == [["m1", "m2", "m3"]]
+    assert pages(2) == [["hidden", "hidden2"], ["m1", "m2"], ["m3"]]
 
 
 def test_a_token_for_a_run_writes_that_run_only(ask, add):
