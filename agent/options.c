@@ -35,6 +35,16 @@ static int push(const char **list, size_t max, const char *value, const char *na
 	return 0;
 }
 
+static int check_host(const char *name, struct error *err)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]*";
+
+	if (*name && !name[strspn(name, allowed)])
+		return 0;
+	error_set(err, ERR_USAGE, "--allow-host takes the name of one host, not '%s'", name);
+	return error_help(err, "give it once for each: --allow-host ml.example.org --allow-host ml");
+}
+
 static int set(struct agent_options *o, const char *name, const char *value, struct error *err)
 {
 	const struct {
@@ -56,7 +66,7 @@ static int set(struct agent_options *o, const char *name, const char *value, str
 		return 0;
 	}
 	if (!strcmp(name, "allow-host"))
-		return push(o->hosts, AGENT_HOSTS_MAX, value, name, err);
+		return check_host(value, err) < 0 ? -1 : push(o->hosts, AGENT_HOSTS_MAX, value, name, err);
 	return push(o->listen, HTTPD_LISTEN_MAX - 1, value, name, err);
 }
 

@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -90,6 +93,19 @@ static char *read_line(int fd)
 	return strbuf_detach(&line);
 }
 
+/* Its clients try for minutes what cannot be reached, such as loopback in a network namespace where it is down. */
+static int check_reachable(const char *url, struct error *err)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons((uint16_t)strtoul(strrchr(url, ':') + 1, NULL, 10)) };
+	CLEANUP(cleanup_fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
+		return 0;
+	error_sys(err, errno, "steps with tracking = yes could not reach their agent at %s", url);
+	return error_help(err, "is the loopback device up? ip link set lo up");
+}
+
 static int begin(struct tracking *t, const char *top, struct error *err)
 {
 	static const char mark[] = "ready: ";
@@ -115,7 +131,7 @@ static int begin(struct tracking *t, const char *top, struct error *err)
 	if (strncmp(line, mark, strlen(mark)) != 0)
 		return error_set(err, ERR_ENV, "the agent for steps with tracking = yes has not started");
 	t->url = xstrdup(line + strlen(mark));
-	return 0;
+	return check_reachable(t->url, err);
 }
 
 static bool is_needed(const struct engine *e)

@@ -374,8 +374,11 @@ int permission_list(struct db *db, const char *user, struct js **ret, struct err
 			     " LEFT JOIN experiments e ON p.kind = 'experiment' AND e.experiment_id = p.object"
 			     " WHERE ?1 IS NULL OR u.name = ?1 ORDER BY 1, 2, 4");
 	CLEANUP_JS struct js *list = js_array();
+	int64_t row;
 	int r;
 
+	if (user && user_row(db, user, &row, NULL, err) < 0)
+		return -1;
 	db_bind(q, 1, user);
 	while ((r = db_step(q, err)) > 0) {
 		struct js *permission = js_object();

@@ -217,6 +217,7 @@ def test_permissions_count_before_roles(ask, add, mlops):
     assert (tag(seen, vic), delete(seen, vic)) == (200, 403)
     assert tag(make_run(ask), vic) == 403
     assert mlops("permission", "rm", "vic", "--experiment", "open").status == 0
+    assert mlops("permission", "list", "vik").status == 3
     assert tag(seen, vic) == 403
 
 

@@ -96,6 +96,7 @@ def test_a_second_agent_is_told_who_is_first(agent, environment):
     (["--listen"], "needs a value"),
     (["--tls-cert", "c.pem"], "belong together"),
     (["--tls-cert", "no.pem", "--tls-key", "no.pem"], "no.pem"),
+    (["--allow-host", "a b"], "name of one host"),
     (["--bogus"], "no option '--bogus'"),
     (["-C", "/nowhere"], "/nowhere"),
 ])

@@ -225,3 +225,12 @@ log after 2 && echo x > out.txt
     result = box.run()
     metrics = box.json("show", result["steps"][0]["run_id"])["run"]["metrics"]
     assert metrics["before"] == 1 and metrics["after"] == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace of one's own needs root")
+def test_an_address_that_cannot_be_reached_is_told_before_a_step_waits_for_it(client, project, program, environment):
+    client("call('runs/get')")
+    done = subprocess.run(["unshare", "-n", program, "run"], cwd=project, env=environment, capture_output=True, text=True,
+                          timeout=30)
+    assert done.returncode == 5 and "ip link set lo up" in done.stderr, done
+    assert not (project / "out.txt").exists()
