@@ -21,6 +21,7 @@ SECONDS = 5
 ROUNDS = 100 if os.environ.get("MLOPS_SOAK") else 4
 CLIENTS = 16
 API = "/api/2.0/mlflow"
+FILES = "/api/2.0/mlflow-artifacts/artifacts"
 
 
 class Client(threading.Thread):
@@ -30,16 +31,18 @@ class Client(threading.Thread):
         super().__init__()
         self.agent, self.key, self.stop = agent, name, stop
         self.connection = None
-        self.metrics, self.params, self.tags, self.runs, self.errors = {}, {}, {}, [], []
+        self.metrics, self.params, self.tags, self.runs, self.files, self.errors = {}, {}, {}, [], {}, []
 
     def send(self, path, body):
+        return self.ask("POST", API + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def ask(self, method, path, data, headers):
         """The answer, or None when the test ends first."""
-        data = json.dumps(body).encode()
         while not self.stop.is_set():
             try:
                 if not self.connection:
                     self.connection = http.client.HTTPConnection(*self.agent.address, timeout=20)
-                self.connection.request("POST", API + path, data, {"Content-Type": "application/json"})
+                self.connection.request(method, path, data, headers)
                 answer = self.connection.getresponse()
                 text = answer.read()
                 if answer.status == 503:
@@ -71,6 +74,15 @@ class Client(threading.Thread):
                         "tags": [{"key": f"t{n}", "value": str(n)}]}) is not None:
                     self.params.setdefault(run_id, set()).add(n)
                     self.tags.setdefault(run_id, set()).add(n)
+            path, data = f"{FILES}/0/{run_id}/artifacts/f", b"%d " % n * 5000 + self.key.encode()
+            if self.ask("PUT", path, data, {}) is not None:
+                self.files[path] = data
+
+
+def check_files(agent, clients):
+    for path, data in ((p, d) for client in clients for p, d in client.files.items()):
+        status, _, found = agent.request("GET", path)
+        assert status == 200 and found == data, "an acknowledged file is lost"
 
 
 def check(project, clients):
@@ -117,6 +129,8 @@ def test_kills_under_writing_clients(project):
         stop.set()
         for client in clients:
             client.join()
+        check_files(agent, clients)
         agent.stop()
-    assert all(client.runs for client in clients)
+    assert all(client.runs and client.files for client in clients)
     check(project, clients)
+    run(project, "fsck")
