@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include "agent/feed.h"
@@ -25,13 +26,24 @@ static bool has_left(int fd)
 	return poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
+/* Nothing more can come of a request that is not whole. */
+static bool has_given_up(int fd)
+{
+	int unread = 0;
+
+	return has_left(fd) && ioctl(fd, FIONREAD, &unread) == 0 && !unread;
+}
+
+/* Who seems to have given up may have sent all, and the server is just about to notice: a second look tells. */
 static void look_at(struct wire *w, int64_t now)
 {
 	int64_t deadline = atomic_load(&w->deadline_ns);
+	bool gave_up = deadline && has_given_up(w->fd), again = gave_up && w->gave_up;
 
+	w->gave_up = gave_up;
 	if (w->feed && feed_sleeps(w->feed) && (watch.ends_feeds || has_left(w->fd))) {
 		feed_cut(w->feed);
-	} else if (deadline && (deadline < now || (watch.ends_feeds && has_left(w->fd)))) {
+	} else if (deadline && (deadline < now || again || (watch.ends_feeds && has_left(w->fd)))) {
 		atomic_store(&w->deadline_ns, 0);
 		atomic_fetch_add(&watch.cuts, 1);
 		shutdown(w->fd, SHUT_RDWR);

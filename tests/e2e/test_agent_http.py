@@ -236,6 +236,23 @@ def test_two_thousand_connections_come_and_go(agent):
     assert status_of(agent, "VmRSS") < memory + 20000
 
 
+def test_who_leaves_in_the_midst_of_a_body_is_not_waited_for(agent):
+    agent.get("/health")
+    before = open_files(agent)
+    for start in (head(b"Content-Length: 500", b"Content-Type: application/json", target=SEARCH, method="POST") + b"{",
+                  head(b"Content-Length: 900000", target=b"/api/2.0/mlflow-artifacts/artifacts/x", method="PUT") + b"x" * 200000):
+        for sock in [connect(agent) for _ in range(20)]:
+            sock.sendall(start)
+            sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+    settle(agent, before + 2)
+    # who only says that all is sent still gets the answer
+    sock = connect(agent)
+    sock.sendall(OK)
+    sock.shutdown(socket.SHUT_WR)
+    assert b" 200 " in sock.recv(1000)
+
+
 def test_large_bodies_have_one_room_together(agent):
     size, part = 16 << 20, b" " * (15 << 20)
     lines = head(b"Content-Length: %d" % size, b"Content-Type: application/json", target=SEARCH, method="POST")
