@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 # Of models and runs; of experiments where they stand alone or in the address of artifacts.
 ID = re.compile(r"m-[0-9a-f]{32}|[0-9a-f]{32}|(?<=^experiment )\d+$|(?<=mlflow-artifacts:/)\d+")
-NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,3}")
+NAME = re.compile(r"[a-z]+-[a-z]+-\d{1,4}")
 TIME_MS = 1_500_000_000_000
 
 # What may differ: a pattern of the difference as it is told, and why. One that no call meets is an error of its own.
