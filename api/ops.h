@@ -152,6 +152,7 @@ extern const struct op_table ops_models;   /* ops_models.c: registered and logge
 extern const struct op_table ops_search;   /* ops_search.c: searches of them, data sets, metrics of several runs */
 extern const struct op_table ops_tracking; /* ops_tracking.c: experiments, runs, what they log, and searches */
 extern const struct op_table ops_files; /* ops_files.c: files of runs and models, objects, refs */
+extern const struct op_table ops_monitor; /* ops_monitor.c: profiles, schemas, splits, drift, monitors */
 
 /* Handlers, by file. */
 op_handler op_init, op_config, op_version;                          /* op_project.c */
@@ -187,6 +188,8 @@ op_handler op_experiment_create, op_experiment_get, op_experiment_find, op_exper
 	op_experiment_restore, op_experiment_tag, op_experiment_untag; /* op_experiment.c */
 op_handler op_run_create, op_run_get, op_run_update, op_run_delete, op_run_restore, op_run_log, op_run_tag,
 	op_run_untag, op_metric_log, op_param_log;                  /* op_tracking.c */
+op_handler op_profile, op_drift, op_schema_infer, op_schema_check, op_split; /* op_profile.c, op_drift.c, op_schema.c, op_split.c */
+op_handler op_monitor_list, op_monitor_show, op_monitor_check;      /* op_monitor.c */
 op_handler op_metric_history;                                       /* op_metric.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what

@@ -23,7 +23,8 @@ FLOORS = {
     "registry": ("store", "base"),
     "runners": ("base",),
     "pipeline": ("registry", "store", "runners", "base"),
-    "api": ("pipeline", "registry", "store", "runners", "base"),
+    "monitor": ("registry", "store", "base"),
+    "api": ("pipeline", "monitor", "registry", "store", "runners", "base"),
     "agent": ("api", "registry", "store", "base"),
     "cli": ("api", "base"),
 }

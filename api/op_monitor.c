@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/ops.h"
+#include "base/error.h"
+
+int op_monitor_list(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	(void)ctx;
+	(void)args;
+	(void)ret_result;
+	return error_set(err, ERR_UNSUPPORTED, "not yet");
+}
+
+int op_monitor_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	(void)ctx;
+	(void)args;
+	(void)ret_result;
+	return error_set(err, ERR_UNSUPPORTED, "not yet");
+}
+
+int op_monitor_check(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
+{
+	(void)ctx;
+	(void)args;
+	(void)ret_result;
+	return error_set(err, ERR_UNSUPPORTED, "not yet");
+}

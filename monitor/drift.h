@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/strlist.h"
+/*
+ * Drift: is this table still like that one? A pure function of two finished profiles, a calibration and options.
+ *
+ * Method `mlops`: a column drifts when its effect is at least its threshold AND its p-value, adjusted over all columns by
+ * Benjamini and Hochberg, is at most alpha AND both sides have min_rows rows. Numbers: first Wasserstein distance
+ * over the reference's deviation, or by value when the reference has at most 20; p of Kolmogorov and Smirnov.
+ * Categories: Jensen-Shannon distance (base 2); p of chi-square homogeneity. The share of nulls is a test of its own.
+ * A constant reference drifts when new values have more than 1 % of the rows. Where the threshold lies within the
+ * sketch's error of the score the column is UNDECIDED.
+ *
+ * Method `evidently`: what Evidently 0.7's DataDriftPreset selects and computes, bug for bug, but a constant column is p = 1
+ * with a note, and an empty or absent one has a state instead of ending the report. Needs profiles made with `exact`.
+ */
+struct error;
+struct js;
+struct profile;
+
+enum drift_method { DRIFT_MLOPS, DRIFT_EVIDENTLY };
+enum drift_state {
+	DRIFT_NONE,
+	DRIFT_FOUND,
+	DRIFT_INSUFFICIENT, /* too few rows to say */
+	DRIFT_UNDECIDED,    /* the threshold lies within the error of the score */
+	DRIFT_NEW,	    /* the column is not in the reference; never judged */
+	DRIFT_MISSING,	    /* it is not in the current table */
+	DRIFT_ALL_NULL,     /* it has no value any more */
+	DRIFT_TYPE_CHANGED, /* numbers became text, or the like */
+};
+const char *drift_state_name(enum drift_state); /* "OK", "DRIFT", "INSUFFICIENT", "UNDECIDED", "NEW", "MISSING", ... */
+bool drift_state_parse(const char *, enum drift_state *ret);
+
+struct drift_options {
+	enum drift_method method;
+	struct strlist columns;	 /* these only; empty: all of both tables */
+	struct strlist ignore;	 /* not these: ids, times */
+	struct strlist critical; /* one of these is enough */
+	double alpha;		 /* 0.05 */
+	double threshold;	 /* of effects, 0.1: the least; a calibration may raise it */
+	uint64_t min_rows;	 /* 500 */
+	/* The table drifts when a critical column does, or at least min_columns (0: 2, or 1 where there is but one), and
+	 * with share > 0 at least that share of the judged columns, too. Evidently: share 0.5 alone. */
+	unsigned min_columns;
+	double share;
+};
+#define DRIFT_OPTIONS_INIT { .alpha = 0.05, .threshold = 0.1, .min_rows = 500 }
+void drift_options_release(struct drift_options *);
+
+/*
+ * Thresholds from the reference itself: its windows of the size (and season) of the current one are scored against the
+ * rest, leave one out; a column's threshold is max(options.threshold, mean + 3 deviations) of at least 10 scores.
+ */
+struct calibration;
+/* `windows` are finished profiles of parts of the reference, in time order, lent. */
+int drift_calibrate(const struct profile *const *windows, size_t n, const struct drift_options *,
+		    struct calibration **ret, struct error *);
+void calibration_free(struct calibration *);
+struct js *calibration_to_json(const struct calibration *);
+int calibration_from_json(const struct js *, struct calibration **ret, struct error *);
+
+/*
+ * The verdict, one object; scores are rounded to 12 significant digits, so equal input has equal bytes:
+ *   {"method", "state": "OK"|"DRIFT"|"INSUFFICIENT"|"UNDECIDED"|"QUARANTINED" (a column is MISSING, ALL_NULL or
+ *    TYPE_CHANGED), "reason": one line, "rows": {"reference","current"}, "judged": n, "drifted": n, "share",
+ *    "columns": [{"name","type","critical": bool,"state","test": "wasserstein"|"js"|"ks"|"chi2"|"z"|...,
+ *      "score","threshold","p","p_adjusted","error", "nulls": {"reference","current","p"}, "reason",
+ *      "picture": {"edges": [...], "reference": [shares], "current": [shares]} of numbers,
+ *                 {"values": ["..."], "reference": [...], "current": [...]} of categories}]}
+ * Columns with the highest score over threshold come first. *ret_state is the state of the table.
+ */
+int drift_judge(const struct profile *reference, const struct profile *current, const struct calibration *,
+		const struct drift_options *, enum drift_state *ret_state, struct js **ret, struct error *);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Pages and pictures: self-contained HTML (no script, no network, readable in the dark and on paper) and standalone SVG,
+ * made of what the operations return. Every text from a table is escaped; pictures have titles and descriptions for
+ * those who do not see them.
+ */
+struct js;
+struct strbuf;
+
+/* `name` heads the page: what was looked at, as the user typed it. */
+void page_profile(const struct js *shown, const char *name, struct strbuf *ret); /* of profile_show */
+void page_drift(const struct js *verdict, const char *reference, const char *current, struct strbuf *ret); /* of drift_judge */
+void page_schema(const struct js *report, const char *name, struct strbuf *ret); /* of schema_check */
+void page_monitor(const struct js *shown, struct strbuf *ret); /* of monitor.show: scores over time, heat map */
+/* One drawing: the table of columns with their pictures. */
+void svg_drift(const struct js *verdict, struct strbuf *ret);
