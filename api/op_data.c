@@ -416,32 +416,16 @@ static int cat_snapshot(struct op_context *ctx, const struct snapshot *snap, con
 	return write_object(ctx, store, &content, err);
 }
 
-/*
- * data.cat {name} -> bytes through ctx->write; no result.
- * NAME, or NAME/PATH with the longest NAME that means something: a version of a directory, a run,
- * a commit.
- */
+/* data.cat {name} -> bytes through ctx->write; no result. */
 int op_cat(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
-	const char *text = js_get_str(args, "name");
+	const char *text = js_get_str(args, "name"), *inside;
 	CLEANUP(snapshot_release) struct snapshot snap = SNAPSHOT_INIT;
-	CLEANUP(cleanup_free) char *name = xstrdup(text);
-	struct error first, other;
-	char *slash;
 
 	(void)ret_result;
-	if (snapshot_named(ctx, name, &snap, &first) == 0)
-		return cat_snapshot(ctx, &snap, "", text, err);
-	while (first.code == ERR_NOT_FOUND && (slash = strrchr(name, '/')) && slash != name) {
-		*slash = '\0';
-		if (snapshot_named(ctx, name, &snap, &other) == 0)
-			return cat_snapshot(ctx, &snap, text + (slash - name) + 1, text, err);
-		if (other.code != ERR_NOT_FOUND)
-			first = other;
-	}
-	if (err)
-		*err = first;
-	return -1;
+	if (snapshot_within(ctx, text, &snap, &inside, err) < 0)
+		return -1;
+	return cat_snapshot(ctx, &snap, inside, text, err);
 }
 
 /* ---- lock take ---- */

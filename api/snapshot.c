@@ -312,6 +312,32 @@ int snapshot_named(struct op_context *ctx, const char *text, struct snapshot *re
 	return 0;
 }
 
+int snapshot_within(struct op_context *ctx, const char *text, struct snapshot *ret, const char **ret_inside,
+		    struct error *err)
+{
+	CLEANUP(cleanup_free) char *name = xstrdup(text);
+	size_t len = strlen(text);
+	struct error first, other;
+	char *slash;
+
+	if (snapshot_named(ctx, name, ret, &first) == 0) {
+		*ret_inside = text + len;
+		return 0;
+	}
+	while (first.code == ERR_NOT_FOUND && (slash = strrchr(name, '/')) && slash != name) {
+		*slash = '\0';
+		if (snapshot_named(ctx, name, ret, &other) == 0) {
+			*ret_inside = text + (slash - name) + 1;
+			return 0;
+		}
+		if (other.code != ERR_NOT_FOUND)
+			first = other;
+	}
+	if (err)
+		*err = first;
+	return -1;
+}
+
 /* ---- from the disk ---- */
 
 static void take_param(void *ctx, const char *key, const struct js *value)

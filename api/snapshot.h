@@ -40,6 +40,10 @@ void snapshot_release(struct snapshot *);
 
 /* Whatever a user may type; a path that only mlops.lock knows counts, too. */
 int snapshot_named(struct op_context *, const char *text, struct snapshot *ret, struct error *);
+/* NAME, or NAME/PATH with the longest NAME that means something: a version of a directory, a run, a commit.
+ * *ret_inside is PATH or "", a part of `text`. */
+int snapshot_within(struct op_context *, const char *text, struct snapshot *ret, const char **ret_inside,
+		    struct error *);
 /* mlops.lock as it is; ERR_CONFLICT while it has conflicts. */
 int snapshot_lock(struct op_context *, struct snapshot *ret, struct error *);
 /* The disk now, at the paths of `like`; with params, metrics and code where `like` has them. */

@@ -4,7 +4,8 @@
 #include "monitor/table.h"
 /*
  * Tables as a user names them: a file, "-" for standard input, or ARTIFACT[@VERSION] of the project. What is on the disk
- * goes before what a name might mean elsewhere. A directory is its files of one kind, in the order of their names.
+ * goes before what a name might mean elsewhere. A directory, also one in the store, is its own files of one kind in the
+ * order of their names, 512 at most; other files in it do not count.
  */
 struct error;
 struct js;

@@ -16,6 +16,7 @@
 struct digest;
 struct error;
 struct js;
+struct progress;
 struct rows;
 struct strbuf;
 struct table;
@@ -79,6 +80,7 @@ struct profile_options {
 	bool exact;   /* keep every number (method evidently): the sketch is never one. ERR_LIMIT above 512 Mi of them. */
 	bool full;    /* also profile_extra */
 	unsigned threads; /* 0: as many as there are */
+	const struct progress *progress; /* may be NULL; told after each block */
 };
 
 /* The whole table, finished. */
