@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -233,4 +234,26 @@ int io_read_file(int dirfd, const char *name, size_t max, struct strbuf *ret, st
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERR_USAGE, "%s is not a regular file", name);
 	return io_read_fd(fd, name, max, ret, err);
+}
+
+int io_scratch(struct error *err)
+{
+	const char *dir = getenv("TMPDIR");
+	CLEANUP_STRBUF struct strbuf name = STRBUF_INIT;
+	uint64_t salt;
+	int fd;
+
+	if (!dir || dir[0] != '/')
+		dir = "/tmp";
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+		clock_random(&salt, sizeof(salt));
+		strbuf_printf(&name, "%s/mlops.%016llx.tmp", dir, (unsigned long long)salt);
+		fd = open(name.buf, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+		if (fd >= 0)
+			unlink(name.buf);
+	}
+	if (fd < 0)
+		return error_sys(err, errno, "cannot make a temporary file in %s", dir);
+	return fd;
 }

@@ -38,3 +38,6 @@ int io_replace_file(int dirfd, const char *name, const void *data, size_t len, m
 /* Appends a file's bytes; more than `max` is ERR_USAGE. */
 int io_read_file(int dirfd, const char *name, size_t max, struct strbuf *ret, struct error *);
 int io_read_fd(int fd, const char *name, size_t max, struct strbuf *ret, struct error *);
+/* A file without a name in $TMPDIR or /tmp, to be read and written: room for what may be too much for memory. It is gone
+ * with its descriptor, however the program ends. */
+int io_scratch(struct error *);
