@@ -7,6 +7,7 @@ static const char *const names[] = {
 	[DRIFT_NONE] = "OK",	   [DRIFT_FOUND] = "DRIFT",	  [DRIFT_INSUFFICIENT] = "INSUFFICIENT",
 	[DRIFT_UNDECIDED] = "UNDECIDED", [DRIFT_NEW] = "NEW",	  [DRIFT_MISSING] = "MISSING",
 	[DRIFT_ALL_NULL] = "ALL_NULL", [DRIFT_TYPE_CHANGED] = "TYPE_CHANGED",
+	[DRIFT_SKIPPED] = "SKIPPED",   [DRIFT_QUARANTINED] = "QUARANTINED",
 };
 
 const char *drift_state_name(enum drift_state state)
