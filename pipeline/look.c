@@ -13,7 +13,6 @@
 #include "registry/project.h"
 #include "registry/records.h"
 #include "registry/runs.h"
-#include "registry/schema.h"
 #include "store/remote.h"
 #include "store/store.h"
 
@@ -116,25 +115,7 @@ char *look_lock_name(const struct looker *l, const struct plan_node *node)
 
 int look_db(struct looker *l, struct error *err)
 {
-	CLEANUP(cleanup_free) char *path = NULL;
-	CLEANUP(cleanup_free) char *lock = NULL;
-	struct error why;
-	struct db *writer;
-
-	if (l->db)
-		return 0;
-	path = project_home_path(l->project, "registry.db");
-	lock = project_home_path(l->project, "locks/" LOCK_DB);
-	if (project_check_db(l->project, err) < 0)
-		return -1;
-	if (db_open(path, lock, registry_schema, DB_READ_ONLY, &l->db, &why) == 0)
-		return 0;
-	/* One of an earlier version is converted by whoever opens it for writing. */
-	if (why.code == ERR_CONFLICT && project_db(l->project, &writer, err) == 0)
-		return db_open(path, lock, registry_schema, DB_READ_ONLY, &l->db, err);
-	if (err)
-		*err = why;
-	return -1;
+	return l->db ? 0 : project_reader(l->project, &l->db, err);
 }
 
 /* An upstream result that is not on the disk yet leaves our key unknown, unless we take exactly

@@ -520,6 +520,25 @@ int project_db(struct project *p, struct db **ret, struct error *err)
 	return 0;
 }
 
+int project_reader(struct project *p, struct db **ret, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = project_home_path(p, DATABASE);
+	CLEANUP(cleanup_free) char *lock = project_home_path(p, "locks/" LOCK_DB);
+	struct error why;
+	struct db *writer;
+
+	if (project_check_db(p, err) < 0)
+		return -1;
+	if (db_open(path, lock, registry_schema, DB_READ_ONLY, ret, &why) == 0)
+		return 0;
+	/* One of an earlier version is converted by whoever opens it for writing. */
+	if (why.code == ERR_CONFLICT && project_db(p, &writer, err) == 0)
+		return db_open(path, lock, registry_schema, DB_READ_ONLY, ret, err);
+	if (err)
+		*err = why;
+	return -1;
+}
+
 int project_store(struct project *p, struct store **ret, struct error *err)
 {
 	CLEANUP(cleanup_free) char *home = project_home_path(p, "");

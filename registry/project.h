@@ -53,6 +53,9 @@ char *project_home_path(const struct project *, const char *part);
 /* ERR_DAMAGED when the database is missing or empty. project_db has done it. */
 int project_check_db(const struct project *, struct error *);
 int project_db(struct project *, struct db **ret, struct error *);
+/* One of the caller's own, to read what is committed. The first for a database of an earlier version belongs to the
+ * owner's thread: project_db converts it then. */
+int project_reader(struct project *, struct db **ret, struct error *);
 int project_store(struct project *, struct store **ret, struct error *);
 struct statcache *project_statcache(struct project *);
 int project_ignore(struct project *, const struct ignore **ret, struct error *);

@@ -470,3 +470,11 @@ int batch_read(struct store_batch *batch, const struct digest *id, size_t max, s
 		return store_read(batch->store, id, max, ret, err);
 	return io_read_fd(fd, digest_format(id, hex), max, ret, err);
 }
+
+int batch_open_object(struct store_batch *batch, const struct digest *id, struct error *err)
+{
+	int fd = open_staged(batch, id);
+	uint64_t size;
+
+	return fd < 0 ? store_open_object(batch->store, id, &size, err) : fd;
+}

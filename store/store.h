@@ -62,6 +62,8 @@ void batch_stream_digest(struct batch_stream *, struct digest *ret);
 /* Adds the bytes to the batch. The stream is freed, whatever the outcome. */
 int batch_stream_close(struct batch_stream *, struct digest *ret, uint64_t *ret_size, struct error *);
 void batch_stream_drop(struct batch_stream *); /* NULL is legal */
+/* Read-only descriptor of what is staged here, else of what is stored. Does not verify. */
+int batch_open_object(struct store_batch *, const struct digest *, struct error *);
 /* Known to be staged here or stored already. */
 bool batch_has(struct store_batch *, const struct digest *);
 /* Makes everything durable and visible. The batch is then empty and may be used again. */
