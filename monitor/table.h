@@ -63,6 +63,8 @@ const char *table_column(const struct table *, size_t i);
 bool table_find(const struct table *, const char *column, size_t *ret);
 /* What was read so far of the file as it is stored, for progress. */
 uint64_t table_bytes(const struct table *);
+/* How messages number row `row` of struct rows: from 1, the header of CSV counted, empty rows not. */
+uint64_t table_row_number(const struct table *, uint64_t row);
 
 /* 1 with rows, 0 at the end, -1. */
 int table_next(struct table *, struct rows *ret, struct error *);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "monitor/table.h"
+#include "monitor/table_columns.h"
+#include "monitor/table_nulls.h"
+#include "monitor/table_window.h"
+/* What the readers of CSV and JSON lines share. */
+struct csv;
+struct json_rows;
+
+struct table {
+	int fd;
+	char *name;
+	enum table_format format; /* TSV is CSV with a tab */
+	char delimiter;
+	struct null_words nulls;
+	struct columns columns;
+	struct source *source;
+	uint64_t body; /* CSV: where the first row begins, counted from the first byte of the text */
+	struct csv *csv; /* one of them */
+	struct json_rows *json;
+};
+
+/*
+ * Rows of CSV. Both take the window over. The first row of csv_header gives the table its columns; it returns the bytes
+ * that the header took. csv_rows begins at a row; `first` is its number.
+ */
+int csv_header(struct table *, struct window *, struct csv **ret, uint64_t *ret_bytes, struct error *);
+struct csv *csv_rows(const struct table *, struct window *, uint64_t first);
+int csv_next(struct csv *, struct rows *, struct error *);
+void csv_free(struct csv *);
+void cleanup_csv(struct csv **);
+
+/* "FILE: row N, column "NAME": " and the rest; row as table_row_number, column from 0. Returns -1. */
+int table_bad(const struct table *, uint64_t row, size_t column, const char *what, struct error *);
