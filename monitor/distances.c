@@ -11,7 +11,7 @@ struct sum {
 static void sum_add(struct sum *s, double x)
 {
 	double term = x - s->lost, next = s->value + term;
-	s->lost = (next - s->value) - term;
+	s->lost = isfinite(next) ? (next - s->value) - term : 0;
 	s->value = next;
 }
 
@@ -25,7 +25,7 @@ double wasserstein(const double *a, size_t n, const double *b, size_t m)
 		double next = j == m || (i < n && a[i] < b[j]) ? a[i] : b[j];
 		/* |F - G| between `at` and `next`, exact until the division */
 		uint64_t left = (uint64_t)i * m, right = (uint64_t)j * n;
-		if (next > at)
+		if (next > at && left != right)
 			sum_add(&area, (double)(left > right ? left - right : right - left) * (next - at));
 		at = next;
 		while (i < n && a[i] <= at)

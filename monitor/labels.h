@@ -9,12 +9,17 @@
 struct error;
 struct js;
 
-/* ADWIN (Bifet and Gavalda 2007) as river has it: delta, clock 32, 5 buckets a row, shortest window 5, grace 10. */
+/*
+ * ADWIN (Bifet and Gavalda 2007) with river's numbers: looks every 32 values, 5 buckets a row, shortest window 5, grace 10.
+ * It says what river's says at the same values: after a change the window lacks what differed, and the next value begins
+ * anew. A value that is not finite is passed over. What was made from JSON goes on as the one that was written.
+ */
 struct adwin;
-struct adwin *adwin_new(double delta);
+#define ADWIN_DELTA 0.002
+struct adwin *adwin_new(double delta); /* 0 < delta < 1: how often to find a change where there is none */
 void adwin_free(struct adwin *);
 bool adwin_add(struct adwin *, double value); /* true: the mean has changed; older values were dropped */
-double adwin_mean(const struct adwin *);
+double adwin_mean(const struct adwin *);      /* of the window; NaN when it is empty */
 double adwin_width(const struct adwin *);
 struct js *adwin_to_json(const struct adwin *);
 int adwin_from_json(const struct js *, struct adwin **ret, struct error *);

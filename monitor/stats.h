@@ -6,17 +6,20 @@
 /*
  * Statistics of two samples: distances, tests, and the distributions behind their p-values. Pure functions of arrays;
  * no memory is kept and nothing is printed. To 1e-12 relative of scipy where the text of a function names it, on finite
- * input; samples are sorted ascending and hold no NaN where `sorted` is said. NaN means "not defined".
+ * input; samples are sorted ascending and hold no NaN where `sorted` is said. NaN means "not defined": an empty sample,
+ * counts that are all 0, an argument that is NaN or out of its range.
  */
 
-/* ---- distributions: upper tails unless named otherwise ---- */
-double chi2_sf(double x, double df);	   /* regularized upper gamma Q(df/2, x/2); df 0: NaN */
+/* ---- distributions: upper tails unless named otherwise; as scipy's chi2, norm and t, down to 1e-300 ---- */
+double chi2_sf(double x, double df); /* regularized upper gamma Q(df/2, x/2); df 0: NaN */
 double normal_sf(double z);
-double kstwo_sf(double d, int64_t n);	   /* two-sided one-sample Kolmogorov-Smirnov: Simard and L'Ecuyer 2011 */
 double students_t_sf(double t, double df);
-double normal_quantile(double p);	   /* of the lower tail */
+double normal_quantile(double p); /* of the lower tail */
+/* Two-sided one-sample Kolmogorov-Smirnov, as scipy's kstwo: Simard and L'Ecuyer 2011. Where that is 1 minus the lower tail
+ * the last digits are of 1, not of the result. Above n = 10^6, where scipy takes a limit, this one goes on as below. */
+double kstwo_sf(double d, int64_t n);
 
-/* ---- numbers: both sorted; NaN when a side is empty ---- */
+/* ---- numbers: both sorted; infinities are ends of the line: D counts them, and the area is infinite ---- */
 double ks_distance(const double *a, size_t n, const double *b, size_t m); /* max |F - G| */
 /* As scipy's ks_2samp(method="auto"): exact up to KS_EXACT_MAX values a side, else by kstwo_sf. */
 #define KS_EXACT_MAX 10000
@@ -27,14 +30,15 @@ double ks_exact_p(double d, size_t n, size_t m);
 double wasserstein(const double *a, size_t n, const double *b, size_t m); /* first, not normed */
 
 /* ---- shares: counts of the same k categories on both sides ---- */
-double psi(const double *ref, const double *cur, size_t k);		     /* shares without zeros */
+/* Of shares without zeros: a share that only one side lacks makes it infinite, as it does the divergence of KL. */
+double psi(const double *ref, const double *cur, size_t k);
 double kl_divergence(const double *ref, const double *cur, size_t k);	     /* of counts or shares; natural log; both are normed */
 double js_distance(const double *ref, const double *cur, size_t k, double base); /* root of the divergence; base 2, or M_E */
 double hellinger(const double *ref, const double *cur, size_t k);
 /* Homogeneity of two rows of counts, without Yates: chi-square, *ret_p and *ret_df. Categories that both lack are left
- * out. */
+ * out; with one category p is 1. */
 double chi2_homogeneity(const uint64_t *ref, const uint64_t *cur, size_t k, double *ret_df, double *ret_p);
-/* Two-sided p of two shares being one: pooled z test. */
+/* Two-sided p of two shares being one: pooled z test; 1 when all or nothing hits on both sides. */
 double two_shares_p(uint64_t hits1, uint64_t n1, uint64_t hits2, uint64_t n2);
 /* Benjamini and Hochberg 1995: adjusts in place; NaN stays and does not count. */
 void bh_adjust(double *p, size_t n);
@@ -43,9 +47,9 @@ void bh_adjust(double *p, size_t n);
 struct interval {
 	double value, low, high;
 };
-struct interval share_interval(uint64_t hits, uint64_t n, double confidence); /* Wilson */
-/* Difference of two independent shares: Newcombe's method 10. */
+struct interval share_interval(uint64_t hits, uint64_t n, double confidence); /* Wilson 1927 */
+/* Share 1 minus share 2, independent: Newcombe 1998, method 10. */
 struct interval shares_difference(uint64_t hits1, uint64_t n1, uint64_t hits2, uint64_t n2, double confidence);
-/* Area under the ROC curve of scores and labels (0 or 1), with DeLong's variance; NaN with one class. Sorts nothing that
- * the caller sees. */
+/* Area under the ROC curve of scores and labels (0 or 1), with DeLong's variance, cut at 0 and 1; NaN with one class or a
+ * NaN among the scores. A class of one row adds no variance; neither does a score that parts the classes. */
 struct interval auc_interval(const double *score, const uint8_t *label, size_t n, double confidence);
