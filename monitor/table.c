@@ -141,6 +141,10 @@ static int open_rows(struct table *t, const struct table_options *options, struc
 		window_drop(w, 3);
 	}
 	guess(t, options, w);
+	if (t->format == TABLE_JSONL) {
+		t->json = json_rows_new(t, w);
+		return json_rows_header(t->json, err);
+	}
 	if (csv_header(t, w, &t->csv, &t->body, err) < 0)
 		return -1;
 	t->body += skipped;
@@ -176,6 +180,7 @@ void table_close(struct table *t)
 	if (!t)
 		return;
 	csv_free(t->csv);
+	json_rows_free(t->json);
 	source_close(t->source);
 	columns_release(&t->columns);
 	null_words_release(&t->nulls);
@@ -220,7 +225,7 @@ uint64_t table_row_number(const struct table *t, uint64_t row)
 
 int table_next(struct table *t, struct rows *ret, struct error *err)
 {
-	return csv_next(t->csv, ret, err);
+	return t->json ? json_rows_next(t->json, ret, err) : csv_next(t->csv, ret, err);
 }
 
 int table_bad(const struct table *t, uint64_t row, size_t column, const char *what, struct error *err)

@@ -31,5 +31,11 @@ int csv_next(struct csv *, struct rows *, struct error *);
 void csv_free(struct csv *);
 void cleanup_csv(struct csv **);
 
+/* Rows of JSON lines: takes the window over. json_rows_header reads the names of the first row. */
+struct json_rows *json_rows_new(struct table *, struct window *);
+int json_rows_header(struct json_rows *, struct error *);
+int json_rows_next(struct json_rows *, struct rows *, struct error *);
+void json_rows_free(struct json_rows *);
+
 /* "FILE: row N, column "NAME": " and the rest; row as table_row_number, column from 0. Returns -1. */
 int table_bad(const struct table *, uint64_t row, size_t column, const char *what, struct error *);
