@@ -15,6 +15,7 @@ struct error;
 struct js;
 struct profile;
 struct schema;
+struct strbuf;
 struct table;
 
 int schema_parse(const char *text, size_t len, const char *name, struct schema **ret, struct error *);
@@ -22,11 +23,20 @@ void schema_free(struct schema *);
 void cleanup_schema(struct schema **);
 /* A schema that the table meets, with some slack where a value may well be followed by a larger one. */
 struct js *schema_infer(const struct profile *);
+/* As a file that people edit: a line a column, long lists broken. */
+void schema_write(const struct js *schema, struct strbuf *ret);
+/* Columns that seem to be unique and are too many values for the profile to tell: the table, read once more, does. Adds
+ * "unique" where it holds. */
+int schema_infer_unique(struct js *schema, const struct profile *, struct table *, struct error *);
 /*
  * One pass over the table. *ret_ok: it fits. The report names every breach with its first row:
  *   {"ok", "rows", "columns": [{"name", "state": "OK"|"NEW"|"MISSING"|"ALL_NULL"|"TYPE_CHANGED", "renamed_from"?,
- *     "breaches": [{"check": "range"|"nulls"|"values"|"unique"|"pattern"|"ascending"|"type"|"length", "message",
- *     "count", "row" (first, as table.h counts), "value"}]}], "breaches": [{"check": "rows"|"extra"|"order"|"duplicates"...}]}
+ *     "type", "found" (types, asked for and there),
+ *     "breaches": [{"check": "missing"|"type"|"nulls"|"range"|"values"|"pattern"|"length"|"ascending"|"unique"|"constant",
+ *       "message", "count", "row" (first, as table.h counts), "before" (of unique), "value"}]}],
+ *    "breaches": [{"check": "rows"|"extra"|"order"|"duplicates", "message", "count"?, "row"?, "before"?}]}
+ * A missing column that `was` names finds has renamed_from, and is checked; a NEW one that looks like a MISSING one has the
+ * name of that.
  * `before_rows`: rows of the last version of the same data, 0: not known. *ret_profile (may be NULL) receives the
  * profile that was made on the way.
  */
