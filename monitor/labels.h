@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "monitor/stats.h"
 /*
  * How good a model is: with labels, by its errors; without, by what its own probabilities promise.
  */
@@ -25,16 +26,27 @@ struct js *adwin_to_json(const struct adwin *);
 int adwin_from_json(const struct js *, struct adwin **ret, struct error *);
 
 /*
- * Confidence-based performance estimation of a binary classifier, as NannyML defines it: probabilities calibrated on the
- * reference (isotonic, pool adjacent violators), then the expected confusion matrix of the current rows.
+ * Confidence-based performance estimation of a binary classifier, as NannyML 0.13 defines it: the expected confusion matrix
+ * of rows without labels, from probabilities that were calibrated on the reference (isotonic, pool adjacent violators), if
+ * that brings them nearer to the labels in ten stratified splits; the splits are NannyML's own, so the decision is, too.
+ * Where rows of equal probability would be put in any order, here they keep theirs.
  */
 struct cbpe;
+/*
+ * Refuses, by row: a probability that is not within 0..1, a label or prediction that is neither 0 nor 1 (text is for the
+ * caller to translate, so it cannot be taken for "not 1"). Refuses fewer than 2 rows of a class, and fewer than 11 rows:
+ * what they would be calibrated by, nobody can say.
+ */
 int cbpe_fit(const double *probability, const uint8_t *predicted, const uint8_t *label, size_t n, struct cbpe **ret,
 	     struct error *);
 void cbpe_free(struct cbpe *);
+bool cbpe_calibrated(const struct cbpe *); /* false: the probabilities were good as they are */
+/* Each with 3 standard errors of the sample to both sides, cut at 0 and 1; the deviation is that of the reference. As in
+ * NannyML precision, recall and f1 are 0 where nothing is predicted, or expected, to be positive. NaN: not defined. */
 struct cbpe_estimate {
-	double accuracy, precision, recall, f1, auc; /* NaN where it is not defined */
-	double accuracy_low, accuracy_high; /* mean +- 3 standard errors of the sample, of NannyML */
+	struct interval accuracy, precision, recall, f1, auc;
+	size_t rows;	 /* with a probability within 0..1 */
+	size_t left_out; /* without */
 };
 struct cbpe_estimate cbpe_estimate(const struct cbpe *, const double *probability, const uint8_t *predicted, size_t n);
 struct js *cbpe_to_json(const struct cbpe *);
