@@ -34,7 +34,7 @@ const char *column_type_name(enum column_type);
 bool column_type_parse(const char *, enum column_type *ret);
 
 #define PROFILE_VALUES	4096u  /* distinct values that are counted one by one */
-#define PROFILE_EXACT	65536u /* numbers of a column that are kept as they are; fewer where columns are many, see profile.c */
+#define PROFILE_EXACT	65536u /* numbers of a column that are kept as they are; fewer in more than 64 columns, see profile_add.c */
 #define PROFILE_BINS	1024u  /* fine edges */
 
 /* A value and how often; of numbers `number` is the value and text its shortest form. */
@@ -60,20 +60,33 @@ struct column {
 	uint64_t numbers, zeros, negatives;
 	double min, max, mean, m2, m3, m4; /* central moments times `numbers`, merged by Chan's and Pebay's formulas */
 	struct sketch *sketch;	  /* of the finite numbers: exact, then KLL with k = 1024; NULL without any */
-	struct hll *distinct;	  /* of all values that are not null */
-	struct values *values;	  /* counts of up to PROFILE_VALUES distinct values; NULL: there were more */
+	struct values *values;	  /* texts and truths one by one, for column_values; NULL: they were too many or too long */
+	struct hll *distinct;	  /* of texts and truths, once `values` is NULL */
 	/* texts, in bytes */
 	uint64_t min_len, max_len, total_len;
 	bool ascending;		  /* no value was below the one before it, in file order: numbers and times; nulls aside */
-	struct edges fine;	  /* PROFILE_BINS quantiles, after profile_finish */
-	uint64_t *against;	  /* counts into the fine edges of the reference, fine.n + 1 of them; NULL without */
+	double first, last;	  /* of the numbers, in file order */
+	/* After profile_finish: all values while they are at most PROFILE_BINS, else as many quantiles less one. */
+	struct edges fine;
+	uint64_t *against;	  /* counts into the fine edges of the reference, one more than those; NULL without */
+	size_t nagainst;
 	uint64_t against_nulls;	  /* everything that is no finite number */
+
+	size_t fresh;		  /* private: numbers at the end of the sketch that are in nothing else yet */
+	const struct edges *edges; /* private: those of `against`, lent */
+	struct value_count *listed; /* private: of column_values */
+	size_t nlisted;
 };
 struct profile {
 	uint64_t rows;
 	size_t ncolumns, cap;
 	struct column *columns;	  /* in file order */
-	struct profile_extra *extra; /* `full`: correlations, outliers, sketched duplicate rows; else NULL */
+	struct profile_extra *extra; /* `full`: correlations, sketched duplicate rows; else NULL */
+	struct profile *open;	  /* private: the block that is not merged yet */
+	const struct table *scanned; /* private, of a block */
+	const struct profile *reference; /* private */
+	size_t exact;		  /* private: of sketches */
+	uint64_t buffered, text_bytes; /* private: numbers that sketches keep as they came; of `values` */
 };
 struct profile_options {
 	const struct profile *reference; /* finished; numbers of its columns are counted into their fine edges; NULL */
@@ -85,20 +98,23 @@ struct profile_options {
 
 /* The whole table, finished. */
 int profile_table(struct table *, const struct profile_options *, struct profile **ret, struct error *);
-/* By hand: rows in order, then profile_merge of what follows, and profile_finish at the end (types, edges). */
+/* By hand: rows in order, then profile_merge of what follows, and profile_finish at the end (types, edges). The
+ * reference is lent until then. */
 struct profile *profile_new(const struct profile_options *);
 int profile_add(struct profile *, const struct table *, const struct rows *, struct error *);
-/* Columns are matched by name; `from` came after `into` in the table and is left empty. Unfinished ones, or such that
- * were read back. */
+/* Columns are matched by name; `from` came after `into` in the table and is left without rows. The result is unfinished. */
 int profile_merge(struct profile *into, struct profile *from, struct error *);
 void profile_finish(struct profile *);
 void profile_free(struct profile *);
 void cleanup_profile(struct profile **);
 struct column *profile_find(const struct profile *, const char *column); /* NULL: absent */
 
-/* The values of a column with counts, most frequent first, then by text; NULL when they were too many. Lent. */
+/* The values of a column with counts, most frequent first, then by text; NULL when they were more than PROFILE_VALUES, or
+ * too long. NaN and infinities do not count. Lent until the column changes. */
 const struct value_count *column_values(const struct column *, size_t *ret_n);
-double column_distinct(const struct column *); /* exact while the values are counted */
+/* Exact while numbers and texts are kept or counted, else with a relative standard error of 1.6 %. */
+double column_distinct(const struct column *);
+bool column_distinct_exact(const struct column *);
 double column_std(const struct column *);      /* population; NaN without numbers */
 /* p in [0,1]; linear between values as numpy does when they are exact; NaN without numbers. */
 double column_quantile(const struct column *, double p);
@@ -115,7 +131,9 @@ void profile_digest(const struct profile *, struct digest *ret);
  *     "quantiles": {"0.01":..., "0.05", "0.25", "0.5", "0.75", "0.95", "0.99"}, "sketch_error": rank error or 0,
  *     "zeros","negatives","ascending", "length": {"min","mean","max"},
  *     "top": [{"value","count"}], "histogram": {"edges": [...n+1], "counts": [...n]}, "warnings": ["..."]}],
- *   "target": {...} with --target, "full": {"correlations", "outliers", "duplicate_rows"}, "digest": hex, "warnings": []}
+ *   "target": {...} with --target, "full": {"correlations": {"columns": ["..."], "values": [[r of each with each, or null]]},
+ *     "outliers": [{"name", "iqr": rows beyond 1.5 of it, "mad": rows beyond 3.5 of it, "low", "high"}],
+ *     "duplicate_rows"} with --full, "digest": hex, "warnings": []}
  * Absent where it makes no sense (a text has no mean).
  */
 struct js *profile_show(const struct profile *, const char *target);

@@ -18,6 +18,7 @@ struct js;
 struct sketch;
 struct sketch *sketch_new(size_t exact, uint64_t seed);
 void sketch_free(struct sketch *);
+void cleanup_sketch(struct sketch **);
 void sketch_add(struct sketch *, const double *values, size_t n);
 void sketch_merge(struct sketch *into, struct sketch *from); /* leaves `from` empty */
 uint64_t sketch_count(const struct sketch *);
