@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 #include "base/error.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -20,7 +21,8 @@ struct compressor {
 };
 
 struct decompressor {
-	int fd;
+	struct compressed from;
+	int fd; /* of decompress_from */
 	const char *name;
 	ZSTD_DCtx *zstd;
 	ZSTD_inBuffer in;
@@ -87,11 +89,23 @@ void cleanup_compressor(struct compressor **c)
 	compress_free(*c);
 }
 
-struct decompressor *decompress_from(int fd, const char *name)
+static ssize_t read_fd(void *ctx, void *buf, size_t room, struct error *err)
+{
+	const struct decompressor *d = ctx;
+	ssize_t n;
+
+	do
+		n = read(d->fd, buf, room);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? error_sys(err, errno, "cannot read %s", d->name) : n;
+}
+
+struct decompressor *decompress_of(struct compressed from, const char *name)
 {
 	struct decompressor *d = xmalloc(sizeof(*d));
 
-	d->fd = fd;
+	d->from = from;
+	d->fd = -1;
 	d->name = name;
 	d->zstd = ZSTD_createDCtx();
 	if (!d->zstd)
@@ -103,20 +117,34 @@ struct decompressor *decompress_from(int fd, const char *name)
 	return d;
 }
 
+struct decompressor *decompress_from(int fd, const char *name)
+{
+	struct decompressor *d = decompress_of((struct compressed){ read_fd, NULL }, name);
+
+	d->fd = fd;
+	d->from.ctx = d;
+	return d;
+}
+
 /* 1, or 0 at the end of the file. */
 static int fill(struct decompressor *d, struct error *err)
 {
-	ssize_t n;
+	ssize_t n = d->from.read(d->from.ctx, d->buf, sizeof(d->buf), err);
 
-	do
-		n = read(d->fd, d->buf, sizeof(d->buf));
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return error_sys(err, errno, "cannot read %s", d->name);
+		return -1;
 	d->in = (ZSTD_inBuffer){ d->buf, (size_t)n, 0 };
 	if (n == 0 && d->open)
 		return error_set(err, ERR_DAMAGED, "%s is damaged: it lacks its end", d->name);
 	return n > 0;
+}
+
+static int fail(const struct decompressor *d, size_t code, struct error *err)
+{
+	if (ZSTD_getErrorCode(code) != ZSTD_error_frameParameter_windowTooLarge)
+		return error_set(err, ERR_DAMAGED, "%s is damaged: %s", d->name, ZSTD_getErrorName(code));
+	error_set(err, ERR_UNSUPPORTED, "%s takes more than %u MiB of memory to read", d->name, 1u << (WINDOW_LOG - 20));
+	return error_help(err, "compress it without --long and --ultra");
 }
 
 ssize_t decompress_read(struct decompressor *d, void *buf, size_t room, struct error *err)
@@ -131,7 +159,7 @@ ssize_t decompress_read(struct decompressor *d, void *buf, size_t room, struct e
 			return more;
 		rest = ZSTD_decompressStream(d->zstd, &out, &d->in);
 		if (ZSTD_isError(rest))
-			return error_set(err, ERR_DAMAGED, "%s is damaged: %s", d->name, ZSTD_getErrorName(rest));
+			return fail(d, rest, err);
 		d->open = rest != 0;
 		d->full = out.pos == out.size && d->open;
 	}

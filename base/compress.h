@@ -3,8 +3,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 /*
- * Compressed files: one zstd frame with a checksum, written and read in pieces. Memory is some MiB,
- * whatever the file holds.
+ * Compressed files: one zstd frame with a checksum, written and read in pieces; frames that others wrote, one behind
+ * another, are read, too. Memory is some MiB, whatever the file holds: a frame that asks for more than 8 is refused.
  */
 struct error;
 struct compressor;
@@ -18,7 +18,14 @@ int compress_end(struct compressor *, struct error *);
 void compress_free(struct compressor *);
 void cleanup_compressor(struct compressor **);
 
+/* Where compressed bytes come from: as many as there are, 0 at the end, -1. */
+struct compressed {
+	ssize_t (*read)(void *ctx, void *buf, size_t room, struct error *);
+	void *ctx;
+};
+
 struct decompressor *decompress_from(int fd, const char *name);
+struct decompressor *decompress_of(struct compressed, const char *name); /* lends ctx */
 /* Bytes read, 0 at the end. ERR_DAMAGED: it is no such file, was changed, or lacks its end. */
 ssize_t decompress_read(struct decompressor *, void *buf, size_t room, struct error *);
 void decompress_free(struct decompressor *);

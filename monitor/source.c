@@ -4,7 +4,9 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/compress.h"
 #include "base/error.h"
+#include "base/gunzip.h"
 #include "base/mem.h"
 
 #define HEAD 8 /* bytes that tell what a file is */
@@ -12,11 +14,13 @@
 struct source {
 	int fd;
 	const char *name;
-	bool plain;	   /* a regular file, read by pread from `at` to `end` */
+	bool regular; /* read by pread from `at` to `end` */
 	uint64_t start, at, end;
-	char head[HEAD]; /* what was read of a pipe already */
+	char head[HEAD]; /* what was read already */
 	size_t head_len, head_at;
 	atomic_uint_fast64_t taken;
+	struct decompressor *zstd; /* one of them, or none */
+	struct gunzip *gzip;
 };
 
 static struct source *source_new(int fd, const char *name)
@@ -34,14 +38,16 @@ static ssize_t read_once(struct source *s, char *buf, size_t room)
 	ssize_t n;
 
 	do
-		n = s->plain ? pread(s->fd, buf, room, (off_t)s->at) : read(s->fd, buf, room);
+		n = s->regular ? pread(s->fd, buf, room, (off_t)s->at) : read(s->fd, buf, room);
 	while (n < 0 && errno == EINTR);
 	return n;
 }
 
 /* The bytes as they are stored. */
-static ssize_t take(struct source *s, char *buf, size_t room, struct error *err)
+static ssize_t take(void *ctx, void *into, size_t room, struct error *err)
 {
+	struct source *s = ctx;
+	char *buf = into;
 	size_t len = s->head_len - s->head_at;
 
 	if (len > room)
@@ -64,6 +70,25 @@ static ssize_t take(struct source *s, char *buf, size_t room, struct error *err)
 	return (ssize_t)len;
 }
 
+static bool is_zstd(const unsigned char *head)
+{
+	if (!memcmp(head, "\x28\xb5\x2f\xfd", 4))
+		return true;
+	/* a frame that is skipped comes first in what parallel programs write */
+	return (head[0] & 0xf0) == 0x50 && !memcmp(head + 1, "\x2a\x4d\x18", 3);
+}
+
+static int open_compressed(struct source *s, struct error *err)
+{
+	struct compressed from = { take, s };
+
+	if (s->head_len >= 2 && !memcmp(s->head, "\x1f\x8b", 2))
+		return gunzip_of(from, s->name, &s->gzip, err);
+	if (s->head_len >= 4 && is_zstd((const unsigned char *)s->head))
+		s->zstd = decompress_of(from, s->name);
+	return 0;
+}
+
 int source_open(int fd, const char *name, struct source **ret, struct error *err)
 {
 	CLEANUP(cleanup_source) struct source *s = source_new(fd, name);
@@ -75,14 +100,16 @@ int source_open(int fd, const char *name, struct source **ret, struct error *err
 		return error_sys(err, errno, "cannot read %s", name);
 	if (S_ISDIR(st.st_mode))
 		return error_sys(err, EISDIR, "cannot read %s", name);
-	s->plain = S_ISREG(st.st_mode) && start >= 0;
-	if (s->plain)
+	s->regular = S_ISREG(st.st_mode) && start >= 0;
+	if (s->regular)
 		s->start = s->at = (uint64_t)start;
 	n = take(s, s->head, HEAD, err);
 	if (n < 0)
 		return -1;
 	s->head_len = (size_t)n;
 	atomic_store(&s->taken, 0);
+	if (open_compressed(s, err) < 0)
+		return -1;
 	*ret = steal(&s);
 	return 0;
 }
@@ -91,7 +118,7 @@ struct source *source_range(int fd, const char *name, uint64_t from, uint64_t to
 {
 	struct source *s = source_new(fd, name);
 
-	s->plain = true;
+	s->regular = true;
 	s->start = s->at = from;
 	s->end = to;
 	return s;
@@ -99,6 +126,10 @@ struct source *source_range(int fd, const char *name, uint64_t from, uint64_t to
 
 void source_close(struct source *s)
 {
+	if (!s)
+		return;
+	decompress_free(s->zstd);
+	gunzip_free(s->gzip);
 	free(s);
 }
 
@@ -109,14 +140,31 @@ void cleanup_source(struct source **s)
 
 ssize_t source_read(struct source *s, void *buf, size_t room, struct error *err)
 {
-	return take(s, buf, room, err);
+	size_t len = 0;
+
+	if (!s->zstd && !s->gzip)
+		return take(s, buf, room, err);
+	while (len < room) {
+		char *at = (char *)buf + len;
+		ssize_t n = s->zstd ? decompress_read(s->zstd, at, room - len, err)
+				    : gunzip_read(s->gzip, at, room - len, err);
+
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
 }
 
 bool source_plain(const struct source *s, uint64_t *ret_start)
 {
-	if (s->plain)
+	bool plain = s->regular && !s->zstd && !s->gzip;
+
+	if (plain)
 		*ret_start = s->start;
-	return s->plain;
+	return plain;
 }
 
 uint64_t source_taken(const struct source *s)

@@ -13,7 +13,7 @@ usage() {
 
 # What the build needs, without the tests.
 BUILD_PACKAGES='cmake ninja-build gcc libc6-dev pkg-config libgit2-dev libssl-dev libsqlite3-dev libinih-dev libjansson-dev
-	libcurl4-openssl-dev libarchive-dev libzstd-dev libmicrohttpd-dev'
+	libcurl4-openssl-dev libarchive-dev zlib1g-dev libzstd-dev libmicrohttpd-dev'
 # What the tests need besides.
 TEST_PACKAGES='clang libclang-rt-14-dev libcmocka-dev git strace faketime zstd
 	python3 python3-pytest python3-hypothesis python3-sklearn python3-venv openssl ca-certificates

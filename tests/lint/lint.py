@@ -40,6 +40,8 @@ DOORS = {
     "jansson.h": ("base/json.c",),
     "ini.h": ("base/ini.c",),
     "zstd.h": ("base/compress.c",),
+    "zstd_errors.h": ("base/compress.c",),
+    "zlib.h": ("base/gunzip.c",),
     "openssl/*": ("base/digest.c", "base/secret.c"),
     "git2.h": ("registry/git*.[ch]",),
     "dlfcn.h": ("base/library.c",),
