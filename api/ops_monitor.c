@@ -24,24 +24,68 @@ static const struct op rows[] = {
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
 	  .params = PARAMS(ARG("reference", OPP_REQUIRED, "REFERENCE", COMPLETE_PATH, "the table as it was"),
 			   ARG("current", OPP_REQUIRED, "CURRENT", COMPLETE_PATH, "the table as it is"),
-			   TABLE_PARAMS),
+			   TABLE_PARAMS,
+			   MANY("columns", 0, "NAMES", COMPLETE_NONE, "judge these only, also times and ids"),
+			   MANY("ignore", 0, "NAMES", COMPLETE_NONE, "leave these out"),
+			   MANY("critical", 0, "NAMES", COMPLETE_NONE, "one of these is enough"),
+			   TEXT("method", 0, "mlops|evidently", COMPLETE_CHOICE, "how to judge (default: mlops)"),
+			   TEXT("test", 0, "psi", COMPLETE_CHOICE, "of method evidently: instead of what it selects"),
+			   { .name = "threshold", .type = OP_REAL, .value = "X", .help = "least effect that is drift (default: 0.1)" },
+			   { .name = "alpha", .type = OP_REAL, .value = "P", .help = "largest adjusted p-value (default: 0.05)" },
+			   INT("min-rows", 0, "N", "values that each side must have (default: 500)"),
+			   { .name = "share", .type = OP_REAL, .value = "X",
+			     .help = "the table drifts when at least this share of the columns does, too" },
+			   FLAG("calibrate", 0, "thresholds from the reference, whose rows are in order of time"),
+			   TEXT("label", 0, "COLUMN", COMPLETE_NONE, "what came true: is the model as good as it was?"),
+			   TEXT("prediction", 0, "COLUMN", COMPLETE_NONE, "what the model said"),
+			   TEXT("score", 0, "COLUMN", COMPLETE_NONE, "how sure it was of the positive class"),
+			   FLAG("html", 0, "write a page with pictures"),
+			   FLAG("svg", 0, "write one picture"),
+			   INT("jobs", 'j', "N", "threads (default: as many as there are)")),
 	  .summary = "tell whether a table is still like another",
-	  .details = "",
+	  .details = "Exit status 0: no drift; 7: drift, or columns that are missing, empty or of\n"
+		     "another type; 8: too few rows, or too near to say.\n"
+		     "\n"
+		     "A column drifts when it has moved far enough (--threshold), that is no chance\n"
+		     "(--alpha, corrected for the number of columns), and both sides have enough\n"
+		     "values (--min-rows). The table drifts when two columns do, or a critical one,\n"
+		     "or the only one. Times and ids are not judged unless they are named.\n"
+		     "--method evidently gives the numbers of Evidently's DataDriftPreset instead.\n"
+		     "\n"
+		     "  mlops drift train.csv today.csv\n"
+		     "  mlops drift train.csv today.csv --ignore id --critical age,income --html > page.html\n"
+		     "  mlops drift ref.csv cur.csv --label churned --prediction guess --score p\n",
 	  .handler = op_drift },
 	{ .name = "schema.infer", .command = "schema infer", .method = "POST", .path = "/schemas", .role = ROLE_VIEWER,
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
 	  .params = PARAMS(ARG("table", OPP_REQUIRED, "FILE|ARTIFACT", COMPLETE_PATH, "a table that is right"),
-			   TABLE_PARAMS),
+			   TABLE_PARAMS,
+			   TEXT("output", 'o', "FILE", COMPLETE_PATH, "where to write it (default: standard output)"),
+			   FLAG("force", 0, "replace that file")),
 	  .summary = "write the schema that a table meets",
-	  .details = "",
+	  .details = "A file to edit: types, ranges with some room, the values of categories, the\n"
+		     "share of missing values, columns that are unique. The table meets it; a\n"
+		     "column whose values are of mixed kinds has no type in it.\n"
+		     "\n"
+		     "  mlops schema infer data/raw.csv --output schemas/raw.json\n"
+		     "  mlops schema check schemas/raw.json data/new.csv\n",
 	  .handler = op_schema_infer },
 	{ .name = "schema.check", .command = "schema check", .method = "POST", .path = "/schemas/check",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
 	  .params = PARAMS(ARG("schema", 0, "SCHEMA", COMPLETE_PATH, "a schema file, or the name of a [schema.NAME]"),
-			   ARG("table", 0, "FILE|ARTIFACT", COMPLETE_PATH, "what to check"),
-			   TABLE_PARAMS),
+			   ARG("table", OPP_MANY, "FILE|ARTIFACT", COMPLETE_PATH, "what to check"),
+			   TABLE_PARAMS,
+			   TEXT("previous", 0, "FILE|ARTIFACT", COMPLETE_PATH, "the last version: how many rows there were (max_change)"),
+			   FLAG("html", 0, "write a page")),
 	  .summary = "check tables against their schema",
-	  .details = "",
+	  .details = "Every breach with its first row and value; the header of CSV is row 1. Exit\n"
+		     "status 7 says that a table does not fit, 2 that it or the schema cannot be\n"
+		     "read. Without a table those of [schema.NAME] in pipeline.ini are checked,\n"
+		     "without SCHEMA those of all such sections.\n"
+		     "\n"
+		     "  mlops schema check schemas/raw.json data/*.csv\n"
+		     "  zcat new.csv.gz | mlops schema check schemas/raw.json -\n"
+		     "  mlops schema check raw\n",
 	  .handler = op_schema_check },
 	{ .name = "table.split", .command = "split", .method = "POST", .path = "/splits", .role = ROLE_ENGINEER,
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/args.h"
+#include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "api/ops.h"
@@ -117,11 +119,24 @@ static bool is_global(const struct op_param *param)
 	return false;
 }
 
+static int parse_real(const char *shown, const char *text, double *ret, struct error *err)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (!isalpha((unsigned char)*text) && end != text && !*end && isfinite(value)) {
+		*ret = value;
+		return 0;
+	}
+	return error_set(err, ERR_USAGE, "%s needs a number, not '%s'", shown, text);
+}
+
 static int set_value(struct parser *ps, const struct op_param *param, const char *shown,
 		     const char *value, struct error *err)
 {
 	struct js *json = ps->args->json, *list;
 	int64_t number;
+	double real;
 	char key[64];
 
 	if (is_global(param))
@@ -135,6 +150,12 @@ static int set_value(struct parser *ps, const struct op_param *param, const char
 		if (parse_int(shown, value, &number, err))
 			return -1;
 		js_set_int(json, key, number);
+		return 0;
+	}
+	if (param->type == OP_REAL) {
+		if (parse_real(shown, value, &real, err))
+			return -1;
+		js_set_real(json, key, real);
 		return 0;
 	}
 	if (!(param->flags & OPP_MANY)) {

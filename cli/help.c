@@ -120,7 +120,7 @@ void help_print(const struct op *op)
 static struct js *param_json(const struct op_param *param)
 {
 	static const char *const types[] = {
-		[OP_TEXT] = "text", [OP_INT] = "int", [OP_BOOL] = "bool"
+		[OP_TEXT] = "text", [OP_INT] = "int", [OP_BOOL] = "bool", [OP_REAL] = "real"
 	};
 	struct js *json = js_object();
 	char letter[2] = { param->letter, '\0' }, key[64];

@@ -55,6 +55,10 @@ static const struct {
 	{ "run.show", print_show },
 	{ "model.search", print_model_list },
 	{ "model.show", print_model_show },
+	{ "schema.infer", print_schema_infer },
+	{ "schema.check", print_schema_check },
+	{ "table.split", print_split },
+	{ "drift.compare", print_drift },
 	{ "event.list", print_events },
 	{ "access.whoami", print_whoami },
 };

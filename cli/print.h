@@ -105,6 +105,9 @@ printer print_project_add, print_project_list, print_project_rm, print_submitted
 printer print_run, print_dag, print_runs, print_show; /* print_run.c */
 printer print_why, print_accept; /* print_why.c */
 printer print_cache_list, print_cache_rm; /* print_cache.c */
+printer print_schema_infer, print_schema_check; /* print_schema.c */
+printer print_split; /* print_split.c */
+printer print_drift; /* print_drift.c */
 printer print_events, print_event, print_whoami; /* print_events.c */
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */
@@ -116,3 +119,8 @@ void print_each_group(const struct js *steps, print_group *each, void *ctx);
 void print_skipped(struct print *, const struct js *steps);
 /* What was accepted of a run's results (api/op_history.c), or nothing. */
 void print_accepted(struct print *, const struct js *accepted);
+/* print_kept.c: what does not fit a schema [{path, schema, lines[]}], kept profiles of a run, what changed between two of
+ * them (api/profiles.h). Each may be NULL. */
+void print_misfits(struct print *, const struct js *reports);
+void print_run_profiles(struct print *, const struct js *profiles);
+void print_profile_changes(struct print *, const struct js *changes);

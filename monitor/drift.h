@@ -88,3 +88,33 @@ int calibration_from_json(const struct js *, struct calibration **ret, struct er
  */
 int drift_judge(const struct profile *reference, const struct profile *current, const struct calibration *,
 		const struct drift_options *, enum drift_state *ret_state, struct js **ret, struct error *);
+
+/*
+ * How good the model was and is, of rows whose label is known. Labels are classes, unless all are numbers and more than
+ * 20 of them differ. Life: OUTCOMES_INIT, outcomes_add of rows in their order, outcomes_release.
+ */
+struct outcome {
+	double label, prediction; /* of a class: which one */
+	double score;		  /* NaN: none */
+};
+struct outcomes {
+	struct outcome *items;
+	size_t n, cap;
+	bool numbers; /* so far all labels and predictions are */
+	struct strlist words; /* labels and predictions that are none, each once, up to 256 */
+};
+#define OUTCOMES_INIT { NULL, 0, 0, true, STRLIST_INIT }
+/* Texts of one row as the table has them, NULL for what it has not. Without a label, or without both prediction and score,
+ * the row does not count. */
+int outcomes_add(struct outcomes *, const char *label, const char *prediction, const char *score, struct error *);
+void outcomes_release(struct outcomes *);
+/*
+ * Accuracy, or mean absolute error, of predictions; area under the ROC curve of scores where two classes are; each with an
+ * interval of 95 % and the drop from the reference with its own. The state is DRIFT when the whole interval of the drop is
+ * above 0, INSUFFICIENT below 30 rows. Then ADWIN over all errors in order: did their mean change in the current rows?
+ *   [{"metric": "accuracy"|"mae"|"auc", "baseline", "value","low","high", "drop","drop_low","drop_high", "rows",
+ *     "reference_rows", "state"}, {"metric": "errors", "state", "row" of the current ones, from 1}]
+ * *ret_state is the worst of them.
+ */
+int drift_performance(const struct outcomes *reference, const struct outcomes *current, enum drift_state *ret_state,
+		      struct js **ret, struct error *);
