@@ -12,6 +12,15 @@ struct strbuf;
 void page_profile(const struct js *shown, const char *name, struct strbuf *ret); /* of profile_show */
 void page_drift(const struct js *verdict, const char *reference, const char *current, struct strbuf *ret); /* of drift_judge */
 void page_schema(const struct js *report, const char *name, struct strbuf *ret); /* of schema_check */
-void page_monitor(const struct js *shown, struct strbuf *ret); /* of monitor.show: scores over time, heat map */
+/*
+ * Of monitor.show:
+ *   {"monitor", "reference": what the windows are compared with, "method",
+ *    "windows": [{"window","from","to","rows","state","reason","score_max","judged","drifted",
+ *      "columns": [{"name","state","score","threshold","nulls": share}]}],
+ *    "performance": [{"window","metric","value","low","high","baseline"}]}
+ * Windows are in order of time, as are figures of one metric; from and to are texts to show, or numbers of rows. What is not
+ * known is left out. "score_max" is the highest score over its threshold.
+ */
+void page_monitor(const struct js *shown, struct strbuf *ret);
 /* One drawing: the table of columns with their pictures. */
 void svg_drift(const struct js *verdict, struct strbuf *ret);
