@@ -184,6 +184,7 @@ static void show_error(const struct session *s, const struct error *err)
 static void show(struct session *s, struct js *result, const struct error *err)
 {
 	printer *print = printer_find(s->args.op->name);
+	const char *page = js_get_str(result, "page");
 	bool asked = !s->args.quiet || !strcmp(s->args.op->method, "GET");
 
 	if (s->args.as_json) {
@@ -191,7 +192,10 @@ static void show(struct session *s, struct js *result, const struct error *err)
 			show_json(s, result, err);
 		return;
 	}
-	if (result && print && asked) {
+	/* Markup is for a browser and escaped for it: as it is, whoever reads it. */
+	if (page) {
+		fputs(page, stdout);
+	} else if (result && print && asked) {
 		struct print p;
 
 		start_pager(s);

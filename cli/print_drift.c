@@ -176,13 +176,8 @@ static void put_verdict(struct print *p, const struct js *verdict)
 
 void print_drift(struct print *p, const struct js *result)
 {
-	const char *page = js_get_str(result, "page");
 	const struct js *performance = js_get(result, "performance");
 
-	if (page) {
-		fputs(page, p->out);
-		return;
-	}
 	put_columns(p, js_get(result, "columns"));
 	for (size_t i = 0; i < js_len(performance); i++)
 		put_metric(p, js_at(performance, i));

@@ -89,7 +89,7 @@ static const struct look {
 	{ "OK", "s-ok", "●" },		    { "DRIFT", "s-alert", "▲" },      { "FAILED", "s-alert", "▲" },
 	{ "INSUFFICIENT", "s-wait", "○" },  { "UNDECIDED", "s-wait", "◇" },   { "NEW", "s-new", "✚" },
 	{ "QUARANTINED", "s-broken", "■" }, { "MISSING", "s-broken", "■" },   { "ALL_NULL", "s-broken", "■" },
-	{ "TYPE_CHANGED", "s-broken", "■" },
+	{ "TYPE_CHANGED", "s-broken", "■" }, { "SKIPPED", "s-wait", "○" },
 };
 
 static const struct look *look_of(const char *state)
@@ -163,6 +163,18 @@ void page_td_data(struct html *h, const char *class, const char *text, size_t ma
 	if (class)
 		html_attr(h, "class", class);
 	html_data(h, text ? text : "", max);
+	html_close(h);
+}
+
+void page_notes(struct html *h, const struct js *notes, size_t most)
+{
+	size_t n = js_len(notes) < most ? js_len(notes) : most;
+
+	if (!n)
+		return;
+	html_open_class(h, "ul", "notes");
+	for (size_t i = 0; i < n; i++)
+		page_note(h, js_text(js_at(notes, i)) ? js_text(js_at(notes, i)) : "");
 	html_close(h);
 }
 

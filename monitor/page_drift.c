@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
@@ -73,6 +74,7 @@ static void put_row(struct html *h, const void *verdict, size_t i)
 	html_close(h);
 	page_td(h, "n", figure_score(score, figure));
 	html_open_class(h, "td", "wide");
+	/* A p-value alone is no length. */
 	page_meter(h, score, threshold);
 	html_close(h);
 	page_td(h, "n wide", figure_score(threshold, figure));
@@ -107,11 +109,30 @@ static void put_pictures(struct html *h, const struct js *column)
 	bars_release(&bars);
 }
 
+/* "wasserstein 0.31 ± 0.002, threshold 0.1, p 0.003" */
+static void put_measure(struct html *h, const struct js *column)
+{
+	double score = number_of(column, "score"), error = number_of(column, "error"), p = number_of(column, "p_adjusted");
+	char figure[FIGURE];
+
+	if (!js_get_str(column, "test"))
+		return;
+	html_open(h, "p");
+	html_data(h, text_of(column, "test"), PAGE_WORD);
+	if (isfinite(score)) {
+		html_text(h, " ");
+		html_element(h, "b", NULL, figure_score(score, figure));
+	}
+	if (error > 0)
+		html_textf(h, " ± %s", figure_score(error, figure));
+	html_textf(h, ", threshold %s", figure_score(number_of(column, "threshold"), figure));
+	if (isfinite(p))
+		html_textf(h, ", p %s", figure_p(p, figure));
+	html_close(h);
+}
+
 static void put_card(struct html *h, const struct js *column, size_t i)
 {
-	double p = number_of(column, "p_adjusted");
-	char score[FIGURE], threshold[FIGURE], chance[FIGURE];
-
 	html_open_class(h, "article", "card");
 	page_card_id(h, i);
 	html_open_class(h, "div", "head");
@@ -120,14 +141,7 @@ static void put_card(struct html *h, const struct js *column, size_t i)
 	html_close(h);
 	page_state(h, js_get_str(column, "state"));
 	html_close(h);
-	html_open(h, "p");
-	html_data(h, text_of(column, "test"), PAGE_WORD);
-	html_text(h, " ");
-	html_element(h, "b", NULL, figure_score(number_of(column, "score"), score));
-	html_textf(h, ", threshold %s", figure_score(number_of(column, "threshold"), threshold));
-	if (p == p)
-		html_textf(h, ", p %s", figure_p(p, chance));
-	html_close(h);
+	put_measure(h, column);
 	if (js_get_str(column, "reason")) {
 		html_open(h, "p");
 		html_data(h, text_of(column, "reason"), 400);
@@ -148,7 +162,8 @@ static void put_cards(struct html *h, const struct js *columns)
 		return;
 	html_element(h, "h2", NULL, "Distributions");
 	html_element(h, "p", "explain",
-		     "Above, the share of the rows in each bin; below, the cumulated share, and D where the two are furthest apart.");
+		     "Above, the share of the rows in each bin, where the outermost half percent of either side is in the bins at the "
+		     "ends; below, the cumulated share, and D where the two are furthest apart.");
 	page_legend(h);
 	html_open_class(h, "div", "cards");
 	for (size_t i = 0; i < js_len(columns) && i < PAGE_CARDS; i++) {
@@ -160,7 +175,7 @@ static void put_cards(struct html *h, const struct js *columns)
 	html_close(h);
 	if (drawn < all)
 		html_elementf(h, "p", "sub",
-			      "Pictures of the first %s of %s columns, those with the highest scores: a page of all would be too large.",
+			      "Pictures of the first %s of %s columns, the worst ones: a page of all would be too large.",
 			      figure_count((double)drawn, one), figure_count((double)all, two));
 }
 
@@ -189,8 +204,12 @@ void page_drift(const struct js *verdict, const char *reference, const char *cur
 	page_verdict(&h, js_get_str(verdict, "state"), js_get_str(verdict, "reason"));
 	put_figures(&h, verdict);
 	page_main(&h);
+	if (js_len(js_get(verdict, "warnings")))
+		html_element(&h, "h2", NULL, "What to look at");
+	page_notes(&h, js_get(verdict, "warnings"), 50);
+	page_outcomes(&h, js_get(verdict, "performance"));
 	html_element(&h, "h2", NULL, "Columns");
-	html_element(&h, "p", "explain", "Those with the highest score, measured by their threshold, come first.");
+	html_element(&h, "p", "explain", "The worst come first: by state, then by score over threshold.");
 	page_rows(&h, &rows, verdict);
 	put_cards(&h, columns);
 	page_end(&h);

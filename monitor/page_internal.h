@@ -33,6 +33,7 @@ void page_td(struct html *, const char *class, const char *text);
 void page_td_data(struct html *, const char *class, const char *text, size_t max); /* text may be NULL */
 #define PAGE_WORD 24u /* characters of what is a word: a type, a state, a test */
 void page_note(struct html *, const char *text); /* in a <ul class="notes">; text may hold data */
+void page_notes(struct html *, const struct js *notes, size_t most); /* the list of them, of texts */
 /* What an area and a line are. */
 void page_legend(struct html *);
 
@@ -49,6 +50,8 @@ void page_rows(struct html *, const struct page_rows *, const void *ctx);
 void page_meter(struct html *, double score, double threshold);
 /* The small picture of a row. */
 void page_spark(struct html *, const struct js *picture, const char *name);
+/* How good a model was and is, of drift_performance; nothing where that is not known. */
+void page_outcomes(struct html *, const struct js *metrics);
 /* Link targets: column i of what was shown. */
 void page_card_id(struct html *, size_t i);
 void page_card_link(struct html *, size_t i, const char *name, bool has_card);

@@ -197,7 +197,6 @@ static void put_facts(struct html *h, const struct js *column)
 
 static void put_card(struct html *h, const struct js *column, size_t i)
 {
-	const struct js *warnings = js_get(column, "warnings");
 	const char *type = js_get_str(column, "type"), *evidence = js_get_str(column, "evidence");
 
 	html_open_class(h, "article", "card");
@@ -218,12 +217,7 @@ static void put_card(struct html *h, const struct js *column, size_t i)
 	put_histogram(h, column);
 	put_top(h, column);
 	put_facts(h, column);
-	if (js_len(warnings)) {
-		html_open_class(h, "ul", "notes");
-		for (size_t k = 0; k < js_len(warnings) && k < 8; k++)
-			page_note(h, js_text(js_at(warnings, k)) ? js_text(js_at(warnings, k)) : "");
-		html_close(h);
-	}
+	page_notes(h, js_get(column, "warnings"), 8);
 	html_close(h);
 }
 
