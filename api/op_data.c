@@ -5,16 +5,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "api/data.h"
+#include "api/data_kinds.h"
 #include "api/ops.h"
 #include "api/snapshot.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "pipeline/grammar.h"
+#include "pipeline/tables.h"
 #include "registry/artifacts.h"
 #include "registry/events.h"
 #include "registry/files.h"
@@ -32,9 +36,13 @@ struct added {
 	struct content content;
 	int64_t version;
 	bool is_new; /* no version of it had this content before */
+	struct table_found found; /* about its tables; path NULL: nothing */
 };
 struct adding {
 	struct op_context *ctx;
+	bool unchecked; /* whatever the schemas of the pipeline say */
+	struct pipeline *pipeline; /* its schemas; NULL: there is none */
+	struct tables *tables;
 	struct lockfile lock;
 	struct data_locks locks;
 	struct added *items;
@@ -44,9 +52,13 @@ struct adding {
 
 static void adding_release(struct adding *a)
 {
-	for (size_t i = 0; i < a->len; i++)
+	for (size_t i = 0; i < a->len; i++) {
+		table_found_release(&a->items[i].found);
 		free(a->items[i].path);
+	}
 	free(a->items);
+	tables_free(a->tables);
+	pipeline_free(a->pipeline);
 	lockfile_release(&a->lock);
 	data_unlock(&a->locks);
 	js_free(a->notes);
@@ -159,6 +171,47 @@ static int check_among(const struct adding *a, struct error *err)
 	return 0;
 }
 
+/* What stands elsewhere in the file, or no file at all, does not matter. */
+static int open_tables(struct adding *a, struct error *err)
+{
+	struct project *p = a->ctx->project;
+	struct error why = { 0 };
+
+	if (a->unchecked)
+		return 0;
+	if (pipeline_load_schemas(p->rootfd, "pipeline.ini", &a->pipeline, &why) < 0) {
+		if (err && why.code != ERR_NOT_FOUND)
+			*err = why;
+		return why.code == ERR_NOT_FOUND ? 0 : -1;
+	}
+	return tables_open(&api_data_kinds, p, a->pipeline, &a->tables, err);
+}
+
+/* While it is staged: what does not fit is not stored. */
+static int check_item(struct adding *a, struct added *item, struct store_batch *batch, const struct scanner *scanner,
+		      const struct tree *tree, struct error *err)
+{
+	struct table_place place = { .scanner = scanner, .batch = batch, .tree = tree };
+
+	if (tables_know(a->tables, item->path, &item->content, false))
+		return 0;
+	return tables_look(a->tables, &place, item->path, &item->content, false, &item->found, err);
+}
+
+static int store_item(struct adding *a, struct added *item, struct store_batch *batch, const struct scanner *scanner,
+		      struct error *err)
+{
+	CLEANUP(tree_release) struct tree tree = TREE_INIT;
+
+	if (scan_path(scanner, item->path, &item->content, a->tables ? &tree : NULL, err) < 0)
+		return -1;
+	if (item->content.kind == CONTENT_ABSENT) {
+		error_set(err, ERR_NOT_FOUND, "there is no %s", item->path);
+		return error_help(err, "check the name; it is looked up below %s", a->ctx->project->root);
+	}
+	return check_item(a, item, batch, scanner, item->content.kind == CONTENT_TREE ? &tree : NULL, err);
+}
+
 static int store_items(struct adding *a, struct error *err)
 {
 	CLEANUP(cleanup_batch) struct store_batch *batch = NULL;
@@ -168,17 +221,9 @@ static int store_items(struct adding *a, struct error *err)
 	if (project_store(a->ctx->project, &store, err) < 0 || batch_open(store, &batch, err) < 0 ||
 	    data_scanner(a->ctx, batch, &scanner, err) < 0)
 		return -1;
-	for (size_t i = 0; i < a->len; i++) {
-		struct added *item = &a->items[i];
-
-		if (scan_path(&scanner, item->path, &item->content, NULL, err) < 0)
+	for (size_t i = 0; i < a->len; i++)
+		if (store_item(a, &a->items[i], batch, &scanner, err) < 0)
 			return -1;
-		if (item->content.kind == CONTENT_ABSENT) {
-			error_set(err, ERR_NOT_FOUND, "there is no %s", item->path);
-			return error_help(err, "check the name; it is looked up below %s",
-					  a->ctx->project->root);
-		}
-	}
 	return batch_commit(batch, err);
 }
 
@@ -200,10 +245,13 @@ static int record_item(struct adding *a, struct db *db, struct added *item, stru
 	};
 
 	if (artifact_record(db, item->path, &item->content, NULL, p->actor, now, &item->version,
-			    &item->is_new, err) < 0)
+			    &item->is_new, err) < 0 ||
+	    (item->found.path && tables_record(a->tables, db, &item->found, NULL, now, err) < 0))
 		return -1;
 	if (!item->is_new)
 		return 0;
+	if (a->unchecked)
+		js_set_bool(body, "unchecked", true);
 	js_set_int(body, "version", item->version);
 	js_set_int(body, "files", (int64_t)item->content.files);
 	js_set_int(body, "size", (int64_t)item->content.size);
@@ -270,6 +318,33 @@ static void tell_git(struct adding *a)
 		note(a, xasprintf("git was not told: %s", refused.msg));
 }
 
+/* A step that reads it need not look again. */
+static void accept_tables(struct adding *a)
+{
+	for (size_t i = 0; i < a->len; i++)
+		if (a->items[i].found.path)
+			tables_accept(a->tables, &a->items[i].found);
+	tables_save(a->tables);
+}
+
+/* What was not added because it does not fit, with all that is wrong with it. */
+static struct js *refused_result(const struct adding *a)
+{
+	for (size_t i = 0; i < a->len; i++) {
+		const struct table_found *found = &a->items[i].found;
+		struct js *result;
+
+		if (!found->reports)
+			continue;
+		result = js_object();
+		js_set(result, "added", js_array());
+		js_set_str(result, "refused", found->path);
+		js_set(result, "schema", js_ref(found->reports));
+		return result;
+	}
+	return NULL;
+}
+
 static struct js *adding_result(struct adding *a)
 {
 	struct js *result = js_object(), *list = js_array();
@@ -292,7 +367,8 @@ static struct js *adding_result(struct adding *a)
 }
 
 /*
- * data.add {paths[]} -> {added: [{path, version, new, content, files, size}], notes[]}
+ * data.add {paths[], unchecked} -> {added: [{path, version, new, content, files, size}], notes[]}, or with ERR_VERDICT
+ * {added: [], refused: path, schema: [{path, schema, lines[], report}]}: nothing was added
  * The bytes are durable before the database names them, and the database before mlops.lock does:
  * after a crash between any two, adding again completes it.
  */
@@ -304,18 +380,26 @@ int op_add(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.lock = LOCKFILE_INIT,
 		.locks = DATA_LOCKS_INIT,
 		.notes = js_array(),
+		.unchecked = js_get_bool(args, "unchecked"),
 	};
 	const struct js *paths = js_get(args, "paths");
 
 	if (data_lock_tree(ctx, &a.locks, a.notes, err) < 0 ||
-	    lockfile_load(ctx->project->rootfd, &a.lock, err) < 0)
+	    lockfile_load(ctx->project->rootfd, &a.lock, err) < 0 || open_tables(&a, err) < 0)
 		return -1;
 	for (size_t i = 0; i < js_len(paths); i++)
 		if (add_path(&a, js_text(js_at(paths, i)), err) < 0)
 			return -1;
-	if (check_among(&a, err) < 0 || data_lock_store(ctx, &a.locks, err) < 0 ||
-	    store_items(&a, err) < 0 || record_items(&a, err) < 0 || write_lock(&a, err) < 0)
+	if (check_among(&a, err) < 0 || data_lock_store(ctx, &a.locks, err) < 0)
 		return -1;
+	if (store_items(&a, err) < 0) {
+		*ret_result = refused_result(&a);
+		return -1;
+	}
+	FAILPOINT("add.stored");
+	if (record_items(&a, err) < 0 || write_lock(&a, err) < 0)
+		return -1;
+	accept_tables(&a);
 	tell_git(&a);
 	*ret_result = adding_result(&a);
 	return 0;

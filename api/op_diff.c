@@ -4,10 +4,12 @@
 #include <string.h>
 #include "api/data.h"
 #include "api/ops.h"
+#include "api/profiles.h"
 #include "api/snapshot.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "monitor/profile.h"
 #include "base/strlist.h"
 #include "registry/project.h"
 #include "store/store.h"
@@ -98,6 +100,26 @@ static void diff_files(struct diff *d, const struct snapshot_item *old,
 	js_set_int(json, "removed", f.removed);
 }
 
+/* ---- what is in the data, where both sides have a profile ---- */
+
+static bool find_profile(struct diff *d, const struct snapshot_item *item, struct profile **ret)
+{
+	struct error why;
+
+	if (item->profile.kind != CONTENT_ABSENT && profile_of_object(d->ctx, &item->profile, ret, &why) == 0)
+		return true;
+	return profile_of_data(d->ctx, &item->content, ret, &why) > 0;
+}
+
+static void diff_profiles(struct diff *d, const struct snapshot_item *old, const struct snapshot_item *now, struct js *json)
+{
+	CLEANUP(cleanup_profile) struct profile *was = NULL;
+	CLEANUP(cleanup_profile) struct profile *is = NULL;
+
+	if (find_profile(d, old, &was) && find_profile(d, now, &is))
+		js_set(json, "profile", profile_changes(was, is));
+}
+
 /* ---- data ---- */
 
 static void diff_item(struct diff *d, const struct snapshot_item *old,
@@ -118,6 +140,8 @@ static void diff_item(struct diff *d, const struct snapshot_item *old,
 	if (is)
 		data_set_content(json, "new", &now->content);
 	diff_files(d, old, now, json);
+	if (was && is)
+		diff_profiles(d, old, now, json);
 	js_push(d->data, json);
 }
 
@@ -364,7 +388,7 @@ static int diff_many(struct op_context *ctx, const struct js *names, struct js *
 /*
  * data.diff {names[]} -> one or two names:
  *   {names[2], same, data: [{path, change: added|modified|removed, old, new, files: [{path, change,
- *    old_size, new_size}] (at most 1000), added, modified, removed}], params: [{key, old, new}],
+ *    old_size, new_size}] (at most 1000), added, modified, removed, profile{} (api/profiles.h)}], params: [{key, old, new}],
  *    metrics: [{key, old, new, delta}], code: {same, old{commit, branch, dirty, note}, new{}} or
  *    null, notes[]}
  * more: {names[], params_table: [{key, values[], same}], metrics_table: [...]}

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include "api/model_files.h"
 #include "api/ops.h"
+#include "api/profiles.h"
 #include "api/submit.h"
 #include "base/clock.h"
 #include "base/db.h"
@@ -196,7 +197,7 @@ static void show_content(const struct content *content, struct js *result)
 }
 
 /*
- * run.show {name} -> {kind: "run", run{}, attempts[], accepted[], log}
+ * run.show {name} -> {kind: "run", run{}, attempts[], accepted[], profiles[], log}
  *                  | {kind: "artifact", name, version, content, versions[]}
  *                  | {kind: "version", model_version{}, location, model_id}
  *                  | {kind: "commit", commit, runs[]} | {kind: "content", content, size}
@@ -215,6 +216,8 @@ int op_show(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	switch (name.kind) {
 	case NAME_RUN:
 		r = show_run(db, name.run, result, err);
+		if (r == 0)
+			profiles_of_run(ctx, js_get(result, "run"), result);
 		show_own_log(ctx, name.run, result);
 		break;
 	case NAME_ARTIFACT:

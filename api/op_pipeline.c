@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include "api/data_kinds.h"
 #include "api/loaded.h"
 #include "api/ops.h"
 #include "base/error.h"
@@ -8,6 +9,7 @@
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
 #include "pipeline/problems.h"
+#include "pipeline/tables.h"
 #include "registry/project.h"
 
 static struct js *problems_list(const struct problems *problems)
@@ -48,6 +50,7 @@ int op_pipeline_check(struct op_context *ctx, const struct js *args, struct js *
 		if (loaded_once_made(ctx->project, pipeline, &made, err) < 0)
 			return -1;
 		instances = plan_check(ctx->project->rootfd, pipeline, &made, &problems);
+		tables_check_schemas(&api_data_kinds, ctx->project, pipeline, &problems);
 	}
 	problems_sort(&problems);
 	result = js_object();

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api/combinations.h"
+#include "api/data_kinds.h"
 #include "api/experiments.h"
 #include "api/loaded.h"
 #include "api/ops.h"
@@ -68,6 +69,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.jobs = (int)jobs,
 		.spawner = ctx->spawner,
 		.command = ctx->command_line,
+		.kinds = &api_data_kinds,
 		.progress = ctx->progress,
 		.emit = ctx->emit,
 		.ctx = ctx->ctx,

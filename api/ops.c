@@ -25,7 +25,8 @@ static const struct op rows[] = {
 	{ .name = "data.add", .command = "add", .method = "POST", .path = "/artifacts",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_add,
 	  .params = PARAMS(ARG("paths", OPP_REQUIRED | OPP_MANY, "PATH", COMPLETE_PATH,
-			       "files or directories of the project")),
+			       "files or directories of the project"),
+			   FLAG("unchecked", 0, "whatever the schemas of pipeline.ini say")),
 	  .summary = "keep a version of files and directories",
 	  .details =
 		"Examples:\n"
@@ -34,7 +35,11 @@ static const struct op rows[] = {
 		"\n"
 		"Copies the bytes into the store, records the version in mlops.lock and keeps\n"
 		"git from tracking the path. What steps read and write is kept by mlops run\n"
-		"itself. Patterns in .mlopsignore are left out.\n" },
+		"itself. Patterns in .mlopsignore are left out.\n"
+		"\n"
+		"Tables for which pipeline.ini has a [schema.NAME] must fit it: else nothing is\n"
+		"kept, and the exit status is 7. With --unchecked they are kept all the same, and\n"
+		"their event says so; steps will still not read them.\n" },
 	{ .name = "data.status", .command = "status", .method = "GET", .path = "/status",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL, .handler = op_status,
 	  .summary = "what changed since it was last added or run",

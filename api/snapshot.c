@@ -19,6 +19,7 @@
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
 #include "pipeline/results.h"
+#include "pipeline/tables.h"
 #include "registry/git.h"
 #include "registry/lockfile.h"
 #include "registry/name.h"
@@ -126,6 +127,19 @@ static int from_commit(struct op_context *ctx, const struct name *name, struct s
 
 /* ---- from a run ---- */
 
+/* It stands behind what it describes: both are of one list, sorted by path. */
+static void take_profile(struct snapshot *s, const char *path, const struct content *content)
+{
+	for (size_t i = s->len; i-- > 0;) {
+		CLEANUP(cleanup_free) char *name = tables_profile_name(s->items[i].path);
+
+		if (!strcmp(name, path)) {
+			s->items[i].profile = *content;
+			return;
+		}
+	}
+}
+
 static void take_contents(struct snapshot *s, const struct js *list, bool input)
 {
 	for (size_t i = 0; i < js_len(list); i++) {
@@ -137,6 +151,10 @@ static void take_contents(struct snapshot *s, const struct js *list, bool input)
 
 		if (!path || path[0] == '/' || !text || !content_parse(text, &content))
 			continue;
+		if (use && !strcmp(use, "profile")) {
+			take_profile(s, path, &content);
+			continue;
+		}
 		content.size = (uint64_t)js_get_int(json, "size", 0);
 		content.files = (uint64_t)js_get_int(json, "files", 0);
 		item = add_item(s, path, &content);

@@ -18,6 +18,7 @@ struct snapshot_item {
 	struct content content;
 	bool input;   /* a run read it, and did not make it */
 	bool metrics; /* a metrics file */
+	struct content profile; /* of a run's output; ABSENT: none was kept with it */
 };
 struct snapshot {
 	char *label;                 /* "run 3f2a91bc", "data/raw@v2" */

@@ -63,6 +63,11 @@ static int kind_of(const char *name)
 	return -1;
 }
 
+bool table_name_is(const char *name)
+{
+	return kind_of(path_base(name)) >= 0;
+}
+
 /* Leaves the tables in the list, which all must be of one kind. */
 static int keep_tables(struct strlist *names, const char *text, struct error *err)
 {

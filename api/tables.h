@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include "monitor/table.h"
 /*
@@ -20,6 +21,8 @@ struct table_inputs {
 	struct table_input *items; /* at least one */
 	size_t len, cap;
 };
+/* Whether a name ends as that of a table does. */
+bool table_name_is(const char *name);
 int table_inputs_open(struct op_context *, const char *text, struct table_inputs *ret, struct error *);
 void table_inputs_release(struct table_inputs *);
 #define TABLE_INPUTS_INIT { NULL, NULL, 0, 0 }

@@ -40,6 +40,7 @@ void print_add(struct print *p, const struct js *result)
 	struct table table;
 	char text[HUMAN];
 
+	print_misfits(p, js_get(result, "schema"));
 	table_init(&table, columns, ARRAY_LEN(columns));
 	for (size_t i = 0; i < js_len(added); i++) {
 		const struct js *item = js_at(added, i);
@@ -319,6 +320,7 @@ static void put_data(struct print *p, const struct js *data)
 		print_put(p, STYLE_DIM, "  %.*s -> %.*s%s%s\n", HASH_SHOWN, old ? old : "absent",
 			  HASH_SHOWN, now ? now : "absent", files.len ? "  " : "", files.buf);
 		put_files(p, item);
+		print_profile_changes(p, js_get(item, "profile"));
 	}
 }
 

@@ -19,7 +19,7 @@ static void print_failure(struct print *p, const struct js *failure)
 	const char *file = js_get_str(failure, "log_file"), *kept = js_get_str(failure, "kept");
 
 	if (js_len(log)) {
-		print_put(p, STYLE_DIM, "  the end of its log:\n");
+		print_put(p, STYLE_DIM, js_get(failure, "schema") ? "  what does not fit:\n" : "  the end of its log:\n");
 		for (size_t i = 0; i < js_len(log); i++) {
 			print_put(p, STYLE_DIM, "  | ");
 			print_word(p, STYLE_PLAIN, js_text(js_at(log, i)));
@@ -122,7 +122,7 @@ void print_run(struct print *p, const struct js *result)
 		return;
 	}
 	if (!js_len(steps) && js_get(result, "failure")) {
-		print_failure(p, js_get(result, "failure")); /* an image could not be built */
+		print_failure(p, js_get(result, "failure")); /* an image could not be built, or a table does not fit */
 		return;
 	}
 	if (!js_len(steps)) {
@@ -373,8 +373,9 @@ static void print_attempts(struct print *p, const struct js *attempts)
 	table_print(&table, p);
 }
 
-static void print_one_run(struct print *p, const struct js *run, const struct js *attempts)
+static void print_one_run(struct print *p, const struct js *result)
 {
+	const struct js *run = js_get(result, "run"), *attempts = js_get(result, "attempts");
 	const struct js *tags = js_get(run, "tags");
 	const char *status = js_get_str(run, "status"), *commit = js_get_str(tags, "mlflow.source.git.commit");
 	const char *branch = js_get_str(tags, "mlflow.source.git.branch"), *note = js_get_str(tags, "mlflow.note.content");
@@ -397,10 +398,13 @@ static void print_one_run(struct print *p, const struct js *run, const struct js
 		print_put(p, STYLE_PLAIN, "\n%s\n", note);
 	if (!js_get_str(run, "parent"))
 		print_attempts(p, attempts);
+	for (size_t i = 0; i < js_len(attempts); i++)
+		print_misfits(p, js_get(js_get(js_at(attempts, i), "record"), "schema"));
 	print_pairs(p, "params", js_get(run, "params"));
 	print_pairs(p, "metrics", js_get(run, "metrics"));
 	print_contents(p, "inputs", js_get(run, "inputs"));
 	print_contents(p, "outputs", js_get(run, "outputs"));
+	print_run_profiles(p, js_get(result, "profiles"));
 }
 
 static void print_versions(struct print *p, const struct js *result)
@@ -435,7 +439,7 @@ void print_show(struct print *p, const struct js *result)
 	char size[HUMAN];
 
 	if (!strcmp(kind, "run")) {
-		print_one_run(p, js_get(result, "run"), js_get(result, "attempts"));
+		print_one_run(p, result);
 		print_accepted(p, js_get(result, "accepted"));
 		if (js_get_str(result, "log"))
 			print_put(p, STYLE_PLAIN, "  it ran without a terminal; what it told: %s\n", js_get_str(result, "log"));

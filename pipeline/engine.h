@@ -9,6 +9,7 @@
 #include "pipeline/orphans.h"
 #include "pipeline/results.h"
 #include "pipeline/run.h"
+#include "pipeline/tables.h"
 #include "pipeline/tracking.h"
 #include "registry/git.h"
 #include "registry/runs.h"
@@ -89,6 +90,7 @@ struct task {
 	struct runner_exit *exit; /* its memory is not touched before the first attempt */
 	struct content *inputs;   /* by index of the node's inputs, as they were when it started */
 	struct content *outputs;  /* by index of the node's outputs */
+	struct table_found *found; /* by index of the node's outputs, about those that were looked at; else NULL */
 	struct metric_list metrics; /* of metrics= files */
 	off_t points_read;        /* bytes of $MLOPS_METRICS already taken */
 	int points_line;          /* lines of it */
@@ -166,6 +168,9 @@ struct engine {
 	int64_t suspended_ms;     /* monotonic; since when steps on this machine stand still */
 	struct task *failure;     /* the first */
 	struct task *check_failed; /* nothing ran: what container_check refused */
+	struct tables *tables;    /* NULL: none are looked at */
+	struct table_found refused; /* nothing ran: tables that do not fit */
+	struct task *refused_by;  /* and the step that they are of */
 	struct error fatal;       /* ends the run: facts could not be recorded */
 };
 
@@ -259,6 +264,25 @@ void finish_step(struct finishing *, struct task *, struct metric_list *points);
 int finish_metrics(struct task *, int rootfd, struct metric_list *, struct error *);
 /* Appends what is new in its $MLOPS_METRICS; with `all`, to the end and with an unfinished last line. */
 void finish_read_points(struct task *, bool all, struct metric_list *);
+
+/*
+ * table_tasks.c: schemas and profiles of what the run reads and makes. Before the first step, on the loop's thread: inputs
+ * that no step of the run makes, and outputs that are up to date. At the end: results of the past are recorded, and get
+ * their profiles. What does not fit is ERR_VERDICT.
+ */
+int tables_before_run(struct engine *, struct error *);
+int tables_after_run(struct engine *, struct error *);
+/* On the worker that has the task: an output that was scanned just now, `tree` when it is a directory; what is wrong is
+ * the task's error. And all outputs of one that is restored, which are in the store. */
+int tables_finish(struct finishing *, struct task *, size_t output, const struct tree *);
+int tables_restore(struct task *, struct error *);
+/* In the transaction of its end; and when that was committed, or not. */
+int tables_record_step(struct task *, struct error *);
+void tables_step_done(struct task *);
+void tables_forget(struct task *);
+/* Profiles of its outputs as outputs of `run`. */
+int tables_record_profiles(struct task *, const char *run, struct error *);
+void task_close_log(struct task *); /* task.c */
 
 /* tools.c: adds to the step's record what is known of its program. On a worker. */
 void tools_add(struct task *);

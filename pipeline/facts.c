@@ -223,7 +223,7 @@ static int record_contents(struct task *t, const char *run, struct error *err)
 		if (run_log_content(e->db, run, RUN_OUTPUT, t->node->outputs[i].path, uses[t->node->outputs[i].use],
 				    &t->outputs[i], err) < 0)
 			return -1;
-	return 0;
+	return tables_record_profiles(t, run, err);
 }
 
 /* What a step made is a version of its path. */
@@ -291,7 +291,7 @@ static int record_end(struct task *t, const struct metric_list *points, struct e
 	    (t->node->step->tracking && tracking_take_token(t, e->db, err) < 0))
 		return -1;
 	if (ok && (record_points(e->db, t->run, &t->metrics, t->end_ms, err) < 0 ||
-		   record_contents(t, t->run, err) < 0 || record_versions(t, err) < 0 ||
+		   record_contents(t, t->run, err) < 0 || record_versions(t, err) < 0 || tables_record_step(t, err) < 0 ||
 		   record_cache(t, err) < 0 || record_summary(t, err) < 0))
 		return -1;
 	if (record_attempt(t, state, t->run, true, err) < 0)

@@ -37,7 +37,8 @@ static int finish_outputs(struct finishing *f, struct task *t, int rootfd)
 	t->outputs = xcalloc(node->noutputs, sizeof(*t->outputs));
 	for (size_t i = 0; i < node->noutputs; i++) {
 		const char *path = node->outputs[i].path;
-		if (scan_path(&scanner, path, &t->outputs[i], NULL, t->err) < 0)
+		CLEANUP(tree_release) struct tree tree = TREE_INIT;
+		if (scan_path(&scanner, path, &t->outputs[i], t->engine->tables ? &tree : NULL, t->err) < 0)
 			return refuse_output(t, path);
 		if (t->outputs[i].kind == CONTENT_ABSENT) {
 			error_set(t->err, ERR_FAILED, "step %s ended well but did not write its output %s", node->name,
@@ -47,6 +48,8 @@ static int finish_outputs(struct finishing *f, struct task *t, int rootfd)
 		}
 		if (node->outputs[i].use == OUT_METRICS && t->outputs[i].kind == CONTENT_TREE)
 			return error_set(t->err, ERR_FAILED, "step %s: metrics file %s is a directory", node->name, path);
+		if (tables_finish(f, t, i, t->outputs[i].kind == CONTENT_TREE ? &tree : NULL) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -164,11 +167,12 @@ void finish_step(struct finishing *f, struct task *t, struct metric_list *points
 	if (t->points_bad)
 		task_note(t, "%s; %zu lines of $MLOPS_METRICS were not recorded", t->points_why, t->points_bad);
 	if (t->err->code || (t->container && container_finish(t, &workfd, t->err) < 0))
-		return;
+		return task_close_log(t);
 	rootfd = t->container ? workfd : t->engine->project->rootfd;
 	if (finish_outputs(f, t, rootfd) < 0 || finish_inputs(f, t) < 0)
-		return;
+		return task_close_log(t);
 	finish_metrics(t, rootfd, &t->metrics, t->err);
+	task_close_log(t);
 }
 
 void finishing_release(struct finishing *f)

@@ -135,11 +135,28 @@ static void add_image(struct parser *p, char *name, struct place at)
 		(struct image_section){ .name = name, .at = at, .network = true, .timeout_ms = 3600000 };
 }
 
+static void add_schema(struct parser *p, char *name, struct place at)
+{
+	struct pipeline *pipeline = p->pipeline;
+
+	GROW(pipeline->schemas, pipeline->nschemas, pipeline->schemas_cap);
+	pipeline->schemas[pipeline->nschemas++] = (struct schema_section){ .name = name, .at = at };
+}
+
+static void add_monitor(struct parser *p, char *name, struct place at)
+{
+	struct pipeline *pipeline = p->pipeline;
+
+	GROW(pipeline->monitors, pipeline->nmonitors, pipeline->monitors_cap);
+	pipeline->monitors[pipeline->nmonitors++] =
+		(struct monitor_section){ .name = name, .at = at, .window_rows = 1000, .min_rows = 500 };
+}
+
 /* What a section with a NAME becomes. */
 static const struct {
 	const char *section;
 	void (*add)(struct parser *, char *name, struct place);
-} named_sections[] = { { "step.", add_step }, { "remote.", add_remote }, { "image.", add_image } };
+} named_sections[] = { { "step.", add_step }, { "remote.", add_remote }, { "image.", add_image }, { "monitor.", add_monitor }, { "schema.", add_schema } };
 
 static void open_named(struct parser *p, const struct ini_entry *entry)
 {
@@ -330,6 +347,50 @@ static void finish_images(struct parser *p)
 	}
 }
 
+static void clean_path(struct parser *p, struct text_at *path)
+{
+	CLEANUP(cleanup_free) char *clean = NULL;
+	struct error why;
+
+	if (path_clean("", path->text, &clean, &why) < 0) {
+		error_help(problem(p, path->at.line, path->at.column, "%s", why.msg), "%s", why.help);
+		return;
+	}
+	free(path->text);
+	path->text = steal(&clean);
+}
+
+static void check_delimiter(struct parser *p, const struct text_at *delimiter)
+{
+	const char *text = delimiter->text;
+	bool one = strlen(text) == 1 && *text > ' ' && *text < 0x7f && *text != '"';
+
+	if (!one && strcmp(text, "\\t") != 0)
+		problem(p, delimiter->at.line, delimiter->at.column,
+			"'delimiter' is one ASCII character that may stand between fields, or \\t, not '%s'", SHOW(text));
+}
+
+static void finish_schemas(struct parser *p)
+{
+	for (size_t i = 0; i < p->pipeline->nschemas; i++) {
+		struct schema_section *schema = &p->pipeline->schemas[i];
+
+		if (!schema->paths.len)
+			error_help(problem(p, schema->at.line, schema->at.column, "[schema.%s] has no 'path'", schema->name),
+				   "name the tables that must fit it: path = data/raw/*.csv");
+		if (!schema->file.text)
+			error_help(problem(p, schema->at.line, schema->at.column, "[schema.%s] has no 'file'", schema->name),
+				   "write one from a table that is right: mlops schema infer TABLE > schemas/%s.json, and file = "
+				   "schemas/%s.json", schema->name, schema->name);
+		for (size_t k = 0; k < schema->paths.len; k++)
+			clean_path(p, &schema->paths.items[k]);
+		if (schema->file.text)
+			clean_path(p, &schema->file);
+		if (schema->delimiter.text)
+			check_delimiter(p, &schema->delimiter);
+	}
+}
+
 /* Pools are known only when all of the file was read. */
 static void check_pool(struct parser *p, struct step *step)
 {
@@ -406,6 +467,8 @@ void parse_text(struct parser *p, const char *text, size_t len, const char *file
 	if (steps) {
 		finish_steps(p);
 		finish_images(p);
+		monitors_finish(p);
 	}
 	finish_remotes(p);
+	finish_schemas(p);
 }

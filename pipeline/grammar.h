@@ -20,6 +20,7 @@ enum grammar_type {
 	G_TEXT, G_NAME, G_PATH, G_PATHS /* list */, G_LIST, G_COMMAND, G_ENV /* NAME=VALUE list */,
 	G_BOOL, G_NUMBER, G_COUNT, G_USER, G_SIZE /* 4G */, G_DURATION /* 2h, ms */, G_PLOTS, G_ANY,
 	G_AXIS /* one of a matrix */, G_POOL, G_BACKOFF /* 10s..5m */, G_CAUSES, G_SECRETS,
+	G_WINDOW /* 1000 rows, 7d, file */, G_TIMES, G_REFERENCE, G_SEASON, G_METHOD,
 };
 struct grammar_key {
 	const char *section; /* "pipeline", "params", "step.", ... ; a trailing dot takes a NAME */
@@ -119,6 +120,7 @@ struct step {
 	struct secret_use *secrets;
 	size_t nsecrets, secrets_cap;
 	struct text_at when;     /* text is NULL when not said */
+	struct textlist profile; /* outputs that are described; as written, may hold ${...} */
 	bool faulty;             /* its section has mistakes; see pipeline_check */
 };
 /* [image.NAME]: an image that is built here. */
@@ -132,6 +134,14 @@ struct image_section {
 	bool network;            /* of its RUN instructions */
 	int64_t timeout_ms;
 };
+/* [schema.NAME]: tables that must fit a schema. */
+struct schema_section {
+	char *name;
+	struct place at;
+	struct textlist paths;   /* project paths, clean; directories and patterns too */
+	struct text_at file;     /* project path, clean */
+	struct text_at delimiter, nulls; /* how its tables are read; text is NULL when not said */
+};
 struct pool {
 	char *name;
 	struct place at;
@@ -141,6 +151,27 @@ struct remote_section {
 	char *name;
 	struct place at;
 	struct text_at url;
+};
+/* [monitor.NAME]: rows that arrive are compared with a reference, a window at a time. */
+struct monitor_section {
+	char *name;
+	struct place at;
+	struct text_at model;
+	struct text_at data;     /* a pattern of files, an artifact, or sqlite:PATH */
+	struct text_at query;    /* of sqlite */
+	struct text_at reference; /* a table */
+	int64_t first;           /* or the first so many windows; 0: a table */
+	int64_t window_rows, window_ms; /* both 0: a file each */
+	struct text_at time;     /* column of the rows' time; text is NULL when not said */
+	int64_t step_ms, start_ms; /* or the time between two rows, and of the first one; step_ms is 0 when not said */
+	int64_t season_ms, season_windows; /* at most one is not 0 */
+	int64_t min_rows;
+	struct text_at id, prediction, probability, label; /* columns */
+	struct text_at labels;   /* a pattern of files with labels that come later */
+	struct textlist columns, ignore, critical;
+	bool evidently;
+	double threshold, share; /* 0: not said */
+	struct text_at schema;   /* of a [schema.NAME] */
 };
 struct pipeline {
 	char *file;              /* project path, as errors print it */
@@ -158,8 +189,12 @@ struct pipeline {
 	struct step *steps;      /* in file order */
 	size_t nsteps, cap;
 	struct strmap by_name;   /* name -> struct step * */
+	struct monitor_section *monitors; /* in file order */
+	size_t nmonitors, monitors_cap;
 	struct remote_section *remotes; /* in file order */
 	size_t nremotes, remotes_cap;
+	struct schema_section *schemas; /* in file order */
+	size_t nschemas, schemas_cap;
 };
 /* `overrides` are "K=V" from -p and may be NULL: V is JSON if it parses, else a string, as in [params];
  * an unknown K is ERR_USAGE with the nearest. `rootfd` is the project. */
@@ -172,6 +207,8 @@ int pipeline_parse(const char *text, size_t len, const char *file, const char *p
  * of the result are set. */
 int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *);
 int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *);
+/* Only its [schema.NAME] sections, likewise. */
+int pipeline_load_schemas(int rootfd, const char *path, struct pipeline **ret, struct error *);
 /* Tells all mistakes. *ret receives what could be read, when the others allow to plan it: steps with mistakes of their
  * own are marked `faulty`. Else it stays as it is. -1 when there are mistakes. */
 struct problems;

@@ -8,7 +8,8 @@
 static void step_release(struct step *step)
 {
 	struct textlist *const lists[] = { &step->in,	  &step->out,	  &step->metrics, &step->plots,	      &step->params,
-					   &step->after,  &step->env,	  &step->exclude, &step->include, &step->checkpoints };
+					   &step->after,  &step->env,	  &step->exclude, &step->include, &step->checkpoints,
+					   &step->profile };
 	struct text_at *const texts[] = { &step->cmd, &step->image, &step->pool, &step->env_file, &step->when };
 
 	free(step->name);
@@ -37,6 +38,29 @@ static void image_release(struct image_section *image)
 	textlist_release(&image->args);
 }
 
+static void schema_release(struct schema_section *schema)
+{
+	free(schema->name);
+	free(schema->file.text);
+	free(schema->delimiter.text);
+	free(schema->nulls.text);
+	textlist_release(&schema->paths);
+}
+
+static void monitor_release(struct monitor_section *monitor)
+{
+	struct text_at *const texts[] = { &monitor->model, &monitor->data,	 &monitor->query,	&monitor->reference,
+					  &monitor->time,  &monitor->id,	 &monitor->prediction,	&monitor->probability,
+					  &monitor->label, &monitor->schema,	 &monitor->labels };
+	struct textlist *const lists[] = { &monitor->columns, &monitor->ignore, &monitor->critical };
+
+	free(monitor->name);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]->text);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		textlist_release(lists[i]);
+}
+
 void pipeline_free(struct pipeline *pipeline)
 {
 	if (!pipeline)
@@ -57,6 +81,12 @@ void pipeline_free(struct pipeline *pipeline)
 	for (size_t i = 0; i < pipeline->nimages; i++)
 		image_release(&pipeline->images[i]);
 	free(pipeline->images);
+	for (size_t i = 0; i < pipeline->nschemas; i++)
+		schema_release(&pipeline->schemas[i]);
+	free(pipeline->schemas);
+	for (size_t i = 0; i < pipeline->nmonitors; i++)
+		monitor_release(&pipeline->monitors[i]);
+	free(pipeline->monitors);
 	for (size_t i = 0; i < pipeline->npools; i++)
 		free(pipeline->pools[i].name);
 	free(pipeline->pools);

@@ -174,10 +174,9 @@ int pipeline_check(int rootfd, const char *path, struct problems *problems, stru
 	return problems->count ? -1 : 0;
 }
 
-/* [remote.NAME], with or without what is to follow. */
-static bool opens_remote(const char *line, size_t len)
+/* [remote.NAME] for the head "remote.", with or without what is to follow. */
+static bool opens_section(const char *head, const char *line, size_t len)
 {
-	static const char head[] = "remote.";
 	size_t at = 1;
 
 	while (at < len && (line[at] == ' ' || line[at] == '\t'))
@@ -186,7 +185,7 @@ static bool opens_remote(const char *line, size_t len)
 }
 
 /* Keeps the lines of these sections at their places; the others become empty. */
-static void keep_remotes(const char *text, size_t len, struct strbuf *ret)
+static void keep_sections(const char *head, const char *text, size_t len, struct strbuf *ret)
 {
 	const char *end = text + len, *stop;
 	bool keeps = false;
@@ -198,20 +197,21 @@ static void keep_remotes(const char *text, size_t len, struct strbuf *ret)
 		if (!stop)
 			stop = end;
 		if (*text == '[')
-			keeps = opens_remote(text, (size_t)(stop - text));
+			keeps = opens_section(head, text, (size_t)(stop - text));
 		if (keeps)
 			strbuf_add(ret, text, (size_t)(stop - text));
 		strbuf_putc(ret, '\n');
 	}
 }
 
-int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
+static int parse_sections(const char *head, const char *text, size_t len, const char *file, struct pipeline **ret,
+			  struct error *err)
 {
 	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
 	CLEANUP(parser_release) struct parser p = { .problems = &problems };
 	CLEANUP_STRBUF struct strbuf kept = STRBUF_INIT;
 
-	keep_remotes(text, len, &kept);
+	keep_sections(head, text, len, &kept);
 	parse_text(&p, kept.buf, kept.len, file, false);
 	if (problems_verdict(&problems, err) < 0)
 		return -1;
@@ -219,11 +219,26 @@ int pipeline_parse_remotes(const char *text, size_t len, const char *file, struc
 	return 0;
 }
 
-int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *err)
+int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
+{
+	return parse_sections("remote.", text, len, file, ret, err);
+}
+
+static int load_sections(const char *head, int rootfd, const char *path, struct pipeline **ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
 	if (parse_read_file(rootfd, path, INI_MAX_BYTES, &text, err) < 0)
 		return -1;
-	return pipeline_parse_remotes(text.buf, text.len, path, ret, err);
+	return parse_sections(head, text.buf, text.len, path, ret, err);
+}
+
+int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *err)
+{
+	return load_sections("remote.", rootfd, path, ret, err);
+}
+
+int pipeline_load_schemas(int rootfd, const char *path, struct pipeline **ret, struct error *err)
+{
+	return load_sections("schema.", rootfd, path, ret, err);
 }

@@ -6,6 +6,8 @@
 #define STEP(field)     offsetof(struct step, field)
 #define REMOTE(field)   offsetof(struct remote_section, field)
 #define IMAGE(field)    offsetof(struct image_section, field)
+#define MONITOR(field)  offsetof(struct monitor_section, field)
+#define SCHEMA(field)   offsetof(struct schema_section, field)
 
 /* Rows of one section stand together. A section whose keys are all unsupported is refused as a whole. */
 const struct grammar_key grammar_keys[] = {
@@ -61,6 +63,7 @@ const struct grammar_key grammar_keys[] = {
 	{ "step.", "secrets", G_SECRETS, "0.1", NULL, "secrets it may read: NAME as a file, NAME env as a variable, too", 0 },
 	{ "step.", "env_file", G_PATH, "0.1", NULL, "file of NAME=VALUE lines, below env", STEP(env_file) },
 	{ "step.", "when", G_TEXT, "0.1", NULL, "condition; the step is skipped when it does not hold", STEP(when) },
+	{ "step.", "profile", G_PATHS, "0.1", NULL, "outputs whose tables are described; kept beside them", STEP(profile) },
 	{ "step.", "workdir", G_PATH, NULL, NULL, "directory to start in", 0 },
 
 	{ "image.", "context", G_PATH, "0.1", NULL, "directory that the image is built from", IMAGE(context) },
@@ -76,16 +79,42 @@ const struct grammar_key grammar_keys[] = {
 	{ "model.", "approve", G_NAME, NULL, NULL, "role that has to agree", 0 },
 	{ "model.", "*", G_ANY, NULL, NULL, "further settings of the model", 0 },
 
-	{ "schema.", "path", G_PATH, NULL, NULL, "tables that must fit the schema", 0 },
-	{ "schema.", "file", G_PATH, NULL, NULL, "the schema", 0 },
-	{ "schema.", "*", G_ANY, NULL, NULL, "further settings of the schema", 0 },
+	{ "schema.", "path", G_PATHS, "0.1", NULL, "tables that must fit the schema: files, directories, patterns",
+	  SCHEMA(paths) },
+	{ "schema.", "file", G_PATH, "0.1", NULL, "the schema, as mlops schema infer writes it", SCHEMA(file) },
+	{ "schema.", "delimiter", G_TEXT, "0.1", ", or ; by the header", "what stands between fields of CSV",
+	  SCHEMA(delimiter) },
+	{ "schema.", "null", G_TEXT, "0.1", "NA, N/A, NULL, None and the like", "words that stand for no value",
+	  SCHEMA(nulls) },
 
-	{ "monitor.", "model", G_TEXT, NULL, NULL, "model that is watched", 0 },
-	{ "monitor.", "data", G_PATH, NULL, NULL, "tables that arrive", 0 },
-	{ "monitor.", "reference", G_PATH, NULL, NULL, "table to compare with", 0 },
-	{ "monitor.", "window", G_TEXT, NULL, NULL, "rows or time judged together", 0 },
-	{ "monitor.", "critical", G_LIST, NULL, NULL, "columns whose drift alone decides", 0 },
-	{ "monitor.", "*", G_ANY, NULL, NULL, "further settings of the monitor", 0 },
+	{ "monitor.", "model", G_TEXT, "0.1", NULL, "model that is watched: MODEL@ALIAS", MONITOR(model) },
+	{ "monitor.", "data", G_TEXT, "0.1", NULL, "rows that arrive: a pattern of files, an artifact, or sqlite:PATH",
+	  MONITOR(data) },
+	{ "monitor.", "query", G_TEXT, "0.1", NULL, "of sqlite: SELECT ... ORDER BY what makes new rows the last",
+	  MONITOR(query) },
+	{ "monitor.", "reference", G_REFERENCE, "0.1", NULL, "what is right: a table, or: first N windows", 0 },
+	{ "monitor.", "window", G_WINDOW, "0.1", "1000 rows", "what is judged together: N rows, a time such as 7d, or: file",
+	  0 },
+	{ "monitor.", "time", G_TIMES, "0.1", NULL, "when a row happened: COLUMN, or rows:30m from 1996-05-07", 0 },
+	{ "monitor.", "season", G_SEASON, "0.1", NULL, "compare with the same season of the reference: 1y, or 52 windows", 0 },
+	{ "monitor.", "min_rows", G_COUNT, "0.1", "500", "fewer rows are judged with those of the next window",
+	  MONITOR(min_rows) },
+	{ "monitor.", "id", G_TEXT, "0.1", NULL, "column that tells which prediction a later label is of", MONITOR(id) },
+	{ "monitor.", "prediction", G_TEXT, "0.1", NULL, "column of what the model said", MONITOR(prediction) },
+	{ "monitor.", "probability", G_TEXT, "0.1", NULL, "column of how probable it said that 1 is", MONITOR(probability) },
+	{ "monitor.", "label", G_TEXT, "0.1", NULL, "column of what was right", MONITOR(label) },
+	{ "monitor.", "labels", G_TEXT, "0.1", NULL, "a pattern of files with id and label, which come later",
+	  MONITOR(labels) },
+	{ "monitor.", "columns", G_LIST, "0.1", "all", "columns to compare", MONITOR(columns) },
+	{ "monitor.", "ignore", G_LIST, "0.1", NULL, "columns to leave out", MONITOR(ignore) },
+	{ "monitor.", "critical", G_LIST, "0.1", NULL, "columns whose drift alone decides", MONITOR(critical) },
+	{ "monitor.", "method", G_METHOD, "0.1", "mlops", "mlops, or evidently for the tests that Evidently takes",
+	  MONITOR(evidently) },
+	{ "monitor.", "threshold", G_NUMBER, "0.1", "0.1", "least effect that is drift; the reference may raise it",
+	  MONITOR(threshold) },
+	{ "monitor.", "share", G_NUMBER, "0.1", "at least 2 columns", "share of the columns that must drift, too",
+	  MONITOR(share) },
+	{ "monitor.", "schema", G_TEXT, "0.1", NULL, "[schema.NAME] that each window must fit", MONITOR(schema) },
 
 	{ "trigger.", "branch", G_LIST, NULL, NULL, "branches whose pushes start a run", 0 },
 	{ "trigger.", "paths", G_LIST, NULL, NULL, "only pushes that change one of these", 0 },
@@ -128,6 +157,11 @@ const char *grammar_type_name(enum grammar_type type)
 		[G_BACKOFF] = "FIRST..LAST",
 		[G_CAUSES] = "list of causes",
 		[G_SECRETS] = "list of secrets",
+		[G_WINDOW] = "window",
+		[G_TIMES] = "column, or rows:STEP from DATE",
+		[G_REFERENCE] = "table, or first N windows",
+		[G_SEASON] = "duration, or N windows",
+		[G_METHOD] = "mlops or evidently",
 	};
 
 	return names[type];

@@ -48,6 +48,14 @@ void value_pool(struct parser *, const struct ini_entry *, void *field);
 void value_backoff(struct parser *, const struct ini_entry *, void *field);
 void value_causes(struct parser *, const struct ini_entry *, void *field);
 void value_secrets(struct parser *, const struct ini_entry *, void *field);
+/* Of a monitor: values_monitor.c. They put what they read into the section. */
+void value_window(struct parser *, const struct ini_entry *, void *section);
+void value_times(struct parser *, const struct ini_entry *, void *section);
+void value_reference(struct parser *, const struct ini_entry *, void *section);
+void value_season(struct parser *, const struct ini_entry *, void *section);
+void value_method(struct parser *, const struct ini_entry *, void *field);
+/* What its keys must be to each other, when all of the file was read. */
+void monitors_finish(struct parser *);
 
 #define NAME_MAX_BYTES 100
 /* NULL when the text can name a step, else what is wrong with it. */

@@ -140,6 +140,7 @@ static void build(struct plan_builder *b)
 	plan_check_checkpoints(b);
 	for (size_t i = 0; i < b->pipeline->nimages; i++)
 		check_image(b, &b->pipeline->images[i]);
+	plan_check_tables(b);
 }
 
 /* Room for the edges of each node, exactly. */

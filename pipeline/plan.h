@@ -27,6 +27,7 @@ enum output_use { OUT_DATA, OUT_METRICS, OUT_PLOTS };
 struct plan_output {
 	char *path;
 	enum output_use use;
+	bool profile; /* its tables are described */
 };
 struct plan_node {
 	const struct step *step;

@@ -122,6 +122,10 @@ int plan_check_path(const char *path, struct error *);
 int plan_path(struct plan_builder *, struct plan_node *, const struct text_at *, struct strlist *used_params,
 	      char **ret, struct error *);
 int plan_fill_outputs(struct plan_builder *, size_t index, struct error *);
+/* plan_tables.c: which outputs of the node at `index` have a profile. Last, when all outputs are known: the names of
+ * profiles, and the files of schemas. */
+int plan_fill_profiles(struct plan_builder *, size_t index, struct error *);
+void plan_check_tables(struct plan_builder *);
 /* Image, command and params of the node at `index`. */
 int plan_fill_node(struct plan_builder *, size_t index, struct error *);
 /* Refuses outputs inside others. Sorts `made`. */

@@ -198,13 +198,13 @@ int plan_fill_outputs(struct plan_builder *b, size_t index, struct error *err)
 				r = plan_fault(b, step, item->at, err);
 			} else {
 				strmap_set(&b->outputs, path, (void *)(uintptr_t)(index + 1));
-				node->outputs[node->noutputs++] = (struct plan_output){ steal(&path), lists[l].use };
+				node->outputs[node->noutputs++] = (struct plan_output){ .path = steal(&path), .use = lists[l].use };
 			}
 		}
 	}
 	if (node->noutputs)
 		qsort(node->outputs, node->noutputs, sizeof(*node->outputs), by_path);
-	return r;
+	return r < 0 ? r : plan_fill_profiles(b, index, err);
 }
 
 /* Where a byte of the joined command stands in the file. */

@@ -64,6 +64,7 @@ void retry_forget(struct task *t)
 	t->record = NULL;
 	strlist_release(&t->tail);
 	free(t->inputs);
+	tables_forget(t);
 	free(t->outputs);
 	free(t->container);
 	free(t->before);

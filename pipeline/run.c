@@ -128,7 +128,7 @@ static struct js *failure_result(const struct engine *e)
 	char *text;
 
 	js_set_str(failure, "step", t->node->name);
-	js_set_str(failure, "cause", t->stopped_by ? "stopped" : t->timed_out ? "timeout" : t->run[0] ? causes[t->exit->cause] : "start");
+	js_set_str(failure, "cause", t->err->code == ERR_VERDICT ? "schema" : t->stopped_by ? "stopped" : t->timed_out ? "timeout" : t->run[0] ? causes[t->exit->cause] : "start");
 	js_set_str(failure, "message", t->err->msg);
 	js_set_str(failure, "help", t->err->help[0] ? t->err->help : NULL);
 	js_set_int(failure, "exit_code", t->exit->code);
@@ -200,6 +200,7 @@ static void task_release(struct task *t)
 	strbuf_release(&t->unseen[RUNNER_STDOUT]);
 	strbuf_release(&t->unseen[RUNNER_STDERR]);
 	free(t->inputs);
+	tables_forget(t);
 	free(t->outputs);
 	free(t->container);
 	free(t->gpus);
@@ -214,6 +215,8 @@ static void engine_release(struct engine *e)
 		task_release(&e->tasks[i]);
 		e->plan->nodes[i].user = NULL;
 	}
+	table_found_release(&e->refused);
+	tables_free(e->tables);
 	orphans_release(&e->orphans);
 	loop_free(e->loop);
 	container_images_release(e);
@@ -412,11 +415,15 @@ static int execute(struct engine *e, const char **ret_status, struct error *err)
 	status = r == 0 ? RUN_FINISHED : e->interrupts ? RUN_KILLED : RUN_FAILED;
 	*ret_status = run_status_name(status);
 	FAILPOINT("run.steps_ended");
+	if (tables_after_run(e, r == 0 ? err : NULL) < 0)
+		r = -1;
 	if (e->recorded && facts_finish(e, status, r == 0 ? err : NULL) < 0)
 		return -1; /* the work directory stays: recovery ends the run */
 	if (look_save(e->looker, r == 0 ? err : NULL) < 0)
 		r = -1;
 	ignore_outputs(e);
+	if (!e->fatal.code)
+		tables_save(e->tables);
 	/* Facts that could not be written leave step runs that recovery must end. */
 	if (!e->fatal.code)
 		stepdir_end_run(e->project, e->run, NULL);
@@ -431,11 +438,12 @@ static void waiting(void *ctx, const struct lock_holder *holder)
 	emit_note(ctx, text);
 }
 
-/* An image that could not be built ends the run before it begins; what the builder printed is told. Returns -1. */
-static int show_build_failure(const struct engine *e, struct js **ret_result, const struct error *err)
+/* An image that could not be built, or a table that does not fit, ends the run before it begins; what the builder printed,
+ * or what is wrong, is told. Returns -1. */
+static int show_early_failure(const struct engine *e, struct js **ret_result, const struct error *err)
 {
-	const struct task *t = e->check_failed;
-	const struct strlist *tail = t ? container_build_tail(t->engine, t->node) : NULL;
+	const struct task *t = e->refused_by ? e->refused_by : e->check_failed;
+	const struct strlist *tail = e->refused_by ? &e->refused.lines : t ? container_build_tail(t->engine, t->node) : NULL;
 	struct js *result, *failure, *log;
 
 	if (!tail || !err)
@@ -446,8 +454,11 @@ static int show_build_failure(const struct engine *e, struct js **ret_result, co
 	for (size_t i = 0; i < tail->len; i++)
 		js_push_str(log, tail->items[i]);
 	js_set_str(failure, "step", t->node->name);
-	js_set_str(failure, "image", t->node->build->name);
-	js_set_str(failure, "cause", "build");
+	if (e->refused_by)
+		js_set(failure, "schema", js_ref(e->refused.reports));
+	else
+		js_set_str(failure, "image", t->node->build->name);
+	js_set_str(failure, "cause", e->refused_by ? "schema" : "build");
 	js_set_str(failure, "message", err->msg);
 	js_set_str(failure, "help", err->help[0] ? err->help : NULL);
 	js_set(failure, "log", log);
@@ -492,7 +503,7 @@ static int check_local(const struct engine *e, struct error *err)
 static int prepare(struct engine *e, struct error *err)
 {
 	if (check_local(e, err) < 0 || container_pin_images(e, err) < 0 || look_at_all(e, err) < 0 || check_needs(e, err) < 0 ||
-	    container_check(e, err) < 0 || container_find_orphans(e, err) < 0)
+	    tables_before_run(e, err) < 0 || container_check(e, err) < 0 || container_find_orphans(e, err) < 0)
 		return -1;
 	sweep_secrets(e);
 	return 0;
@@ -503,14 +514,15 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 	const char *status = run_status_name(RUN_FINISHED);
 	int r = 0;
 
-	if (looker_new(e->project, e->plan, e->opt->force, &e->looker, err) < 0)
+	if (looker_new(e->project, e->plan, e->opt->force, &e->looker, err) < 0 ||
+	    tables_open(e->opt->dry ? NULL : e->opt->kinds, e->project, e->plan->pipeline, &e->tables, err) < 0)
 		return -1;
 	look_ask_remotes(e->looker, &e->fetcher.look);
 	make_tasks(e);
 	if (look_conditions(e->looker, err) < 0)
 		return -1;
 	if (e->opt->dry ? look_at_all(e, err) < 0 || check_needs(e, err) < 0 : prepare(e, err) < 0)
-		return show_build_failure(e, ret_result, err);
+		return show_early_failure(e, ret_result, err);
 	if ((e->todo || e->opt->record) && !e->opt->dry) {
 		if (open_engine(e, err) < 0)
 			return -1;
@@ -520,8 +532,10 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 		pipeline_each_param(e->plan->pipeline->params, check_param, e);
 		r = execute(e, &status, err);
 	}
-	if (!e->opt->dry && !e->todo && !e->opt->record)
+	if (!e->opt->dry && !e->todo && !e->opt->record) {
 		r = look_save(e->looker, err); /* a pin may be new */
+		tables_save(e->tables);
+	}
 	*ret_result = make_result(e, status);
 	return r;
 }

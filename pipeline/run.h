@@ -14,6 +14,7 @@
  * become true by one database transaction per finished group, after the store's
  * commit; mlops.lock is written after that.
  */
+struct data_kinds;
 struct error;
 struct js;
 struct project;
@@ -124,6 +125,7 @@ struct run_options {
 	void *runner_config;
 	const char *command;           /* as typed, for the record */
 	const struct remotes *remotes; /* that may hold results; only their names and places are used. May be NULL */
+	const struct data_kinds *kinds; /* what tables are; NULL: none are looked at */
 	const struct progress *progress; /* of images that are pulled; may be NULL */
 	/* Receives every event; lent. */
 	void (*emit)(void *ctx, const struct js *event);

@@ -267,10 +267,10 @@ int steplog_error(const struct steplog *log)
 
 /* ---- the end ---- */
 
-void steplog_close(struct steplog *log, struct strlist *tail)
+bool steplog_close(struct steplog *log, struct strlist *tail)
 {
 	if (!log || log->fd < 0)
-		return;
+		return false;
 	for (int stream = 0; stream < 2; stream++) {
 		struct line_head head;
 
@@ -288,6 +288,7 @@ void steplog_close(struct steplog *log, struct strlist *tail)
 	}
 	strbuf_release(&log->out);
 	close(steal_fd(&log->fd));
+	return true;
 }
 
 void steplog_finish(struct steplog *log)

@@ -41,8 +41,9 @@ void steplog_feed(struct steplog *, int err_stream, const char *data, size_t len
 void steplog_flush(struct steplog *);
 /* The first write error, if any: the disk is full, and the rest of the output was dropped. */
 int steplog_error(const struct steplog *);
-/* Ends unfinished lines, closes, and appends the last lines to `tail` (may be NULL). NULL is legal. */
-void steplog_close(struct steplog *, struct strlist *tail);
+/* Ends unfinished lines, closes, and appends the last lines to `tail` (may be NULL). NULL is legal. False: it was closed
+ * before. */
+bool steplog_close(struct steplog *, struct strlist *tail);
 /* On any thread, after close: compresses what is worth it and frees. A log that cannot be compressed stays as
  * it is. NULL is legal. */
 void steplog_finish(struct steplog *);

@@ -265,6 +265,14 @@ static void timeout_fired(void *ctx)
 	stop_task(t);
 }
 
+void task_close_log(struct task *t)
+{
+	if (!t->log || !steplog_close(t->log, &t->tail))
+		return;
+	if (steplog_error(t->log))
+		task_note(t, "the end of its log is lost: %s", strerror(steplog_error(t->log)));
+}
+
 /* From here the step's facts are one END in the next group, whatever it came to. */
 static void finish_task(struct task *t)
 {
@@ -275,9 +283,9 @@ static void finish_task(struct task *t)
 	t->timer = NULL;
 	loop_cancel(e->loop, t->output_timer);
 	t->output_timer = NULL;
-	steplog_close(t->log, &t->tail);
-	if (t->log && steplog_error(t->log))
-		task_note(t, "the end of its log is lost: %s", strerror(steplog_error(t->log)));
+	/* Else it may yet be told there what is wrong with its tables. */
+	if (t->err->code || !e->tables)
+		task_close_log(t);
 	if (t->err->code == ERR_FAILED && t->container && !t->err->help[0])
 		container_explain(t);
 	if (t->node->step->nsecrets)
@@ -455,6 +463,7 @@ void task_finished(struct task *t)
 	container_forget(t);
 	if (retry_begin(t))
 		return;
+	tables_step_done(t);
 	if (!t->err->code)
 		look_accept(e->looker, t->node, t->outputs, !t->inputs_changed);
 	schedule_done(t, end_of(t));

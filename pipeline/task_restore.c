@@ -40,7 +40,7 @@ static void restore_work(void *ctx)
 	FAILPOINT("task.restores");
 	brought = fetcher_bring(&e->fetcher, t, t->outputs, t->node->noutputs, &progress, t->err);
 	t->fetched = brought != 0;
-	if (brought < 0)
+	if (brought < 0 || tables_restore(t, t->err) < 0)
 		return;
 	checkout_link_parse(settings_get(&e->project->settings, SETTING_CHECKOUT_LINK), &checkout.link, NULL);
 	for (size_t i = 0; i < t->node->noutputs; i++)
@@ -61,6 +61,7 @@ static bool run_instead(struct task *t)
 	engine_note(e, "step %s runs, because its result cannot be had: %s", t->node->name, t->err->msg);
 	error_clear(t->err);
 	look_distrust(e->looker, t->node);
+	tables_forget(t);
 	free(t->outputs);
 	t->outputs = NULL;
 	free(t->reason);

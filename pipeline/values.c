@@ -454,6 +454,11 @@ void value_store(struct parser *p, const struct grammar_key *row, const struct i
 		[G_BACKOFF] = value_backoff,
 		[G_CAUSES] = value_causes,
 		[G_SECRETS] = value_secrets,
+		[G_WINDOW] = value_window,
+		[G_TIMES] = value_times,
+		[G_REFERENCE] = value_reference,
+		[G_SEASON] = value_season,
+		[G_METHOD] = value_method,
 	};
 	struct pipeline *pipeline = p->pipeline;
 	char *base = (char *)pipeline;
@@ -464,5 +469,9 @@ void value_store(struct parser *p, const struct grammar_key *row, const struct i
 		base = (char *)&pipeline->remotes[pipeline->nremotes - 1];
 	else if (!strcmp(row->section, "image."))
 		base = (char *)&pipeline->images[pipeline->nimages - 1];
+	else if (!strcmp(row->section, "monitor."))
+		base = (char *)&pipeline->monitors[pipeline->nmonitors - 1];
+	else if (!strcmp(row->section, "schema."))
+		base = (char *)&pipeline->schemas[pipeline->nschemas - 1];
 	readers[row->type](p, entry, base + row->field);
 }

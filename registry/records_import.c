@@ -121,7 +121,8 @@ static bool is_no_path(const char *path, const char *use, bool input)
 static bool is_use(const char *use, bool input)
 {
 	return input ? !strcmp(use, "data")
-		     : !strcmp(use, "out") || !strcmp(use, "metrics") || !strcmp(use, "plots");
+		     : !strcmp(use, "out") || !strcmp(use, "metrics") || !strcmp(use, "plots") ||
+		       !strcmp(use, "profile");
 }
 
 /* Of a run (`use` is checked) or of a cache entry; in the order of their paths. */

@@ -127,6 +127,8 @@ static void dump_step(struct strbuf *out, const struct step *step)
 	dump_list(out, "  out", &step->out, NULL);
 	dump_list(out, "  metrics", &step->metrics, NULL);
 	dump_list(out, "  plots", &step->plots, &step->plot_options);
+	if (step->profile.len)
+		dump_list(out, "  profile", &step->profile, NULL);
 	dump_list(out, "  params", &step->params, NULL);
 	dump_list(out, "  after", &step->after, NULL);
 	dump_list(out, "  env", &step->env, NULL);
@@ -147,6 +149,39 @@ static void dump_image(struct strbuf *out, const struct image_section *image)
 	dump_text(out, "  file", &image->file);
 	dump_list(out, "  args", &image->args, NULL);
 	dump_text(out, "  push", &image->push);
+}
+
+static void dump_schema(struct strbuf *out, const struct schema_section *schema)
+{
+	strbuf_printf(out, "schema %s %d:%d\n", schema->name, schema->at.line, schema->at.column);
+	dump_list(out, "  path", &schema->paths, NULL);
+	dump_text(out, "  file", &schema->file);
+	dump_text(out, "  delimiter", &schema->delimiter);
+	dump_text(out, "  null", &schema->nulls);
+}
+
+static void dump_monitor(struct strbuf *out, const struct monitor_section *monitor)
+{
+	strbuf_printf(out, "monitor %s %d:%d\n  first %jd window %jd rows %jd ms, rows every %jd from %jd\n", monitor->name,
+		      monitor->at.line, monitor->at.column, (intmax_t)monitor->first, (intmax_t)monitor->window_rows,
+		      (intmax_t)monitor->window_ms, (intmax_t)monitor->step_ms, (intmax_t)monitor->start_ms);
+	strbuf_printf(out, "  season %jd ms %jd windows, min_rows %jd, %s, threshold %g, share %g\n",
+		      (intmax_t)monitor->season_ms, (intmax_t)monitor->season_windows, (intmax_t)monitor->min_rows,
+		      monitor->evidently ? "evidently" : "mlops", monitor->threshold, monitor->share);
+	dump_text(out, "  model", &monitor->model);
+	dump_text(out, "  data", &monitor->data);
+	dump_text(out, "  query", &monitor->query);
+	dump_text(out, "  reference", &monitor->reference);
+	dump_text(out, "  time", &monitor->time);
+	dump_text(out, "  id", &monitor->id);
+	dump_text(out, "  prediction", &monitor->prediction);
+	dump_text(out, "  probability", &monitor->probability);
+	dump_text(out, "  label", &monitor->label);
+	dump_text(out, "  labels", &monitor->labels);
+	dump_list(out, "  columns", &monitor->columns, NULL);
+	dump_list(out, "  ignore", &monitor->ignore, NULL);
+	dump_list(out, "  critical", &monitor->critical, NULL);
+	dump_text(out, "  schema", &monitor->schema);
 }
 
 static void dump_pipeline(struct strbuf *out, const struct pipeline *pipeline)
@@ -172,6 +207,10 @@ static void dump_pipeline(struct strbuf *out, const struct pipeline *pipeline)
 	}
 	for (size_t i = 0; i < pipeline->nsteps; i++)
 		dump_step(out, &pipeline->steps[i]);
+	for (size_t i = 0; i < pipeline->nmonitors; i++)
+		dump_monitor(out, &pipeline->monitors[i]);
+	for (size_t i = 0; i < pipeline->nschemas; i++)
+		dump_schema(out, &pipeline->schemas[i]);
 }
 
 static void full_file_gives_the_golden_structure(void **state)
@@ -215,6 +254,49 @@ static void design_is_refused_at_its_first_unsupported_section(void **state)
 	read_golden("design.ini", &text);
 	assert_refused(text.buf, "p.ini:49:2", "section [model.churn] is not supported by this version of mlops",
 		       "more problems in this file");
+}
+
+static void schemas_are_told_what_they_lack(void **state)
+{
+#define SCHEMA "[step.a]\ncmd = x\n[schema.s]\n"
+	(void)state;
+	assert_refused(SCHEMA "file = s.json\n", "p.ini:3:2", "[schema.s] has no 'path'", "path = data/raw/*.csv");
+	assert_refused(SCHEMA "path = a.csv\n", "p.ini:3:2", "[schema.s] has no 'file'", "mlops schema infer");
+	assert_refused(SCHEMA "path = a.csv, ../b.csv\nfile = s.json\n", "p.ini:4:15", "../b.csv leaves the project", "");
+	assert_refused(SCHEMA "path = a.csv\nfile = /etc/s.json\n", "p.ini:5:8", "/etc/s.json", "");
+	assert_refused(SCHEMA "path = a.csv\nfile = s.json\ndelimiter = ;;\n", "p.ini:6:13", "'delimiter' is one", "");
+	assert_refused(SCHEMA "path = a.csv\nfil = s.json\n", "p.ini:5:1", "unknown key 'fil' in [schema.s]",
+		       "did you mean 'file'?");
+#undef SCHEMA
+}
+
+static void monitors_are_told_what_they_lack(void **state)
+{
+#define MONITOR "[step.a]\ncmd = x\n[monitor.m]\n"
+#define WHOLE MONITOR "data = a/*.csv\nreference = b.csv\n"
+	(void)state;
+	assert_refused(MONITOR "data = a/*.csv\n", "p.ini:3:2", "[monitor.m] has no 'reference'", "first 26 windows");
+	assert_refused(MONITOR "reference = a.csv\n", "p.ini:3:2", "[monitor.m] has no 'data'", "data = logs/*.jsonl");
+	assert_refused(WHOLE "window = 7 weeks\n", "p.ini:6:10", "'window' does not take '7 weeks'", "7d");
+	assert_refused(WHOLE "window = 0 rows\n", "p.ini:6:10", "'window' does not take '0 rows'", "1000 rows");
+	assert_refused(WHOLE "window = 0d\n", "p.ini:6:10", "'window' does not take '0d'", "");
+	assert_refused(WHOLE "window = 7d\n", "p.ini:3:2", "[monitor.m] has no 'time'", "time = COLUMN");
+	assert_refused(WHOLE "season = 1y\n", "p.ini:3:2", "[monitor.m] has no 'time'", "52 windows");
+	assert_refused(WHOLE "time = rows:30m\n", "p.ini:6:8", "'time' does not take 'rows:30m'",
+		       "rows:30m from 1996-05-07");
+	assert_refused(WHOLE "time = rows:30m from 1996-02-31\n", "p.ini:6:8", "'time' does not take", "");
+	assert_refused(WHOLE "time = rows:30m from 2h\n", "p.ini:6:8", "'time' does not take", "");
+	assert_refused(WHOLE "time = rows:50m from 1996-05-07\nwindow = 1h\n", "p.ini:3:2", "whole rows", "");
+	assert_refused(MONITOR "data = a.csv\nreference = first 2000 windows\n", "p.ini:5:13", "'reference' does not take",
+		       "at most 1000");
+	assert_refused(WHOLE "method = best\n", "p.ini:6:10", "'method' does not take 'best'", "mlops or evidently");
+	assert_refused(WHOLE "share = 1.5\n", "p.ini:3:2", "'share' is at most 1", "");
+	assert_refused(WHOLE "query = SELECT 1\n", "p.ini:6:9", "'query' is for a database", "sqlite:PATH");
+	assert_refused(MONITOR "data = sqlite:a.db\nreference = b.csv\n", "p.ini:3:2", "[monitor.m] has no 'query'", "ORDER BY");
+	assert_refused(WHOLE "labels = l.csv\n", "p.ini:6:10", "later labels need 'id', 'label' and 'prediction'", "id = id");
+	assert_refused(WHOLE "windw = 7d\n", "p.ini:6:1", "unknown key 'windw' in [monitor.m]", "did you mean 'window'?");
+#undef WHOLE
+#undef MONITOR
 }
 
 static void two_steps_may_have_an_axis_of_one_name(void **state)
@@ -721,6 +803,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_file_gives_the_golden_structure),
 		cmocka_unit_test(golden_uses_every_supported_key),
+		cmocka_unit_test(schemas_are_told_what_they_lack),
+		cmocka_unit_test(monitors_are_told_what_they_lack),
 		cmocka_unit_test(design_is_refused_at_its_first_unsupported_section),
 		cmocka_unit_test(two_steps_may_have_an_axis_of_one_name),
 		cmocka_unit_test(unsupported_keys_are_named),
