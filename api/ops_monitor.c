@@ -89,25 +89,75 @@ static const struct op rows[] = {
 	  .handler = op_schema_check },
 	{ .name = "table.split", .command = "split", .method = "POST", .path = "/splits", .role = ROLE_ENGINEER,
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
-	  .params = PARAMS(ARG("table", OPP_REQUIRED, "FILE|ARTIFACT", COMPLETE_PATH, "what to split"), TABLE_PARAMS),
+	  .params = PARAMS(ARG("table", OPP_REQUIRED | OPP_MANY, "FILE|ARTIFACT", COMPLETE_PATH, "what to split; with --check its parts"),
+			   TABLE_PARAMS,
+			   TEXT("by", 0, "random|group|stratified|time", COMPLETE_CHOICE, "what decides on a row's part (default: random)"),
+			   TEXT("column", 0, "COLUMN", COMPLETE_NONE, "of the groups, the classes or the times"),
+			   TEXT("parts", 0, "NAME=SHARE,...", COMPLETE_NONE, "default: train=0.8,test=0.2; by time from old to new"),
+			   INT("seed", 0, "N", "another seed, another split (default: 0)"),
+			   TEXT("output", 'o', "DIR", COMPLETE_PATH, "where the parts are written (default: here)"),
+			   FLAG("force", 0, "replace parts that are there"),
+			   FLAG("check", 0, "write nothing: look whether parts know of each other")),
 	  .summary = "split a table into parts, such as train and test",
-	  .details = "",
+	  .details = "Rows are copied as they stand, in their order, under the same header.\n"
+		     "  random      by a hash of the row and the seed: a row stays on its side\n"
+		     "              whatever rows are added or removed, and equal rows are together\n"
+		     "  group       all rows with one value of COLUMN are together\n"
+		     "  stratified  each value of COLUMN has its share in each part\n"
+		     "  time        older rows first, cut between two times\n"
+		     "The parts are then read and checked for rows, groups or times on the wrong\n"
+		     "side. --check does that with parts from anywhere; exit status 7 says that\n"
+		     "one part knows of another.\n"
+		     "\n"
+		     "  mlops split data.csv --parts train=0.7,valid=0.1,test=0.2 -o data/split\n"
+		     "  mlops split visits.csv --by group --column patient -o data/split\n"
+		     "  mlops split --check train.csv test.csv --by time --column day\n",
 	  .handler = op_split },
 	{ .name = "monitor.list", .command = "monitor list", .method = "GET", .path = "/monitors", .role = ROLE_VIEWER,
+	  .flags = OP_LOCAL,
+	  .params = PARAMS(TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
 	  .summary = "list the monitors of the pipeline and how they stand",
-	  .details = "",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor list\n"
+		"\n"
+		"Each [monitor.NAME] of pipeline.ini with the state of its newest window and how\n"
+		"many were in which. ALARM: two of the last three windows drifted or were\n"
+		"quarantined; two windows without end it.\n",
 	  .handler = op_monitor_list },
 	{ .name = "monitor.show", .command = "monitor show", .method = "GET", .path = "/monitors/{monitor}",
-	  .role = ROLE_VIEWER,
-	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]")),
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED,
+	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
+			   INT("limit", 'n', "N", "newest windows to show (default: 100)"),
+			   FLAG("html", 0, "write a page with pictures"),
+			   TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
 	  .summary = "show the windows of a monitor and their verdicts",
-	  .details = "",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor show serving\n"
+		"  mlops monitor show serving --html > serving.html\n"
+		"  mlops --json monitor show serving | jq '.windows[-1]'\n"
+		"\n"
+		"A line a window: when, rows, verdict, columns that drifted and their score over the\n"
+		"threshold; and how good the model was, once labels are known.\n",
 	  .handler = op_monitor_show },
 	{ .name = "monitor.check", .command = "monitor check", .method = "POST", .path = "/monitors/{monitor}/check",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_LONG | OP_STREAM | OP_AUDIT,
-	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]")),
+	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
+			   TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
 	  .summary = "judge the windows of a monitor that are due",
-	  .details = "",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor check serving\n"
+		"\n"
+		"Reads what is new, and judges each window that is complete, once, whatever\n"
+		"happens: a check that was killed is done by the next one. What is not complete\n"
+		"waits. A window is OK, DRIFT, UNDECIDED (a sketch leaves room for both answers),\n"
+		"INSUFFICIENT (fewer rows than min_rows: judged with the next ones) or QUARANTINED\n"
+		"(a column is missing, empty or of another type, or it breaks its schema).\n"
+		"\n"
+		"Exit status: 0 no window that was judged now drifted, or none was due; 7 one\n"
+		"drifted or was quarantined; 8 none could be judged.\n",
 	  .handler = op_monitor_check },
 };
 OP_TABLE(ops_monitor, rows);

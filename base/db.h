@@ -29,6 +29,9 @@ enum db_mode { DB_READ_WRITE, DB_READ_ONLY };
  * for writing still works for reading, and db_begin fails. DB_READ_ONLY makes nothing: ERR_NOT_FOUND. */
 int db_open(const char *path, const char *lock_path, const struct db_migration *, enum db_mode, struct db **ret,
 	    struct error *);
+/* A database of another program, only to be read, by one query at a time: it may not attach another one, nor change
+ * anything, nor do more than SELECT. ERR_NOT_FOUND, ERR_DAMAGED. */
+int db_open_stranger(const char *path, struct db **ret, struct error *);
 void db_close(struct db *);
 void cleanup_db(struct db **);
 
@@ -99,5 +102,10 @@ const void *db_blob(struct db_stmt *, int column, size_t *ret_len);
 bool db_is_null(struct db_stmt *, int column);
 /* false when the column is null or not 32 bytes */
 bool db_digest(struct db_stmt *, int column, struct digest *ret);
+/* What a query gives; of a database of another program, where it is not known. */
+enum db_type { DB_NULL, DB_INT, DB_REAL, DB_TEXT, DB_BLOB };
+enum db_type db_type(struct db_stmt *, int column); /* of the value at hand */
+int db_columns(const struct db_stmt *);
+const char *db_column_name(const struct db_stmt *, int column); /* lent */
 int64_t db_last_id(struct db *);
 int64_t db_changes(struct db *);

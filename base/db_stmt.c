@@ -249,6 +249,26 @@ bool db_is_null(struct db_stmt *s, int column)
 	return sqlite3_column_type(s->st, column) == SQLITE_NULL;
 }
 
+enum db_type db_type(struct db_stmt *s, int column)
+{
+	static const enum db_type types[] = {
+		[SQLITE_INTEGER] = DB_INT, [SQLITE_FLOAT] = DB_REAL, [SQLITE_TEXT] = DB_TEXT,
+		[SQLITE_BLOB] = DB_BLOB,   [SQLITE_NULL] = DB_NULL,
+	};
+
+	return types[sqlite3_column_type(s->st, column)];
+}
+
+int db_columns(const struct db_stmt *s)
+{
+	return sqlite3_column_count(s->st);
+}
+
+const char *db_column_name(const struct db_stmt *s, int column)
+{
+	return sqlite3_column_name(s->st, column);
+}
+
 bool db_digest(struct db_stmt *s, int column, struct digest *ret)
 {
 	size_t len;

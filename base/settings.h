@@ -23,6 +23,8 @@ struct error;
 	  "directories, as /DIR:/DIR, below which an agent may take projects from")                \
 	X(AGENT_ANONYMOUS, "agent.anonymous", SETTING_WORD, "tracking", "tracking|nothing",        \
 	  "what programs of this machine may do with an agent without a token")                    \
+	X(MONITOR_SQLITE, "monitor.sqlite", SETTING_WORD, "no", "yes|no",                          \
+	  "whether monitors may read databases of other programs, as this user")                   \
 	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
 	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \

@@ -264,7 +264,10 @@ int artifact_each_content(struct db *db,
 		" FROM run_contents i JOIN runs r ON r.id = i.run"
 		" UNION ALL SELECT o.content, 3 + iif(EXISTS (SELECT 1 FROM runs w"
 		" WHERE w.run_id = k.run AND w.id > 0), 0, 10), 'cached ' || o.path || ' of step ' || k.step"
-		" FROM cache_outputs o JOIN cache k ON k.key = o.key)"
+		" FROM cache_outputs o JOIN cache k ON k.key = o.key"
+		" UNION ALL SELECT m.profile, 4, 'reference of monitor ' || m.name FROM monitors m WHERE m.profile IS NOT NULL"
+		" UNION ALL SELECT r.profile, 4, 'reference of monitor ' || m.name"
+		" FROM monitor_reference r JOIN monitors m ON m.id = r.monitor)"
 		" SELECT c.kind, c.digest, c.size, c.files, n.what, min(n.rank)"
 		" FROM named n JOIN contents c ON c.id = n.content GROUP BY c.id");
 	struct content content;

@@ -106,7 +106,7 @@ def test_a_windows_file_is_read_as_any_other(mlops, project):
     ("[step.]\ncmd = true\n", "1:", "", ""),
     ("[]\n", "1:", "", ""),
     (bad("workdir = x"), "3:1", "workdir", "not supported"),
-    ("[monitor.x]\nmodel = y\n", "1:", "monitor", "not supported"),
+    ("[monitor.x]\nmodel = y\n", "1:2", "has no 'data'", "data = "),
     (bad("pool = a", "retries = 3"), "3:8", "no pool 'a'", "pool.a = 2"),
     ("[pipeline]\npool.a = 0\n" + bad("pool = a"), "2:10", "pool of 0", ""),
     (bad("retry_on = ooom"), "3:12", "does not know 'ooom'", "oom"),

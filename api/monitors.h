@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "monitor/watch.h"
+/* Monitors of the pipeline, as monitor/ takes them. */
+struct error;
+struct monitor_section;
+struct op_context;
+struct pipeline;
+struct schema;
+
+struct monitor_setup {
+	struct pipeline *pipeline;
+	const struct monitor_section *section; /* of it */
+	struct schema *schema;
+	struct watch watch; /* lends texts of the pipeline */
+};
+void monitor_setup_release(struct monitor_setup *);
+/* By name; ERR_NOT_FOUND with the nearest. `file` NULL: pipeline.ini. */
+int monitor_setup_load(struct op_context *, const char *file, const char *name, struct monitor_setup *ret, struct error *);
+/* What the section says, without its schema. */
+void monitor_watch(const struct op_context *, const struct monitor_section *, struct watch *ret);
+/* "1000 rows", "7d", "file" */
+char *monitor_window_text(const struct window_rule *);
+/* "data/train.csv", "the first 26 windows" */
+char *monitor_reference_text(const struct watch *);
