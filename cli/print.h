@@ -105,9 +105,11 @@ printer print_project_add, print_project_list, print_project_rm, print_submitted
 printer print_run, print_dag, print_runs, print_show; /* print_run.c */
 printer print_why, print_accept; /* print_why.c */
 printer print_cache_list, print_cache_rm; /* print_cache.c */
+printer print_profile; /* print_profile.c */
 printer print_schema_infer, print_schema_check; /* print_schema.c */
 printer print_split; /* print_split.c */
 printer print_drift; /* print_drift.c */
+printer print_monitor_list, print_monitor_show, print_monitor_check; /* print_monitor.c */
 printer print_events, print_event, print_whoami; /* print_events.c */
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */

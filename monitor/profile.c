@@ -84,23 +84,14 @@ void profile_columns(struct profile *p, const struct table *table, size_t ncols)
 
 /* ---- life ---- */
 
-static struct profile *new_like(const struct profile *like)
+struct profile *profile_new(const struct profile_options *options)
 {
 	struct profile *p = xcalloc(1, sizeof(*p));
 
-	p->reference = like->reference;
-	p->exact = like->exact;
+	p->reference = options->reference;
+	p->exact = options->exact ? SIZE_MAX : PROFILE_EXACT;
+	p->extra = options->full ? extra_new() : NULL;
 	return p;
-}
-
-struct profile *profile_new(const struct profile_options *options)
-{
-	struct profile like = {
-		.reference = options->reference,
-		.exact = options->exact ? SIZE_MAX : PROFILE_EXACT,
-	};
-
-	return new_like(&like);
 }
 
 void profile_free(struct profile *p)
@@ -110,6 +101,7 @@ void profile_free(struct profile *p)
 	profile_free(p->open);
 	for (size_t i = 0; i < p->ncolumns; i++)
 		column_release(&p->columns[i]);
+	extra_free(p->extra);
 	free(p->columns);
 	free(p);
 }
@@ -135,7 +127,8 @@ int profile_add(struct profile *p, const struct table *table, const struct rows 
 	struct rows part = *rows;
 
 	if (!p->open)
-		p->open = new_like(p);
+		p->open = profile_new(&(struct profile_options){
+			.reference = p->reference, .exact = p->exact == SIZE_MAX, .full = p->extra });
 	for (size_t done = 0; done < rows->nrows; done += part.nrows) {
 		size_t room = TABLE_BLOCK - p->open->rows;
 
@@ -246,6 +239,8 @@ int profile_merge(struct profile *into, struct profile *from, struct error *err)
 
 		merge_column(c ? c : profile_column(into, from->columns[i].name), &from->columns[i]);
 	}
+	if (into->extra && from->extra)
+		extra_merge(into, from);
 	into->rows += from->rows;
 	/* a column that one side lacks was null in all of its rows */
 	for (size_t i = 0; i < into->ncolumns; i++) {

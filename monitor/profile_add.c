@@ -169,6 +169,8 @@ int profile_add_block(struct profile *p, const struct table *table, const struct
 	size_t nrows;
 
 	profile_columns(p, table, rows->ncols);
+	if (p->extra)
+		extra_add(p, table, rows);
 	for (size_t done = 0; done < rows->nrows; done += nrows) {
 		nrows = CHUNK - p->rows % CHUNK;
 		if (nrows > rows->nrows - done)
@@ -214,6 +216,8 @@ void profile_seal(struct profile *p)
 		if (c->sketch)
 			sketch_seal(c->sketch);
 	}
+	if (p->extra)
+		extra_seal(p->extra);
 }
 
 void profile_clear(struct profile *p)
@@ -237,6 +241,8 @@ void profile_clear(struct profile *p)
 		if (c->sketch)
 			c->sketch->exact = exact;
 	}
+	if (p->extra)
+		extra_clear(p->extra);
 	p->exact = exact;
 	p->rows = p->buffered = p->text_bytes = 0;
 }

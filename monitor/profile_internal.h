@@ -43,6 +43,17 @@ void profile_clear(struct profile *);
 int profile_bound(struct profile *, struct error *);
 void profile_recount(struct profile *); /* what profile_bound looks at */
 
+/* ---- `full`: profile_full.c ---- */
+
+struct profile_extra *extra_new(void);
+void extra_free(struct profile_extra *);
+void extra_clear(struct profile_extra *);
+void extra_add(struct profile *, const struct table *, const struct rows *);
+void extra_seal(struct profile_extra *);
+/* Columns of `from` are in `into`. */
+void extra_merge(struct profile *into, const struct profile *from);
+struct js *extra_show(const struct profile *);
+
 /* ---- columns: profile.c ---- */
 
 /* Those of the table that are not there yet, as if they had been null in all rows so far. */

@@ -181,6 +181,8 @@ struct js *profile_show(const struct profile *p, const char *target)
 	js_set(json, "columns", columns);
 	if (target)
 		js_set(json, "target", show_target(p, target));
+	if (p->extra)
+		js_set(json, "full", extra_show(p));
 	profile_digest(p, &digest);
 	js_set_str(json, "digest", digest_format(&digest, hex));
 	js_set(json, "warnings", profile_warnings(p, target));

@@ -103,7 +103,7 @@ static bool skewed(const struct column *c, struct strbuf *ret)
 {
 	double skewness = is_number(c) ? column_skewness(c) : 0;
 
-	strbuf_printf(ret, "skewed: skewness %.3g", skewness);
+	strbuf_printf(ret, "skewness %.3g", skewness);
 	return c->numbers >= FEW_ROWS && column_distinct(c) > 2 && fabs(skewness) >= SKEWED;
 }
 
