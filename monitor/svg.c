@@ -15,7 +15,9 @@ double scale_place(const struct scale *s, double value)
 	return s->at + part * (s->end - s->at);
 }
 
-static void open_picture(struct html *h, double w, double height, const char *class, bool stretched, const char *title,
+enum fit { FIT_WIDTH, FIT_BOTH, FIT_NOTHING };
+
+static void open_picture(struct html *h, double w, double height, const char *class, enum fit fit, const char *title,
 			 const char *description)
 {
 	unsigned id = html_id(h);
@@ -23,8 +25,12 @@ static void open_picture(struct html *h, double w, double height, const char *cl
 	html_open(h, "svg");
 	html_attr(h, "xmlns", "http://www.w3.org/2000/svg");
 	html_attrf(h, "viewBox", "0 0 %.10g %.10g", w, height);
-	if (stretched)
+	if (fit == FIT_BOTH)
 		html_attr(h, "preserveAspectRatio", "none");
+	if (fit == FIT_NOTHING) {
+		html_coordinate(h, "width", w);
+		html_coordinate(h, "height", height);
+	}
 	if (class)
 		html_attr(h, "class", class);
 	html_attr(h, "role", "img");
@@ -45,13 +51,18 @@ static void open_picture(struct html *h, double w, double height, const char *cl
 
 void svg_open(struct html *h, double w, double height, const char *class, const char *title, const char *description)
 {
-	open_picture(h, w, height, class, false, title, description);
+	open_picture(h, w, height, class, FIT_WIDTH, title, description);
+}
+
+void svg_open_sized(struct html *h, double w, double height, const char *title, const char *description)
+{
+	open_picture(h, w, height, NULL, FIT_NOTHING, title, description);
 }
 
 void svg_open_stretched(struct html *h, double w, double height, const char *class, const char *title,
 			const char *description)
 {
-	open_picture(h, w, height, class, true, title, description);
+	open_picture(h, w, height, class, FIT_BOTH, title, description);
 }
 
 void svg_path(struct html *h, const char *class, const struct strbuf *d)

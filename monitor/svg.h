@@ -34,6 +34,8 @@ void ticks_label(const struct ticks *, size_t i, char *buf, size_t size);
 
 /* A picture of w x h; `class` may be NULL. Close it with html_close. */
 void svg_open(struct html *, double w, double h, const char *class, const char *title, const char *description);
+/* The same with a size of its own, for a file that holds nothing else. */
+void svg_open_sized(struct html *, double w, double h, const char *title, const char *description);
 /* The same without proportions: both directions are stretched to the place it gets. */
 void svg_open_stretched(struct html *, double w, double h, const char *class, const char *title, const char *description);
 void svg_path(struct html *, const char *class, const struct strbuf *d);

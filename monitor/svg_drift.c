@@ -73,7 +73,7 @@ void svg_drift(const struct js *verdict, struct strbuf *ret)
 	const char *reason = js_get_str(verdict, "reason");
 	char count[FIGURE], label[FIGURE + 40];
 
-	svg_open(&h, WIDTH, TOP + (double)n * ROW + (n < all ? 44 : 20), NULL, "Drift of each column", reason);
+	svg_open_sized(&h, WIDTH, TOP + (double)n * ROW + (n < all ? 44 : 20), "Drift of each column", reason);
 	html_open(&h, "style");
 	html_text(&h, "");
 	strbuf_puts(ret, style_picture);

@@ -17,7 +17,7 @@ BUILD_PACKAGES='cmake ninja-build gcc libc6-dev pkg-config libgit2-dev libssl-de
 # What the tests need besides.
 TEST_PACKAGES='clang libclang-rt-14-dev libcmocka-dev git strace faketime zstd
 	python3 python3-pytest python3-hypothesis python3-sklearn python3-venv openssl ca-certificates
-	docker.io iptables iproute2 busybox-static docker-registry mmdebstrap rsync zstd'
+	docker.io iptables iproute2 busybox-static docker-registry mmdebstrap rsync zstd chromium-headless-shell'
 
 # Prints those of its arguments that are not installed.
 missing_packages() {
