@@ -22,22 +22,26 @@ struct json_rows {
 	size_t searched; /* no row ends between `whole` and here */
 	size_t whole;	 /* the end of the last whole row in the window */
 	uint64_t row;
-	struct field *fields;
+	/* What a piece of rows is made of; the other one is that of the piece before, where it is lent longer. */
+	struct {
+		struct field *fields;
+		char *room; /* for strings with escapes */
+		size_t room_cap;
+	} piece, other;
 	uint64_t *seen;	 /* by column: the last pass over a row that met it */
 	uint64_t pass;
-	char *room;	 /* for strings with escapes */
-	size_t room_cap;
 	struct error failed;
 };
 
-struct json_rows *json_rows_new(struct table *t, struct window *w)
+struct json_rows *json_rows_new(struct table *t, struct window *w, uint64_t first)
 {
 	struct json_rows *j = xcalloc(1, sizeof(*j));
 
 	j->table = t;
 	j->window = *w;
-	*w = (struct window)WINDOW_INIT(w->source);
-	j->fields = xcalloc(FIELDS_MAX, sizeof(*j->fields));
+	*w = (struct window)WINDOW_INIT(NULL);
+	j->row = first;
+	j->piece.fields = xcalloc(FIELDS_MAX, sizeof(struct field));
 	j->seen = xcalloc(TABLE_COLUMNS, sizeof(*j->seen));
 	return j;
 }
@@ -47,10 +51,18 @@ void json_rows_free(struct json_rows *j)
 	if (!j)
 		return;
 	window_release(&j->window);
-	free(j->fields);
+	free(j->piece.fields);
 	free(j->seen);
-	free(j->room);
+	free(j->piece.room);
+	free(j->other.fields);
+	free(j->other.room);
 	free(j);
+}
+
+void json_rows_lend_longer(struct json_rows *j)
+{
+	j->window.turns = true;
+	j->other.fields = xcalloc(FIELDS_MAX, sizeof(struct field));
 }
 
 static void find_whole_rows(struct json_rows *j)
@@ -92,10 +104,10 @@ static int look(struct json_rows *j, struct error *err)
 		if (r == 0 && j->whole <= j->at)
 			return 0;
 	}
-	if (j->room_cap < j->window.len) {
-		j->room_cap = j->window.len + j->window.len / 2;
-		free(j->room);
-		j->room = xmalloc(j->room_cap);
+	if (j->piece.room_cap < j->window.len) {
+		j->piece.room_cap = j->window.len + j->window.len / 2;
+		free(j->piece.room);
+		j->piece.room = xmalloc(j->piece.room_cap);
 	}
 	return 1;
 }
@@ -223,7 +235,7 @@ static void fill_absent(const struct json_rows *j, struct field *fields, size_t 
 static int read_row(struct json_rows *j, char **room, size_t n, size_t *ncols, struct error *err)
 {
 	struct json_text text = { j->window.text + j->at, j->window.text + j->whole, NULL, *room };
-	struct field *fields = j->fields + n * *ncols;
+	struct field *fields = j->piece.fields + n * *ncols;
 	size_t found = 0, column = SIZE_MAX;
 	enum outcome r;
 
@@ -258,14 +270,14 @@ static bool skip_empty_rows(struct json_rows *j)
 static int read_rows(struct json_rows *j, struct rows *ret, struct error *err)
 {
 	size_t ncols = table_ncolumns(j->table), n = 0;
-	char *room = j->room;
+	char *room = j->piece.room;
 	int r = 1;
 
 	while (r > 0 && skip_empty_rows(j) && (n + 1) * ncols <= FIELDS_MAX) {
 		r = read_row(j, &room, n, &ncols, err);
 		n += r > 0;
 	}
-	*ret = (struct rows){ j->row, n, ncols, j->fields };
+	*ret = (struct rows){ j->row, n, ncols, j->piece.fields };
 	return r < 0 ? -1 : 0;
 }
 
@@ -273,6 +285,12 @@ int json_rows_next(struct json_rows *j, struct rows *ret, struct error *err)
 {
 	struct rows rows = { 0 };
 
+	if (j->window.turns) {
+		__typeof__(j->piece) piece = j->piece;
+
+		j->piece = j->other;
+		j->other = piece;
+	}
 	while (!rows.nrows && !j->failed.code) {
 		int r = look(j, &j->failed);
 
@@ -281,6 +299,7 @@ int json_rows_next(struct json_rows *j, struct rows *ret, struct error *err)
 		if (r > 0)
 			read_rows(j, &rows, &j->failed);
 	}
+	j->window.lent = rows.nrows;
 	if (!rows.nrows) {
 		if (err)
 			*err = j->failed;
@@ -303,7 +322,7 @@ int json_rows_header(struct json_rows *j, struct error *err)
 			return r < 0 ? -1 : error_set(err, ERR_USAGE, "%s has no row", j->table->name);
 	} while (!skip_empty_rows(j));
 	first = j->at;
-	room = j->room;
+	room = j->piece.room;
 	if (read_row(j, &room, 0, &ncols, err) < 0)
 		return -1;
 	j->at = first; /* only its names are wanted so far */

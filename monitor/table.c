@@ -2,6 +2,7 @@
 #include "monitor/table.h"
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/error.h"
 #include "base/mem.h"
 #include "monitor/source.h"
@@ -132,7 +133,7 @@ static int check_options(const struct table_options *options, struct error *err)
 
 static int open_rows(struct table *t, const struct table_options *options, struct window *w, struct error *err)
 {
-	uint64_t skipped = 0;
+	uint64_t skipped = 0, header = 0;
 
 	if (window_fill(w, err) < 0 || refuse_strangers(t, w, err) < 0)
 		return -1;
@@ -142,12 +143,12 @@ static int open_rows(struct table *t, const struct table_options *options, struc
 	}
 	guess(t, options, w);
 	if (t->format == TABLE_JSONL) {
-		t->json = json_rows_new(t, w);
+		t->json = json_rows_new(t, w, 0);
 		return json_rows_header(t->json, err);
 	}
-	if (csv_header(t, w, &t->csv, &t->body, err) < 0)
+	if (csv_header(t, w, &t->csv, &header, err) < 0)
 		return -1;
-	t->body += skipped;
+	t->from += skipped + header;
 	return 0;
 }
 
@@ -169,6 +170,8 @@ int table_open(int fd, const char *name, const struct table_options *options, st
 	if (source_open(fd, t->name, &t->source, err) < 0)
 		return -1;
 	w.source = t->source;
+	source_plain(t->source, &t->from);
+	t->to = UINT64_MAX;
 	if (open_rows(t, options, &w, err) < 0)
 		return -1;
 	*ret = steal(&t);
@@ -198,6 +201,11 @@ const char *table_name(const struct table *t)
 	return t->name;
 }
 
+enum table_format table_format(const struct table *t)
+{
+	return t->format;
+}
+
 size_t table_ncolumns(const struct table *t)
 {
 	return atomic_load_explicit(&t->columns.len, memory_order_acquire);
@@ -215,7 +223,51 @@ bool table_find(const struct table *t, const char *column, size_t *ret)
 
 uint64_t table_bytes(const struct table *t)
 {
-	return source_taken(t->source);
+	return source_taken(t->source) + atomic_load_explicit(&((struct table *)t)->scanned, memory_order_relaxed);
+}
+
+bool table_is_plain(const struct table *t)
+{
+	uint64_t start;
+
+	return source_plain(t->source, &start);
+}
+
+bool table_size(const struct table *t, uint64_t *ret)
+{
+	struct stat st;
+
+	if (fstat(t->fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	*ret = (uint64_t)st.st_size < t->to ? (uint64_t)st.st_size : t->to;
+	*ret -= *ret < t->from ? *ret : t->from;
+	return true;
+}
+
+void table_lend_longer(struct table *t)
+{
+	if (t->json)
+		json_rows_lend_longer(t->json);
+	else
+		csv_lend_longer(t->csv);
+}
+
+void table_seek(struct table *t, uint64_t from, uint64_t to, uint64_t first)
+{
+	struct window w = WINDOW_INIT(NULL);
+
+	t->from = from > t->from ? from : t->from;
+	t->to = to;
+	t->first = first;
+	source_close(t->source);
+	t->source = w.source = source_range(t->fd, t->name, t->from, to);
+	if (t->json) {
+		json_rows_free(t->json);
+		t->json = json_rows_new(t, &w, first);
+	} else {
+		csv_free(t->csv);
+		t->csv = csv_rows(t, &w, first);
+	}
 }
 
 uint64_t table_row_number(const struct table *t, uint64_t row)

@@ -57,6 +57,7 @@ int table_open(int fd, const char *name, const struct table_options *, struct ta
 void table_close(struct table *);
 void cleanup_table(struct table **);
 const char *table_name(const struct table *);
+enum table_format table_format(const struct table *); /* what it was found to be */
 /* Names in file order, valid UTF-8. Of JSON lines they grow while it is read. */
 size_t table_ncolumns(const struct table *);
 const char *table_column(const struct table *, size_t i);
@@ -66,6 +67,9 @@ uint64_t table_bytes(const struct table *);
 /* How messages number row `row` of struct rows: from 1, the header of CSV counted, empty rows not. */
 uint64_t table_row_number(const struct table *, uint64_t row);
 
+/* After table_open, before rows: only those between these bytes of a regular file that is not compressed. Both are
+ * where a row begins, or the end; `first` is the number of the first row there. From byte 0: behind the header. */
+void table_seek(struct table *, uint64_t from, uint64_t to, uint64_t first);
 /* 1 with rows, 0 at the end, -1. */
 int table_next(struct table *, struct rows *ret, struct error *);
 

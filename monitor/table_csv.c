@@ -23,8 +23,8 @@ struct csv {
 	bool quotes; /* some are in the window */
 	size_t at;   /* where the first row that was not given out begins */
 	uint64_t row;
-	struct field *fields;
-	size_t fields_cap;
+	struct field *fields, *other; /* other: those of the piece before, where they are lent longer */
+	size_t fields_cap, other_cap;
 	struct error failed; /* what is wrong with the row behind those that were given out */
 };
 
@@ -36,7 +36,7 @@ static struct csv *csv_new(const struct table *t, struct window *w)
 
 	c->table = t;
 	c->window = *w;
-	*w = (struct window)WINDOW_INIT(w->source);
+	*w = (struct window)WINDOW_INIT(NULL);
 	return c;
 }
 
@@ -50,6 +50,7 @@ void csv_free(struct csv *c)
 	free(c->masks.quotes);
 	free(c->marks);
 	free(c->fields);
+	free(c->other);
 	free(c);
 }
 
@@ -107,7 +108,8 @@ static int look(struct csv *c, struct error *err)
 	struct window *w = &c->window;
 	size_t to;
 
-	if ((c->blocks + 1) * SCAN_BLOCK > w->len && window_fill(w, err) < 0)
+	/* To the full after what was given out: so where pieces end depends on the text alone. */
+	if (((!c->blocks && w->len < WINDOW_PIECE) || (c->blocks + 1) * SCAN_BLOCK > w->len) && window_fill(w, err) < 0)
 		return -1;
 	if (w->ended)
 		end_text(w);
@@ -271,11 +273,11 @@ static bool skip_empty_row(struct csv *c)
 	return true;
 }
 
-/* All rows that are whole. -1 with what is wrong behind them. */
+/* All rows that are whole, up to the end of a block. -1 with what is wrong behind them. */
 static inline __attribute__((always_inline)) int split_rows(struct csv *c, size_t ncols, size_t *ret_n,
 							    const bool careful, struct error *err)
 {
-	size_t n = 0;
+	size_t n = 0, most = TABLE_BLOCK - c->row % TABLE_BLOCK;
 
 	while (c->used < c->nmarks) {
 		const uint32_t *marks = c->marks + c->used;
@@ -292,11 +294,14 @@ static inline __attribute__((always_inline)) int split_rows(struct csv *c, size_
 			*ret_n = n;
 			return explain_row(c, c->row + n + 2, good, start, c->used + good, err);
 		}
-		n++;
 		c->used += ncols;
 		c->at = (size_t)marks[ncols - 1] + 1;
+		if (++n == most)
+			break;
 	}
 	*ret_n = n;
+	if (n == most)
+		return 0;
 	return check_rest(c, c->row + n + 2, err);
 }
 
@@ -318,14 +323,32 @@ static void drop_given(struct csv *c)
 	c->quoted = c->quotes = false;
 }
 
+void csv_lend_longer(struct csv *c)
+{
+	c->window.turns = true;
+}
+
+static void swap_fields(struct csv *c)
+{
+	struct field *fields = c->fields;
+	size_t cap = c->fields_cap;
+
+	c->fields = c->other;
+	c->fields_cap = c->other_cap;
+	c->other = fields;
+	c->other_cap = cap;
+}
+
 int csv_next(struct csv *c, struct rows *ret, struct error *err)
 {
 	size_t ncols = table_ncolumns(c->table), n = 0;
 	int more = 1, r;
 
+	if (c->failed.code)
+		more = 0;
+	if (c->window.turns)
+		swap_fields(c);
 	for (; !n && more; c->row += n) {
-		if (c->failed.code)
-			break;
 		drop_given(c);
 		more = look(c, &c->failed);
 		if (more < 0)
@@ -336,6 +359,7 @@ int csv_next(struct csv *c, struct rows *ret, struct error *err)
 		if (r < 0)
 			more = 0;
 	}
+	c->window.lent = n;
 	if (n)
 		*ret = (struct rows){ c->row - n, n, ncols, c->fields };
 	else if (c->failed.code) {

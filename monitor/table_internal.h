@@ -16,7 +16,8 @@ struct table {
 	struct null_words nulls;
 	struct columns columns;
 	struct source *source;
-	uint64_t body; /* CSV: where the first row begins, counted from the first byte of the text */
+	uint64_t from, to, first; /* of a plain file: the bytes with the rows, and the number of the first one */
+	atomic_uint_fast64_t scanned; /* bytes that were read around `source` */
 	struct csv *csv; /* one of them */
 	struct json_rows *json;
 };
@@ -28,14 +29,22 @@ struct table {
 int csv_header(struct table *, struct window *, struct csv **ret, uint64_t *ret_bytes, struct error *);
 struct csv *csv_rows(const struct table *, struct window *, uint64_t first);
 int csv_next(struct csv *, struct rows *, struct error *);
+void csv_lend_longer(struct csv *);
 void csv_free(struct csv *);
 void cleanup_csv(struct csv **);
 
 /* Rows of JSON lines: takes the window over. json_rows_header reads the names of the first row. */
-struct json_rows *json_rows_new(struct table *, struct window *);
+struct json_rows *json_rows_new(struct table *, struct window *, uint64_t first);
+void json_rows_lend_longer(struct json_rows *);
 int json_rows_header(struct json_rows *, struct error *);
 int json_rows_next(struct json_rows *, struct rows *, struct error *);
 void json_rows_free(struct json_rows *);
+
+bool table_is_plain(const struct table *);
+/* Bytes that are to be read, as they are stored; false: of a pipe. */
+bool table_size(const struct table *, uint64_t *ret);
+/* Rows of table_next are lent until the next call but one. */
+void table_lend_longer(struct table *);
 
 /* "FILE: row N, column "NAME": " and the rest; row as table_row_number, column from 0. Returns -1. */
 int table_bad(const struct table *, uint64_t row, size_t column, const char *what, struct error *);

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
-#include "monitor/table_internal.h"
+#include "base/machine.h"
+#include "monitor/table_scan_internal.h"
 
-/* The block that rows go to. */
-struct block {
-	const struct table_work *work;
-	void *ctx, *state;
-	uint64_t number;
-	bool begun;
-};
+#define BYTES_PER_THREAD ((uint64_t)1 << 20) /* below, starting a thread is not worth it */
 
-static int end_block(struct block *b, bool failed, struct error *err)
+int block_end(struct block *b, bool failed, struct error *err)
 {
 	if (!b->begun)
 		return 0;
@@ -18,23 +13,26 @@ static int end_block(struct block *b, bool failed, struct error *err)
 	return b->work->end(b->ctx, b->state, failed, err);
 }
 
-/* Rows may lie across the ends of blocks. */
-static int give_rows(struct block *b, struct rows rows, struct error *err)
+int block_rows(struct block *b, const struct rows *rows, struct error *err)
+{
+	if (!b->begun) {
+		b->state = b->work->begin(b->ctx, rows->first / TABLE_BLOCK);
+		b->begun = true;
+	}
+	return b->work->rows(b->state, rows, err);
+}
+
+int blocks_rows(struct block *b, struct rows rows, struct error *err)
 {
 	while (rows.nrows) {
-		uint64_t number = rows.first / TABLE_BLOCK, room = (number + 1) * TABLE_BLOCK - rows.first;
+		uint64_t room = TABLE_BLOCK - rows.first % TABLE_BLOCK;
 		struct rows part = rows;
 
-		if (b->begun && number != b->number && end_block(b, false, err) < 0)
+		if (room == TABLE_BLOCK && block_end(b, false, err) < 0)
 			return -1;
-		if (!b->begun) {
-			b->state = b->work->begin(b->ctx, number);
-			b->number = number;
-			b->begun = true;
-		}
 		if (part.nrows > room)
 			part.nrows = (size_t)room;
-		if (b->work->rows(b->state, &part, err) < 0)
+		if (block_rows(b, &part, err) < 0)
 			return -1;
 		rows.first += part.nrows;
 		rows.nrows -= part.nrows;
@@ -43,26 +41,44 @@ static int give_rows(struct block *b, struct rows rows, struct error *err)
 	return 0;
 }
 
-static int scan_in_order(struct table *t, const struct table_work *work, void *ctx, struct error *err)
+static int scan_alone(struct table *t, const struct table_work *work, void *ctx, struct error *err)
 {
-	struct block b = { work, ctx, NULL, 0, false };
+	struct block b = { work, ctx, NULL, false };
 	struct rows rows;
 	int r;
 
 	while ((r = table_next(t, &rows, err)) > 0)
-		if (give_rows(&b, rows, err) < 0) {
+		if (blocks_rows(&b, rows, err) < 0) {
 			r = -1;
 			break;
 		}
 	if (r < 0) {
-		end_block(&b, true, NULL);
+		block_end(&b, true, NULL);
 		return -1;
 	}
-	return end_block(&b, false, err);
+	return block_end(&b, false, err);
+}
+
+static unsigned count_threads(const struct table *t, unsigned threads)
+{
+	uint64_t bytes;
+
+	if (!threads) {
+		double cpus = machine_cpus();
+
+		threads = cpus < 2 ? 1 : (unsigned)cpus;
+	}
+	if (table_size(t, &bytes) && bytes / BYTES_PER_THREAD < threads)
+		threads = (unsigned)(bytes / BYTES_PER_THREAD);
+	return threads ? threads : 1;
 }
 
 int table_scan(struct table *t, const struct table_work *work, void *ctx, unsigned threads, struct error *err)
 {
-	(void)threads;
-	return scan_in_order(t, work, ctx, err);
+	threads = count_threads(t, threads);
+	if (threads == 1)
+		return scan_alone(t, work, ctx, err);
+	if (t->csv && table_is_plain(t))
+		return scan_blocks_apart(t, work, ctx, threads, err);
+	return scan_in_two(t, work, ctx, err);
 }

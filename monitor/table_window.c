@@ -8,7 +8,8 @@
 void window_release(struct window *w)
 {
 	free(w->text);
-	w->text = NULL;
+	free(w->other);
+	w->text = w->other = NULL;
 }
 
 int window_fill(struct window *w, struct error *err)
@@ -35,6 +36,24 @@ int window_fill(struct window *w, struct error *err)
 
 void window_drop(struct window *w, size_t n)
 {
+	char *rest = w->text + n;
+	size_t cap = w->cap;
+
 	w->len -= n;
-	memmove(w->text, w->text + n, w->len);
+	if (w->turns && w->lent) {
+		if (w->other_cap < cap) {
+			free(w->other);
+			w->other = xmalloc(cap + WINDOW_SPARE);
+			w->other_cap = cap;
+		}
+		memcpy(w->other, rest, w->len);
+		rest = w->text;
+		w->text = w->other;
+		w->cap = w->other_cap;
+		w->other = rest;
+		w->other_cap = cap;
+	} else {
+		memmove(w->text, rest, w->len);
+	}
+	w->lent = false;
 }

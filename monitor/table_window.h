@@ -18,8 +18,12 @@ struct window {
 	char *text;
 	size_t len, cap;
 	bool ended;
+	bool turns; /* what was lent stays where it is until window_drop is called again: there are two buffers */
+	bool lent;  /* since the last window_drop */
+	char *other;
+	size_t other_cap;
 };
-#define WINDOW_INIT(source_) { (source_), NULL, 0, 0, false }
+#define WINDOW_INIT(source_) { .source = (source_) }
 void window_release(struct window *);
 /* Reads one more piece: 1, 0 at the end, -1. The text may move. */
 int window_fill(struct window *, struct error *);
