@@ -222,6 +222,21 @@ int fs_make_parents(int rootfd, const char *path, mode_t mode, struct error *err
 	return make_dirs(rootfd, copy, mode, err);
 }
 
+int fs_make_way(const char *path, struct error *err)
+{
+	CLEANUP(cleanup_free) char *copy = xstrdup(path);
+
+	for (char *p = copy + 1; *copy && *p; p++) {
+		if (*p != '/' || p[-1] == '/')
+			continue;
+		*p = '\0';
+		if (io_mkdir(AT_FDCWD, copy, 0777, err) < 0)
+			return -1;
+		*p = '/';
+	}
+	return 0;
+}
+
 /* Opens a directory to empty it, giving its owner the permission to do so. */
 static int open_to_empty(int dirfd, const char *name)
 {

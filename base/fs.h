@@ -47,6 +47,8 @@ void fs_near_release(struct fs_near *);
 /* mkdir -p of the path's parents, or of the path itself; through no symlink. */
 int fs_make_parents(int rootfd, const char *path, mode_t mode, struct error *);
 int fs_make_dirs(int rootfd, const char *path, mode_t mode, struct error *);
+/* mkdir -p of the parents of an absolute path that the user named, as a shell would: symlinks are followed. */
+int fs_make_way(const char *path, struct error *);
 /* Deletes a file, symlink or tree; absent is no error; follows no symlink, neither inside nor on the way of a
  * relative path. Read-only directories inside are made writable first. */
 int fs_remove_tree(int dirfd, const char *path, struct error *);

@@ -11,6 +11,7 @@
 #include "monitor/schema_check.h"
 #include "monitor/table.h"
 
+#define NAMES_SHOWN	5u
 #define CONSTANT_VALUES 30u /* fewer may be equal by chance */
 
 static const char *const check_names[COLUMN_CHECKS] = {
@@ -241,8 +242,8 @@ static int report_column(struct check *check, struct column_state *c, struct js 
 	return 0;
 }
 
-/* Columns that the schema does not know. Returns how many. */
-static size_t report_new(const struct check *check, struct js *columns)
+/* Columns that the schema does not know. Returns how many, and adds the names of some. */
+static size_t report_new(const struct check *check, struct js *columns, struct strbuf *names)
 {
 	size_t n = 0;
 
@@ -262,8 +263,12 @@ static size_t report_new(const struct check *check, struct js *columns)
 			js_set_str(shown, "renamed_from", old->name);
 		js_set(shown, "breaches", js_array());
 		js_push(columns, shown);
+		if (n < NAMES_SHOWN)
+			strbuf_printf(names, "%s%s", n ? ", " : "", column->name);
 		n++;
 	}
+	if (n > NAMES_SHOWN)
+		strbuf_puts(names, ", ...");
 	return n;
 }
 
@@ -325,16 +330,18 @@ static int report_repeats(struct check *check, struct js *breaches, struct error
 int check_report(struct check *check, bool *ret_ok, struct js **ret, struct error *err)
 {
 	CLEANUP_JS struct js *columns = js_array(), *breaches = js_array();
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	bool ok = true;
 	size_t extra;
 
 	for (size_t i = 0; i < check->schema->ncolumns; i++)
 		if (report_column(check, &check->columns[i], columns, &ok, err) < 0)
 			return -1;
-	extra = report_new(check, columns);
+	strbuf_puts(&text, "columns that the schema does not know: ");
+	extra = report_new(check, columns, &text);
 	report_rows(check, breaches);
 	if (extra && check->schema->refuse_extra)
-		js_push(breaches, breach("extra", "columns that the schema does not know", extra));
+		js_push(breaches, breach("extra", text.buf, extra));
 	report_order(check, breaches);
 	if (report_repeats(check, breaches, err) < 0)
 		return -1;
