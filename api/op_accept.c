@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "api/data.h"
+#include "api/data_kinds.h"
 #include "api/loaded.h"
 #include "api/ops.h"
 #include "api/remotes.h"
@@ -20,6 +21,7 @@
 #include "pipeline/grammar.h"
 #include "pipeline/key.h"
 #include "pipeline/run.h"
+#include "pipeline/tables.h"
 #include "registry/accepts.h"
 #include "registry/cache.h"
 #include "registry/project.h"
@@ -31,6 +33,7 @@ struct kept {
 	struct plan_node *node;
 	struct digest old, now;
 	struct content *outputs; /* by index of the node's outputs */
+	struct table_found *found; /* by the same index, about those that were looked at */
 	struct strlist changes;
 	struct js *record;
 };
@@ -39,6 +42,7 @@ struct accept {
 	struct loaded loaded;
 	struct remotes remotes;
 	struct looker *looker;
+	struct tables *tables;
 	bool *named;             /* by index of the node */
 	struct kept *kept;       /* in order of the plan */
 	size_t len, cap;
@@ -48,6 +52,9 @@ struct accept {
 static void accept_release(struct accept *a)
 {
 	for (size_t i = 0; i < a->len; i++) {
+		for (size_t k = 0; a->kept[i].found && k < a->kept[i].node->noutputs; k++)
+			table_found_release(&a->kept[i].found[k]);
+		free(a->kept[i].found);
 		free(a->kept[i].outputs);
 		strlist_release(&a->kept[i].changes);
 		js_free(a->kept[i].record);
@@ -56,6 +63,7 @@ static void accept_release(struct accept *a)
 	free(a->named);
 	js_free(a->fresh);
 	looker_free(a->looker);
+	tables_free(a->tables);
 	remotes_release(&a->remotes);
 	loaded_release(&a->loaded);
 }
@@ -153,8 +161,23 @@ static int store_path(const struct scanner *scanner, const char *path, const str
 	return error_help(err, "nothing was accepted; try again");
 }
 
+/* What a run would refuse is not accepted either. */
+static int look_at_tables(struct accept *a, const struct scanner *scanner, struct kept *k, size_t output, struct error *err)
+{
+	struct table_place place = { .scanner = scanner, .batch = scanner->batch };
+	const struct plan_output *out = &k->node->outputs[output];
+
+	if (tables_know(a->tables, out->path, &k->outputs[output], out->profile))
+		return 0;
+	if (!k->found)
+		k->found = xcalloc(k->node->noutputs, sizeof(*k->found));
+	if (tables_look(a->tables, &place, out->path, &k->outputs[output], out->profile, &k->found[output], err) < 0)
+		return error_wrap(err, "step %s", k->node->name);
+	return 0;
+}
+
 /* Inputs too, as a run keeps them, so that what changes next can be told file by file. */
-static int store_step(struct accept *a, const struct scanner *scanner, const struct kept *k, struct error *err)
+static int store_step(struct accept *a, const struct scanner *scanner, struct kept *k, struct error *err)
 {
 	for (size_t i = 0; i < k->node->inputs.len; i++) {
 		const char *path = k->node->inputs.items[i];
@@ -162,7 +185,8 @@ static int store_step(struct accept *a, const struct scanner *scanner, const str
 			return -1;
 	}
 	for (size_t i = 0; i < k->node->noutputs; i++)
-		if (store_path(scanner, k->node->outputs[i].path, &k->outputs[i], err) < 0)
+		if (store_path(scanner, k->node->outputs[i].path, &k->outputs[i], err) < 0 ||
+		    look_at_tables(a, scanner, k, i, err) < 0)
 			return -1;
 	return 0;
 }
@@ -218,6 +242,9 @@ static int record_step(struct accept *a, struct db *db, const struct kept *k, in
 	result.outputs = xcalloc(node->noutputs, sizeof(*result.outputs));
 	for (size_t i = 0; i < node->noutputs; i++)
 		result.outputs[i] = (struct cache_output){ xstrdup(node->outputs[i].path), k->outputs[i] };
+	for (size_t i = 0; k->found && i < node->noutputs; i++)
+		if (k->found[i].path && tables_record(a->tables, db, &k->found[i], NULL, now, err) < 0)
+			return -1;
 	if (maker_of(db, &k->old, result.run, err) < 0)
 		return -1;
 	return accept_store(db, &acceptance, now, err);
@@ -249,6 +276,11 @@ static int make_true(struct accept *a, struct data_locks *locks, struct error *e
 	if (record_all(a, err) < 0)
 		return -1;
 	FAILPOINT("accept.recorded");
+	for (size_t i = 0; i < a->len; i++)
+		for (size_t k = 0; a->kept[i].found && k < a->kept[i].node->noutputs; k++)
+			if (a->kept[i].found[k].path)
+				tables_accept(a->tables, &a->kept[i].found[k]);
+	tables_save(a->tables);
 	return look_save(a->looker, err);
 }
 
@@ -301,7 +333,8 @@ int op_accept(struct op_context *ctx, const struct js *args, struct js **ret_res
 	if (data_lock_tree(ctx, &locks, notes, err) < 0 ||
 	    loaded_make(ctx, js_get_str(args, "file"), NULL, false, &a.loaded, err) < 0 ||
 	    select_steps(&a, js_get(args, "steps"), err) < 0 ||
-	    looker_new(ctx->project, a.loaded.plan, false, &a.looker, err) < 0)
+	    looker_new(ctx->project, a.loaded.plan, false, &a.looker, err) < 0 ||
+	    tables_open(&api_data_kinds, ctx->project, a.loaded.pipeline, &a.tables, err) < 0)
 		return -1;
 	remotes_of(ctx->project, a.loaded.pipeline, &a.remotes);
 	look_ask_remotes(a.looker, &a.remotes);

@@ -368,7 +368,7 @@ static struct js *adding_result(struct adding *a)
 
 /*
  * data.add {paths[], unchecked} -> {added: [{path, version, new, content, files, size}], notes[]}, or with ERR_VERDICT
- * {added: [], refused: path, schema: [{path, schema, lines[], report}]}: nothing was added
+ * {added: [], refused: path, schema: [{path, schema, file, lines[], report}]}: nothing was added
  * The bytes are durable before the database names them, and the database before mlops.lock does:
  * after a crash between any two, adding again completes it.
  */

@@ -95,6 +95,7 @@ void plan_check_tables(struct plan_builder *b)
 	for (size_t i = 0; i < b->len; i++)
 		if (b->nodes[i].step->profile.len)
 			check_names(b, &b->nodes[i]);
-	for (size_t i = 0; b->rootfd >= 0 && i < b->pipeline->nschemas; i++)
-		check_file(b, &b->pipeline->schemas[i]);
+	for (size_t i = 0; i < b->pipeline->nschemas; i++)
+		if (b->pipeline->schemas[i].file.text)
+			check_file(b, &b->pipeline->schemas[i]);
 }

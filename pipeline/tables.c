@@ -160,6 +160,8 @@ void tables_check_schemas(const struct data_kinds *kinds, struct project *projec
 		struct table_rule rule = { .schema = NULL };
 		struct error why = { 0 };
 
+		if (!pipeline->schemas[i].file.text)
+			continue;
 		if (rule_open(&t, &pipeline->schemas[i], &rule, &why) < 0 && why.code != ERR_NOT_FOUND)
 			problems_once(problems, pipeline->file, pipeline->schemas[i].file.at, &why);
 		rule_release(&t, &rule);
@@ -329,6 +331,7 @@ static void report(struct look *look, const struct table_rule *rule, const char 
 
 	js_set_str(item, "path", path);
 	js_set_str(item, "schema", rule->section->name);
+	js_set_str(item, "file", rule->section->file.text);
 	for (size_t i = 0; i < lines->len; i++) {
 		js_push_str(told, lines->items[i]);
 		strlist_push_owned(&found->lines, xasprintf("%s: %s", path, lines->items[i]));
@@ -490,8 +493,9 @@ static int verdict(const struct look *look, struct error *err)
 
 	if (!first)
 		return 0;
-	return error_set(err, ERR_VERDICT, "%s does not fit schema %s: %s", js_get_str(first, "path"),
-			 js_get_str(first, "schema"), line ? line : "");
+	error_set(err, ERR_VERDICT, "%s does not fit schema %s: %s", js_get_str(first, "path"), js_get_str(first, "schema"),
+		  line ? line : "");
+	return error_help(err, "correct the data; or, where it is right, what %s asks of it", js_get_str(first, "file"));
 }
 
 static int look_at(struct look *look, struct error *err)

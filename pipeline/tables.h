@@ -46,7 +46,7 @@ struct table_found {
 	struct table_check *checks; /* files that fit */
 	size_t nchecks, checks_cap;
 	struct content profile;     /* its object was added to the batch, or is stored; ABSENT: there is none */
-	struct js *reports;         /* of files that do not fit: [{path, schema, lines[], report}]; NULL: none */
+	struct js *reports;         /* of files that do not fit: [{path, schema, file, lines[], report}]; NULL: none */
 	struct strlist lines;       /* all lines of them, "PATH: line" */
 	char *note;                 /* why there is no profile; NULL: none was asked for, or there is one */
 };
