@@ -174,11 +174,11 @@ static int row_from_json(const struct js *json, struct row *row, struct error *e
 {
 	size_t len = js_len(json);
 	if (js_typeof(json) != JS_ARRAY || len % 2 != 0 || len > 2 * ROW_BUCKETS)
-		return error_set(err, ERR_DAMAGED, "a row of buckets has %zu numbers", len);
+		return error_set(err, ERR_DAMAGED, "drift detector: a row of buckets has %zu numbers", len);
 	for (size_t i = 0; i < len; i += 2) {
 		struct bucket bucket = { js_number(js_at(json, i)), js_number(js_at(json, i + 1)) };
 		if (!isfinite(bucket.total) || !isfinite(bucket.variance))
-			return error_set(err, ERR_DAMAGED, "a bucket is no pair of numbers");
+			return error_set(err, ERR_DAMAGED, "drift detector: a bucket is no pair of numbers");
 		row->buckets[row->len++] = bucket;
 	}
 	return 0;
@@ -199,7 +199,10 @@ int adwin_from_json(const struct js *json, struct adwin **ret, struct error *err
 		return error_set(err, ERR_DAMAGED, "drift detector: delta, total or variance is no such number");
 	for (int r = 0; r < a.n_rows; r++) {
 		if (row_from_json(js_at(rows, (size_t)r), &a.rows[r], err) < 0)
-			return error_wrap(err, "drift detector");
+			return -1;
+		/* Only the oldest row loses buckets, and is gone with its last one. */
+		if (a.rows[r].len == 0 && a.n_rows > 1)
+			return error_set(err, ERR_DAMAGED, "drift detector: row %d of buckets is empty", r);
 		a.width += (uint64_t)a.rows[r].len << r;
 	}
 	if (a.width > a.seen || a.seen > INT64_MAX)

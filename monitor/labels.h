@@ -22,6 +22,8 @@ void adwin_free(struct adwin *);
 bool adwin_add(struct adwin *, double value); /* true: the mean has changed; older values were dropped */
 double adwin_mean(const struct adwin *);      /* of the window; NaN when it is empty */
 double adwin_width(const struct adwin *);
+/* {"delta", "changed": the next value begins anew, "seen", "total", "variance", "rows": [[total, variance, ...], ...]}: the
+ * buckets of row r hold 2^r values each, the oldest first. */
 struct js *adwin_to_json(const struct adwin *);
 int adwin_from_json(const struct js *, struct adwin **ret, struct error *);
 
@@ -49,5 +51,6 @@ struct cbpe_estimate {
 	size_t left_out; /* without */
 };
 struct cbpe_estimate cbpe_estimate(const struct cbpe *, const double *probability, const uint8_t *predicted, size_t n);
+/* {"calibration": [x, y, x, y, ...], none: as they are; "errors": {SCORE: standard error of a sample of one row}} */
 struct js *cbpe_to_json(const struct cbpe *);
 int cbpe_from_json(const struct js *, struct cbpe **ret, struct error *);

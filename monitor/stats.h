@@ -16,7 +16,8 @@ double normal_sf(double z);
 double students_t_sf(double t, double df);
 double normal_quantile(double p); /* of the lower tail */
 /* Two-sided one-sample Kolmogorov-Smirnov, as scipy's kstwo: Simard and L'Ecuyer 2011. Where that is 1 minus the lower
- * tail the last digits are of 1, not of the result. Above n = 10^6, where scipy takes a limit, this one goes on as below. */
+ * tail the last digits are of 1, not of the result. Above n = 10^6, where scipy takes a
+ * limit that is 1e-6 off and more, this one goes on as below. */
 double kstwo_sf(double d, int64_t n);
 
 /* ---- numbers: both sorted; infinities are ends of the line: D counts them, and the area is infinite ---- */

@@ -125,6 +125,7 @@ static void damaged_states_are_refused(void **unused)
 		"{\"delta\":0.002,\"seen\":1,\"total\":1,\"variance\":0,\"rows\":[[1,0,1,0]]}",
 		"{\"delta\":0.002,\"seen\":-1,\"total\":1,\"variance\":0,\"rows\":[[1,0]]}",
 		"{\"delta\":0.002,\"seen\":9,\"total\":1,\"variance\":0,\"rows\":[[1,0,1,0,1,0,1,0,1,0,1,0]]}",
+		"{\"delta\":0.002,\"seen\":99,\"total\":1,\"variance\":0,\"rows\":[[1,0],[],[1,0]]}",
 		"{\"delta\":2,\"seen\":1,\"total\":1,\"variance\":0,\"rows\":[[1,0]]}",
 		"{\"delta\":0.002,\"seen\":1,\"variance\":0,\"rows\":[[1,0]]}",
 	};
