@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api/ops.h"
+#include "api/remotes.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -21,7 +22,9 @@ int profile_of_object(struct op_context *ctx, const struct content *content, str
 	char hex[DIGEST_HEX + 1];
 	struct store *store;
 
-	if (project_store(ctx->project, &store, err) < 0 || store_read(store, &content->id, PROFILE_BYTES, &text, err) < 0)
+	if (project_store(ctx->project, &store, err) < 0 ||
+	    (!store_has(store, &content->id) && remotes_fetch(ctx, content, 1, NULL, NULL, err) < 0) ||
+	    store_read(store, &content->id, PROFILE_BYTES, &text, err) < 0)
 		return -1;
 	return profile_read(text.buf, text.len, digest_format(&content->id, hex), ret, err);
 }

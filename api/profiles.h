@@ -8,7 +8,7 @@ struct js;
 struct op_context;
 struct profile;
 
-/* From the store; ERR_NOT_FOUND when it was never brought here. */
+/* From the store, or a remote. */
 int profile_of_object(struct op_context *, const struct content *, struct profile **ret, struct error *);
 /* The kept profile of this data, whatever run made it: 1, 0 when there is none, -1. */
 int profile_of_data(struct op_context *, const struct content *data, struct profile **ret, struct error *);

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from boxes import Box
 from steps import MLOPS, fails, one_error, ran, result_of, run_json, run_ok, states
 
 SECONDS = 12
@@ -263,3 +264,16 @@ def test_add_needs_only_the_schemas_of_the_file(mlops, people):
     assert mlops("add", "data/raw", cwd=people).status == 7
     (people / "pipeline.ini").unlink()
     assert mlops("add", "data/raw", cwd=people).status == 0
+
+
+def test_steps_in_containers_are_held_to_it(fake, people):
+    box = Box(people, fake.host)
+    box.step("printf 'id,age\\n1,999\\n' > clean.csv", out="clean.csv", profile="clean.csv",
+             more="[schema.clean]\npath = clean.csv\nfile = schemas/clean.json\n")
+    failure = box.run(status=7)["failure"]
+    assert failure["cause"] == "schema" and failure["step"] == "one"
+    assert not (people / "clean.csv").exists() and "column age" in box.log().decode()
+    box.step("printf 'id,age\\n1,99\\n' > clean.csv", out="clean.csv", profile="clean.csv",
+             more="[schema.clean]\npath = clean.csv\nfile = schemas/clean.json\n")
+    assert states(box.run()) == {"one": "ok"} and box.json("show")["profiles"][0]["rows"] == 1
+    box.check_whole()
