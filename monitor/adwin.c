@@ -117,7 +117,9 @@ static bool has_cut(const struct adwin *a)
 			n_new -= ldexp(1, r);
 			old += row->buckets[i].total;
 			new -= row->buckets[i].total;
-			if (n_old >= WINDOW_MIN && n_new >= WINDOW_MIN && differ(a, n_old, n_new, old / n_old - new / n_new))
+			if (n_old < WINDOW_MIN || n_new < WINDOW_MIN)
+				continue;
+			if (differ(a, n_old, n_new, old / n_old - new / n_new))
 				return true;
 		}
 	}

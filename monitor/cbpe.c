@@ -82,7 +82,7 @@ static int check_reference(const double *probability, const uint8_t *predicted, 
 {
 	size_t ones = 0;
 	if (n < 11 || n > UINT32_MAX)
-		return error_set(err, ERR_USAGE, "a reference of %zu rows cannot be calibrated: from 11 to 2^32 can", n);
+		return error_set(err, ERR_USAGE, "%zu rows cannot be calibrated: from 11 to 2^32 can", n);
 	for (size_t i = 0; i < n; i++) {
 		if (!is_probability(probability[i]))
 			return error_set(err, ERR_USAGE, "row %zu: %g is no probability", i + 1, probability[i]);
@@ -92,7 +92,7 @@ static int check_reference(const double *probability, const uint8_t *predicted, 
 		ones += label[i];
 	}
 	if (ones < 2 || n - ones < 2)
-		return error_set(err, ERR_USAGE, "the reference has %zu rows of class 1 and %zu of class 0: both need 2", ones,
+		return error_set(err, ERR_USAGE, "there are %zu rows of class 1 and %zu of class 0: both need 2", ones,
 				 n - ones);
 	return 0;
 }
@@ -220,8 +220,7 @@ static int points_from_json(const struct js *json, struct isotonic *f, struct er
 		*x = js_number(js_at(json, 2 * f->len));
 		*y = js_number(js_at(json, 2 * f->len + 1));
 		if (!is_probability(*x) || !is_probability(*y) || (f->len > 0 && (*x <= x[-1] || *y < y[-1])))
-			return error_set(err, ERR_DAMAGED, "performance estimate: point %zu of its calibration does not rise",
-					 f->len + 1);
+			return error_set(err, ERR_DAMAGED, "performance estimate: point %zu does not rise", f->len + 1);
 	}
 	return 0;
 }

@@ -72,8 +72,8 @@ double normal_sf(double z)
 	return erfc(z * M_SQRT1_2) / 2;
 }
 
-/* I_x(a, b) over x^a y^b / B(a, b), y = 1 - x, by the fraction of DiDonato and Morris 1992, which lives on the smaller of
- * x and y and so loses nothing where x is almost 1. */
+/* I_x(a, b) over x^a y^b / B(a, b), y = 1 - x, by the fraction of DiDonato and Morris 1992, which lives on the
+ * smaller of x and y and so loses nothing where x is almost 1. */
 static double beta_fraction(double a, double b, double x, double y)
 {
 	double lambda = x < y ? a - (a + b) * x : (a + b) * y - b;
@@ -119,7 +119,8 @@ double normal_quantile(double p)
 		return p == 0 ? -INFINITY : INFINITY;
 	/* Abramowitz and Stegun 26.2.23 is right to 4.5e-4; each step of Halley's triples its digits. */
 	double tail = p < 0.5 ? p : 1 - p, t = sqrt(-2 * log(tail));
-	double z = t - (2.515517 + t * (0.802853 + t * 0.010328)) / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+	double below = 1 + t * (1.432788 + t * (0.189269 + t * 0.001308));
+	double z = t - (2.515517 + t * (0.802853 + t * 0.010328)) / below;
 	for (int i = 0; i < 3; i++) {
 		double step = (normal_sf(z) / tail - 1) * tail / (exp(-z * z / 2) / SQRT_2PI);
 		z += step / (1 - z * step / 2);

@@ -46,7 +46,7 @@ static int by_score(const void *a, const void *b)
 
 /*
  * DeLong 1988 by ranks (Sun and Xu 2014): a row's placement is the share of the other class that it beats, ties for a
- * half. The area is the mean placement of a class, and its variance is that of both classes' placements over their sizes.
+ * half. The area is the mean placement of a class; its variance is that of both classes' placements, over their sizes.
  */
 struct placements {
 	double sum, squares;

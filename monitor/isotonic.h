@@ -4,8 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 /*
- * Isotonic regression of labels on scores: the rising function with the least squared error, by pooling adjacent violators;
- * lines between its points, flat beyond them. Scores that differ by less than 1e-15 are one, as in scikit-learn.
+ * Isotonic regression of labels on scores: the rising function with the least squared error, by pooling adjacent
+ * violators; lines between its points, flat beyond them. Scores that differ by less than 1e-15 are one, as in
+ * scikit-learn.
  */
 struct labelled {
 	double score;

@@ -47,11 +47,12 @@ static double equal_sizes_p(int64_t n, int64_t h)
 /*
  * A path of lattice steps from (0, 0) to (n, m) is an order of both samples; it counts when it meets a point where
  * |x step_x - y step_y| >= h. The share of such paths to (x, y) is 1 there, and elsewhere the mean of the shares of
- * (x-1, y) and (x, y-1), weighed by x and y: sums of positive numbers, right to the last digits however small (Viehmann
- * 2021). It goes by diagonals x + y = s, whose points do not depend on each other, so the processor takes several at once.
+ * (x-1, y) and (x, y-1), weighed by x and y: sums of positive numbers, right to the last digits however small
+ * (Viehmann 2021). It goes by diagonals x + y = s, whose points do not depend on each other, so the processor takes
+ * several at once.
  *
- * Denormal numbers would cost more than all the rest. So 1 is written as WHOLE, and (0, 0) has not 0 but NOTHING: as the
- * weights of a mean are 1 together, no share is then below it, and p becomes p + (1 - p) NOTHING/WHOLE, which is p.
+ * Denormal numbers would cost more than all the rest. So 1 is written as WHOLE, and (0, 0) has not 0 but NOTHING: as
+ * the weights of a mean are 1 together, no share is then below it, and p becomes p + (1 - p) NOTHING/WHOLE: p.
  */
 #define WHOLE	0x1p+900
 #define NOTHING 0x1p-1000
@@ -93,7 +94,8 @@ double ks_exact_p(double d, size_t n, size_t m)
 	if (isnan(d) || n == 0 || m == 0 || n > KS_EXACT_MAX || m > KS_EXACT_MAX)
 		return NAN;
 	size_t small = n < m ? n : m, large = n < m ? m : n;
-	int64_t divisor = (int64_t)common_divisor(n, m), step_x = (int64_t)small / divisor, step_y = (int64_t)large / divisor;
+	size_t divisor = common_divisor(n, m);
+	int64_t step_x = (int64_t)(small / divisor), step_y = (int64_t)(large / divisor);
 	double lcm = (double)step_x * (double)large;
 	int64_t h = (int64_t)rint(fmin(fmax(d, 0), 1) * lcm);
 	if (h == 0)

@@ -185,7 +185,7 @@ static double pelz_good_cdf(int64_t n, double d)
 
 /*
  * Term j of Smirnov's sum for the one-sided D+: d/p times the chance of j hits in n of probability p = d + j/n. The
- * chance is written with Stirling's errors and deviances, because the binomial alone would lose eight digits at n = 10^6.
+ * chance is written with Stirling's errors and deviances, because the binomial alone would lose 8 digits at n = 10^6.
  */
 static double smirnov_term(double n, double d, double j)
 {

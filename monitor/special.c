@@ -6,7 +6,8 @@
 double stirling_error(double x)
 {
 	/* B_2k / (2k (2k - 1)) of Stirling's series; from 16 on the next one is below 1e-17. */
-	static const double series[] = { 1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680, 1.0 / 1188, -691.0 / 360360, 1.0 / 156 };
+	static const double series[] = { 1.0 / 12,   -1.0 / 360,	   1.0 / 1260, -1.0 / 1680,
+					 1.0 / 1188, -691.0 / 360360, 1.0 / 156 };
 	if (x < 16) {
 		int sign; /* lgamma() keeps it in a global, which threads would share */
 		return lgamma_r(x, &sign) - ((x - 0.5) * log(x) - x + LN_SQRT_2PI);

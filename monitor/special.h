@@ -2,7 +2,7 @@
 #pragma once
 /*
  * The two functions that keep the digits of a probability that is a product of huge and tiny factors (Loader 2000,
- * "Fast and accurate computation of binomial probabilities"): what is large is cancelled on paper, not in floating point.
+ * "Fast and accurate computation of binomial probabilities"): what is large is cancelled on paper.
  */
 
 double stirling_error(double x); /* ln Gamma(x) - ((x - 1/2) ln x - x + ln(2 pi)/2), x > 0 */

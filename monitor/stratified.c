@@ -95,8 +95,8 @@ uint32_t stratified_test_rows(const struct stratified *s)
 	return s->test;
 }
 
-/* How many of `draws` fall to each class: its share rounded down, and what is left to the larger remainder, by lot where
- * both are the same. */
+/* How many of `draws` fall to each class: its share rounded down, and what is left to the larger remainder, by lot
+ * where both are the same. */
 static void draw_counts(struct twister *t, const uint32_t counts[2], uint32_t draws, uint32_t ret[2])
 {
 	double total = (double)counts[0] + counts[1], remainder[2];

@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 /*
- * Random splits that keep the shares of two classes: row for row those of scikit-learn's StratifiedShuffleSplit with test
- * size 0.1 and an int for seed, which draws from the Mersenne Twister. NannyML decides by them, so they are part of its
- * definition.
+ * Random splits that keep the shares of two classes: row for row those of scikit-learn's StratifiedShuffleSplit with
+ * test size 0.1 and an int for seed, which draws from the Mersenne Twister. NannyML decides by them, so they are part
+ * of its definition.
  */
 struct stratified;
 /* At least 11 rows, of which 2 are of each class. The labels (0 or 1) are lent for its life. */

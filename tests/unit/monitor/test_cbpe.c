@@ -189,8 +189,8 @@ static void isotonic_regression_pools_what_falls_and_what_ties(void **unused)
 	static const uint8_t y[] = { 0, 1, 0, 0, 1, 0, 1, 0, 1, 1 };
 	static const double points_x[] = { 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.9 }, third = 1 / 3.0;
 	const double points_y[] = { 0, third, third, 0.5, 0.5, 1, 1 };
-	static const double at[][2] = { { 0, 0 },	{ 0.1, 0 },	   { 0.15, 0.1666666666666666 }, { 0.35, 0.41666666666666663 },
-					{ 0.55, 0.5 }, { 0.65, 0.75 }, { 1, 1 } };
+	static const double at[] = { 0, 0.1, 0.15, 0.35, 0.55, 0.65, 1 };
+	static const double right[] = { 0, 0, 0.1666666666666666, 0.41666666666666663, 0.5, 0.75, 1 };
 	struct labelled rows[10];
 	struct isotonic f;
 	for (uint32_t i = 0; i < 10; i++)
@@ -203,7 +203,7 @@ static void isotonic_regression_pools_what_falls_and_what_ties(void **unused)
 		assert_near(f.y[i], points_y[i], 0);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(at); i++)
-		assert_near(isotonic_at(&f, at[i][0]), at[i][1], 1e-15);
+		assert_near(isotonic_at(&f, at[i]), right[i], 1e-15);
 	isotonic_release(&f);
 }
 
@@ -265,9 +265,15 @@ static void a_reference_that_cannot_teach_is_refused_by_row(void **unused)
 static void damaged_states_are_refused(void **unused)
 {
 	(void)unused;
-	static const char *const states[] = { "{}", "[]", "{\"calibration\":[0.1]}", "{\"calibration\":[0.1,0.2,0.1,0.3]}",
-					      "{\"calibration\":[0.1,0.2,0.2,0.1]}", "{\"calibration\":[0.1,\"a\"]}",
-					      "{\"calibration\":[0.1,1.5]}" };
+	static const char *const states[] = {
+		"{}",
+		"[]",
+		"{\"calibration\":[0.1]}",
+		"{\"calibration\":[0.1,0.2,0.1,0.3]}",
+		"{\"calibration\":[0.1,0.2,0.2,0.1]}",
+		"{\"calibration\":[0.1,\"a\"]}",
+		"{\"calibration\":[0.1,1.5]}",
+	};
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
 		struct js *json = NULL;
 		struct cbpe *c = NULL;

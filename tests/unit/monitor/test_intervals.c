@@ -97,7 +97,8 @@ static void the_area_has_delongs_variance_with_ties_and_without(void **unused)
 			if (levels)
 				score[i] = floor(score[i] * levels);
 		}
-		double error = sqrt(component(score, label, true, &mean_up) + component(score, label, false, &mean_down));
+		double up = component(score, label, true, &mean_up), down = component(score, label, false, &mean_down);
+		double error = sqrt(up + down);
 		struct interval area = auc_interval(score, label, ROWS, CONFIDENCE);
 		assert_near(area.value, mean_up, 1e-14);
 		assert_near(area.value, mean_down, 1e-14);
@@ -111,7 +112,8 @@ static void scores_that_part_the_classes_have_no_variance(void **unused)
 	(void)unused;
 	static const double score[] = { 0.1, 0.2, 0.8, 0.9 };
 	static const uint8_t right[] = { 0, 0, 1, 1 }, wrong[] = { 1, 1, 0, 0 };
-	struct interval best = auc_interval(score, right, 4, CONFIDENCE), worst = auc_interval(score, wrong, 4, CONFIDENCE);
+	struct interval best = auc_interval(score, right, 4, CONFIDENCE);
+	struct interval worst = auc_interval(score, wrong, 4, CONFIDENCE);
 	assert_true(best.value == 1 && best.low == 1 && best.high == 1);
 	assert_true(worst.value == 0 && worst.low == 0 && worst.high == 0);
 }

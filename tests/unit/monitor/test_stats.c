@@ -176,7 +176,8 @@ static void empty_constant_and_infinite_samples_have_an_answer(void **unused)
 	static const double same[] = { 3, 3, 3 }, wide[] = { -INFINITY, 3, INFINITY };
 	assert_true(isnan(ks_distance(same, 0, same, 3)) && isnan(ks_distance(same, 3, same, 0)));
 	assert_true(isnan(wasserstein(same, 0, same, 3)) && isnan(wasserstein(same, 3, same, 0)));
-	assert_true(isnan(ks_p(0.5, 0, 3)) && isnan(ks_p(NAN, 3, 3)) && isnan(kstwo_sf(NAN, 3)) && isnan(kstwo_sf(0.5, 0)));
+	assert_true(isnan(ks_p(0.5, 0, 3)) && isnan(ks_p(NAN, 3, 3)));
+	assert_true(isnan(kstwo_sf(NAN, 3)) && isnan(kstwo_sf(0.5, 0)));
 	assert_near(ks_distance(same, 3, same, 2), 0, 0);
 	assert_near(wasserstein(same, 3, same, 2), 0, 0);
 	assert_near(ks_p(0, 3, 2), 1, 0);
@@ -194,7 +195,8 @@ static void shares_of_nothing_and_of_one_category_have_an_answer(void **unused)
 	static const double none[] = { 0, 0 }, some[] = { 3, 0 }, other[] = { 0, 3 };
 	static const uint64_t one[] = { 7, 0 }, nothing[] = { 0, 0 }, huge[] = { UINT64_C(1) << 40, UINT64_C(1) << 41 };
 	double df = 9, p = 9;
-	assert_true(isnan(psi(none, some, 0)) && isnan(js_distance(none, some, 2, 2)) && isnan(hellinger(some, none, 2)));
+	assert_true(isnan(psi(none, some, 0)) && isnan(js_distance(none, some, 2, 2)));
+	assert_true(isnan(hellinger(some, none, 2)));
 	assert_true(isnan(kl_divergence(some, none, 2)) && isinf(kl_divergence(some, other, 2)));
 	assert_near(kl_divergence(some, some, 2) + js_distance(some, some, 2, 2) + psi(some, some, 2), 0, 0);
 	assert_near(js_distance(some, other, 2, 2), 1, 1e-15);
