@@ -52,7 +52,7 @@ void window_drop(struct window *w, size_t n)
 		w->cap = w->other_cap;
 		w->other = rest;
 		w->other_cap = cap;
-	} else {
+	} else if (w->len) {
 		memmove(w->text, rest, w->len);
 	}
 	w->lent = false;
