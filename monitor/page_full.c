@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
 #include "monitor/page_profile.h"
@@ -14,60 +14,52 @@
 void page_profile_figures(struct html *h, const struct js *shown)
 {
 	const struct js *repeated = js_get(js_get(shown, "full"), "duplicate_rows");
-	char figure[FIGURE];
+	char figure[FIGURE], text[FIGURE + 4];
 
-	if (repeated)
-		page_figure(h, "repeated rows", figure_count(js_number(repeated), figure));
+	if (!repeated)
+		return;
+	snprintf(text, sizeof(text), "%s%s", js_get_bool(repeated, "exact") ? "" : "≈",
+		 figure_count(js_number(js_get(repeated, "count")), figure));
+	page_figure(h, "repeated rows", text);
 }
 
 /* ---- correlations ---- */
 
+/* Pairs came, strongest first; a matrix is shown. */
 struct matrix {
-	const struct js *columns, *values;
-	size_t shown[MATRIX], n; /* those that correlate most, in file order */
-};
-struct strength {
-	size_t column;
-	double r;
+	const char *names[MATRIX]; /* lent; of the strongest pairs, as they came */
+	double r[MATRIX][MATRIX];  /* NaN: not known */
+	size_t n;
+	bool more; /* columns than fit */
 };
 
-static double r_of(const struct matrix *m, size_t i, size_t k)
+/* MATRIX: there is no more room. */
+static size_t place_of(struct matrix *m, const char *name)
 {
-	return js_number(js_at(js_at(m->values, i), k));
-}
-
-static int stronger(const void *a, const void *b)
-{
-	const struct strength *one = a, *two = b;
-
-	if (one->r != two->r)
-		return one->r < two->r ? 1 : -1;
-	return one->column < two->column ? -1 : 1;
-}
-
-static int earlier(const void *a, const void *b)
-{
-	size_t one = *(const size_t *)a, two = *(const size_t *)b;
-
-	return one < two ? -1 : one > two;
-}
-
-static void choose(struct matrix *m)
-{
-	size_t all = js_len(m->columns);
-	CLEANUP(cleanup_free) struct strength *strengths = xcalloc(all ? all : 1, sizeof(*strengths));
-
-	for (size_t i = 0; i < all; i++) {
-		strengths[i].column = i;
-		for (size_t k = 0; k < all; k++)
-			if (k != i)
-				strengths[i].r = fmax(strengths[i].r, fabs(r_of(m, i, k)));
-	}
-	qsort(strengths, all, sizeof(*strengths), stronger);
-	m->n = all < MATRIX ? all : MATRIX;
 	for (size_t i = 0; i < m->n; i++)
-		m->shown[i] = strengths[i].column;
-	qsort(m->shown, m->n, sizeof(*m->shown), earlier);
+		if (!strcmp(m->names[i], name))
+			return i;
+	if (m->n == MATRIX) {
+		m->more = true;
+		return MATRIX;
+	}
+	m->names[m->n] = name;
+	return m->n++;
+}
+
+static void matrix_fill(struct matrix *m, const struct js *pairs)
+{
+	*m = (struct matrix){ .n = 0 };
+	for (size_t i = 0; i < MATRIX; i++)
+		for (size_t k = 0; k < MATRIX; k++)
+			m->r[i][k] = i == k ? 1 : (double)NAN;
+	for (size_t i = 0; i < js_len(pairs); i++) {
+		const char *a = js_get_str(js_at(pairs, i), "a"), *b = js_get_str(js_at(pairs, i), "b");
+		size_t one = a ? place_of(m, a) : MATRIX, two = b ? place_of(m, b) : MATRIX;
+
+		if (one < MATRIX && two < MATRIX)
+			m->r[one][two] = m->r[two][one] = js_number(js_get(js_at(pairs, i), "r"));
+	}
 }
 
 /* Five steps either way; what is below a tenth has none. */
@@ -85,7 +77,7 @@ static void class_of(double r, char *buf, size_t size)
 
 static void put_cell(struct html *h, const struct matrix *m, size_t i, size_t k)
 {
-	double r = r_of(m, m->shown[i], m->shown[k]), x = NAMES + (double)k * CELL, y = (double)i * CELL + 20;
+	double r = m->r[i][k], x = NAMES + (double)k * CELL, y = (double)i * CELL + 20;
 	char class[16], text[16];
 
 	class_of(r, class, sizeof(class));
@@ -99,11 +91,10 @@ static void put_cell(struct html *h, const struct matrix *m, size_t i, size_t k)
 
 static void put_row(struct html *h, const struct matrix *m, size_t i)
 {
-	const char *name = js_text(js_at(m->columns, m->shown[i]));
 	CLEANUP_STRBUF struct strbuf cut = STRBUF_INIT;
 	char number[16];
 
-	html_cut(name ? name : "", 18, &cut);
+	html_cut(m->names[i], 18, &cut);
 	svg_text(h, "label", NAMES - 28, (double)i * CELL + 37, ANCHOR_END, cut.buf);
 	snprintf(number, sizeof(number), "%zu", i + 1);
 	svg_text(h, "tick", NAMES - 8, (double)i * CELL + 37, ANCHOR_END, number);
@@ -112,44 +103,30 @@ static void put_row(struct html *h, const struct matrix *m, size_t i)
 		put_cell(h, m, i, k);
 }
 
-static void describe(const struct matrix *m, struct strbuf *ret)
+static void put_matrix(struct html *h, const struct js *pairs)
 {
-	size_t one = 0, two = 0;
-	double most = 0;
-	char figure[FIGURE];
-
-	for (size_t i = 0; i < m->n; i++)
-		for (size_t k = 0; k < i; k++)
-			if (fabs(r_of(m, m->shown[i], m->shown[k])) > fabs(most)) {
-				most = r_of(m, m->shown[i], m->shown[k]);
-				one = k;
-				two = i;
-			}
-	if (most == 0)
-		return;
-	strbuf_puts(ret, "The strongest is of ");
-	html_cut(js_text(js_at(m->columns, m->shown[one])), HTML_NAME, ret);
-	strbuf_puts(ret, " with ");
-	html_cut(js_text(js_at(m->columns, m->shown[two])), HTML_NAME, ret);
-	strbuf_printf(ret, ": %s.", figure_number(round(most * 1000) / 1000, figure));
-}
-
-static void put_matrix(struct html *h, const struct js *correlations)
-{
-	struct matrix m = { .columns = js_get(correlations, "columns"), .values = js_get(correlations, "values") };
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	char figure[FIGURE];
+	struct matrix m;
 
-	if (js_len(m.columns) < 2 || js_len(m.values) != js_len(m.columns))
+	matrix_fill(&m, pairs);
+	if (m.n < 2)
 		return;
-	choose(&m);
-	describe(&m, &text);
+	strbuf_puts(&text, "The strongest is of ");
+	html_cut(m.names[0], HTML_NAME, &text);
+	strbuf_puts(&text, " with ");
+	html_cut(m.names[1], HTML_NAME, &text);
+	strbuf_printf(&text, ": %s.", figure_number(round(m.r[0][1] * 1000) / 1000, figure));
 	html_element(h, "h2", NULL, "Correlations");
-	html_elementf(h, "p", "explain", "Pearson's r in hundredths: blue columns rise together, of brown ones one falls as the other rises. %s%s", text.buf,
-		      m.n < js_len(m.columns) ? " Columns that correlate most are shown." : "");
+	html_open_class(h, "p", "explain");
+	html_text(h, "Pearson's r in hundredths: blue columns rise together, of brown ones one falls as the other rises. ");
+	html_text(h, text.buf);
+	if (m.more)
+		html_text(h, " Columns of the strongest pairs are shown.");
+	html_close(h);
 	html_open_class(h, "div", "matrix");
 	html_attrf(h, "style", "max-width:%.0fpx", (NAMES + (double)m.n * CELL) * 1.2);
-	svg_open(h, NAMES + (double)m.n * CELL, (double)m.n * CELL + 22, "picture", "Correlations of columns",
-		 text.len ? text.buf : NULL);
+	svg_open(h, NAMES + (double)m.n * CELL, (double)m.n * CELL + 22, "picture", "Correlations of columns", text.buf);
 	for (size_t i = 0; i < m.n; i++)
 		put_row(h, &m, i);
 	html_close_n(h, 2);
@@ -161,25 +138,34 @@ static void put_outlier_head(struct html *h, const void *outliers)
 {
 	(void)outliers;
 	page_th(h, NULL, "Column");
-	page_th(h, "n", "Beyond 1.5 quartile ranges");
-	page_th(h, "n", "Beyond 3.5 median deviations");
-	page_th(h, "n wide", "Usual from");
-	page_th(h, "n wide", "to");
+	page_th(h, "n", "By quartiles");
+	page_th(h, "n wide", "outside");
+	page_th(h, "n", "By median deviation");
+	page_th(h, "n wide", "outside");
+}
+
+static void put_rule(struct html *h, const struct js *column, const char *count, const char *low, const char *high)
+{
+	char from[FIGURE], to[FIGURE];
+
+	page_td(h, "n", figure_count(js_number(js_get(column, count)), from));
+	html_open_class(h, "td", "n wide q");
+	html_textf(h, "%s to %s", figure_number(js_number(js_get(column, low)), from),
+		   figure_number(js_number(js_get(column, high)), to));
+	html_close(h);
 }
 
 static void put_outlier(struct html *h, const void *outliers, size_t i)
 {
-	static const char *const keys[] = { "iqr", "mad", "low", "high" };
 	const struct js *column = js_at(outliers, i);
 	const char *name = js_get_str(column, "name");
-	char figure[FIGURE];
 
 	html_open(h, "th");
 	html_attr(h, "scope", "row");
 	html_data(h, name ? name : "", HTML_NAME);
 	html_close(h);
-	for (size_t k = 0; k < ARRAY_LEN(keys); k++)
-		page_td(h, k < 2 ? "n" : "n wide", figure_number(js_number(js_get(column, keys[k])), figure));
+	put_rule(h, column, "iqr", "iqr_low", "iqr_high");
+	put_rule(h, column, "mad", "mad_low", "mad_high");
 }
 
 void page_profile_full(struct html *h, const struct js *shown)
@@ -191,6 +177,8 @@ void page_profile_full(struct html *h, const struct js *shown)
 	if (!rows.n)
 		return;
 	html_element(h, "h2", NULL, "Outliers");
-	html_element(h, "p", "explain", "Rows that lie far from the middle of their column, by two rules that do not ask for a normal shape.");
+	html_element(h, "p", "explain",
+		     "Rows that lie far from the middle of their column: beyond the quartiles by 1.5 times their distance, or by a "
+		     "robust z-score, which is made of the median deviation, above 3.5.");
 	page_rows(h, &rows, outliers);
 }

@@ -147,7 +147,7 @@ static void put_top(struct html *h, const struct js *column)
 /* What a column may have to tell, as it is called on the page. */
 static const struct fact {
 	const char *label, *key, *inside; /* of the column, or of an object in it */
-	enum { FACT_VALUE, FACT_NUMBER, FACT_COUNT } kind;
+	enum { FACT_VALUE, FACT_NUMBER, FACT_COUNT, FACT_SHAPE } kind;
 } facts[] = {
 	{ "least", "min", NULL, FACT_VALUE },
 	{ "5 %", "0.05", "quantiles", FACT_VALUE },
@@ -158,8 +158,8 @@ static const struct fact {
 	{ "most", "max", NULL, FACT_VALUE },
 	{ "mean", "mean", NULL, FACT_VALUE },
 	{ "deviation", "std", NULL, FACT_NUMBER },
-	{ "skewness", "skewness", NULL, FACT_NUMBER },
-	{ "kurtosis", "kurtosis", NULL, FACT_NUMBER },
+	{ "skewness", "skewness", NULL, FACT_SHAPE },
+	{ "kurtosis", "kurtosis", NULL, FACT_SHAPE },
 	{ "zeros", "zeros", NULL, FACT_COUNT },
 	{ "negative", "negatives", NULL, FACT_COUNT },
 	{ "not a number", "nans", NULL, FACT_COUNT },
@@ -168,6 +168,14 @@ static const struct fact {
 	{ "mean length", "mean", "length", FACT_NUMBER },
 	{ "longest", "max", "length", FACT_COUNT },
 };
+
+/* Of times, which are milliseconds: days. */
+static void put_spread(double value, bool time, char buf[FIGURE + 4])
+{
+	char figure[FIGURE];
+
+	snprintf(buf, FIGURE + 4, "%s%s", figure_score(time ? value / 86400e3 : value, figure), time ? " d" : "");
+}
 
 static void put_facts(struct html *h, const struct js *column)
 {
@@ -188,8 +196,10 @@ static void put_facts(struct html *h, const struct js *column)
 			figure_value(value, is_time(column), figure);
 		else if (facts[i].kind == FACT_COUNT)
 			figure_count(js_number(value), figure);
+		else if (facts[i].kind == FACT_SHAPE)
+			figure_number(round(js_number(value) * 1000) / 1000, figure); /* the rest is noise */
 		else
-			figure_number(js_number(value), figure);
+			put_spread(js_number(value), is_time(column), figure);
 		page_figure(h, facts[i].label, figure);
 	}
 	html_close(h);
