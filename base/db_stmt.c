@@ -82,7 +82,7 @@ int db_query_dynamic(struct db *db, const char *sql, struct db_stmt **ret, struc
 	const char *tail;
 	int rc = sqlite3_prepare_v2(db->h, sql, -1, &st, &tail);
 
-	if (rc == SQLITE_ERROR)
+	if (rc == SQLITE_ERROR || rc == SQLITE_AUTH)
 		return error_set(err, ERR_USAGE, "%s", sqlite3_errmsg(db->h));
 	if (rc != SQLITE_OK)
 		return db_error(db, rc, err);

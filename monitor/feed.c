@@ -56,7 +56,7 @@ int feed_file_open(const struct feed *feed, const struct feed_file *file, struct
 	int fd;
 
 	if (file->fd >= 0) {
-		fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+		fd = lseek(file->fd, 0, SEEK_SET) < 0 ? -1 : fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
 		return fd < 0 ? error_sys(err, errno, "cannot read %s", file->at.name) : fd;
 	}
 	if (digest_is_zero(&file->object))
@@ -235,7 +235,7 @@ static int in_order(const void *a, const void *b)
 	return nx > ny ? -1 : 1;
 }
 
-static int add_files(const struct finder *f, const struct strlist *names, struct error *err)
+static int add_files(const struct finder *f, const struct strlist *names, const bool *found, struct error *err)
 {
 	for (size_t i = 0; i < names->len; i++) {
 		const struct monitor_source *before = source_find(f->known, names->items[i]);
@@ -245,7 +245,7 @@ static int add_files(const struct finder *f, const struct strlist *names, struct
 		file = feed_add(f->feed, names->items[i]);
 		if (look_at(f->feed, file, NULL, f->how, err) < 0)
 			return -1;
-		if (before)
+		if (before && !found[before - f->known->items])
 			file->change = FEED_REWRITTEN;
 	}
 	return 0;
@@ -267,7 +267,7 @@ static int open_files(const struct finder *f, const char *pattern, struct error 
 				return -1;
 			found[i] = r > 0;
 		}
-	if (feed_glob(f->feed->project->rootfd, pattern, &names, err) < 0 || add_files(f, &names, err) < 0)
+	if (feed_glob(f->feed->project->rootfd, pattern, &names, err) < 0 || add_files(f, &names, found, err) < 0)
 		return -1;
 	for (size_t i = 0; i < f->known->len; i++)
 		if (!found[i])
@@ -303,7 +303,7 @@ static int open_artifact(const struct finder *f, const char *name, struct error 
 
 	if (project_db(f->feed->project, &db, err) < 0 || artifact_versions(db, name, &versions, err) < 0)
 		return -1;
-	for (size_t i = 0; i < js_len(versions); i++)
+	for (size_t i = js_len(versions); i-- > 0;) /* the oldest first */
 		if (open_version(&whole, name, js_at(versions, i), err) < 0)
 			return -1;
 	for (size_t i = 0; i < f->known->len; i++)

@@ -13,6 +13,7 @@
 #include "registry/rows.h"
 #include "store/store.h"
 
+#define PARTS_LEAST  10u /* fewer say nothing about what is usual: thresholds stay as they are */
 #define PARTS_MAX    64u  /* windows of the reference that thresholds are calibrated by */
 #define SEASONAL_MAX 256u /* with seasons, each of which has some of them */
 #define PROFILE_MAX  ((size_t)1 << 30)
@@ -242,7 +243,7 @@ static int calibrate(const struct watching *x, const struct profile *const *part
 	int r;
 
 	*ret = NULL;
-	if (n < 2 || x->watch->options.method != DRIFT_MLOPS)
+	if (n < PARTS_LEAST || x->watch->options.method != DRIFT_MLOPS)
 		return 0;
 	watch_options(x->watch, predictions, &options);
 	r = drift_calibrate(parts, n, &options, ret, err);
