@@ -148,7 +148,7 @@ static int open_rows(struct table *t, const struct table_options *options, struc
 	}
 	if (csv_header(t, w, &t->csv, &header, err) < 0)
 		return -1;
-	t->from += skipped + header;
+	t->body += skipped + header;
 	return 0;
 }
 
@@ -170,10 +170,11 @@ int table_open(int fd, const char *name, const struct table_options *options, st
 	if (source_open(fd, t->name, &t->source, err) < 0)
 		return -1;
 	w.source = t->source;
-	source_plain(t->source, &t->from);
-	t->to = UINT64_MAX;
+	source_plain(t->source, &t->body);
 	if (open_rows(t, options, &w, err) < 0)
 		return -1;
+	t->from = t->body;
+	t->to = UINT64_MAX;
 	*ret = steal(&t);
 	return 0;
 }
@@ -256,7 +257,7 @@ void table_seek(struct table *t, uint64_t from, uint64_t to, uint64_t first)
 {
 	struct window w = WINDOW_INIT(NULL);
 
-	t->from = from > t->from ? from : t->from;
+	t->from = from > t->body ? from : t->body;
 	t->to = to;
 	t->first = first;
 	source_close(t->source);

@@ -163,6 +163,21 @@ static const char *field_problem(const char *text, size_t len)
 	return NULL;
 }
 
+/* Of a field that the end of the file, inside of quotes, ends. */
+static const char *rest_problem(const char *text, size_t len)
+{
+	const char *in = text + 1, *end = text + len;
+
+	if (*text != '"')
+		return STRAY_QUOTE;
+	while ((in = memchr(in, '"', (size_t)(end - in)))) {
+		if (in[1] != '"') /* the virtual end of a row follows the last byte */
+			return "text behind the closing quote";
+		in += 2;
+	}
+	return "its quote is never closed";
+}
+
 /* Of a field in quotes without a problem. */
 static void undouble(char *text, size_t len, struct field *f)
 {
@@ -245,7 +260,7 @@ static int explain_row(const struct csv *c, uint64_t row, size_t column, size_t 
 	if (column > TABLE_COLUMNS)
 		return bad_count(c, row, TABLE_COLUMNS, "more than ", err);
 	if (c->window.ended)
-		return bad_field(c, row, column, c->window.text[start] == '"' ? "its quote is never closed" : STRAY_QUOTE, err);
+		return bad_field(c, row, column, rest_problem(c->window.text + start, c->window.len - start), err);
 	error_set(err, ERR_USAGE, "%s: row %" PRIu64 " is longer than %zu MiB", c->table->name, row, ROW_BYTES >> 20);
 	return error_help(err, "a quote that is never closed makes one row of all that follows it");
 }

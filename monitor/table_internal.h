@@ -16,7 +16,8 @@ struct table {
 	struct null_words nulls;
 	struct columns columns;
 	struct source *source;
-	uint64_t from, to, first; /* of a plain file: the bytes with the rows, and the number of the first one */
+	uint64_t body;		  /* of a plain file: where the rows begin, */
+	uint64_t from, to, first; /* the bytes of those that are wanted, and the number of the first one */
 	atomic_uint_fast64_t scanned; /* bytes that were read around `source` */
 	struct csv *csv; /* one of them */
 	struct json_rows *json;
