@@ -61,6 +61,67 @@ static void band_of_counts(struct band *band, const struct value_count *values, 
 	band_of_values(band, numbers, weights, used, 0);
 }
 
+/* ---- what is known of the ends, where a sketch knows least ---- */
+
+#define END_STEPS 24 /* between the outermost step and the outermost value */
+
+/* At most this share of the values is as far from the mean: Cantelli's inequality, and Markov's of the fourth moment. */
+static double beyond(const struct column *c, double x)
+{
+	double far = x - c->mean, square = far * far * (double)c->numbers;
+
+	return fmin(c->m2 / (c->m2 + square), c->m4 / (square * far * far));
+}
+
+/* Steps from `from` towards `to`, each farther from the mean by the same factor. */
+static size_t end_steps(const struct column *c, double from, double to, double *ret)
+{
+	double factor = (to - c->mean) / (from - c->mean);
+
+	if (!(factor > 1) || !isfinite(factor))
+		return 0;
+	for (size_t i = 1; i < END_STEPS; i++)
+		ret[i - 1] = c->mean + (from - c->mean) * pow(factor, (double)i / END_STEPS);
+	return END_STEPS - 1;
+}
+
+static void bound_ends(struct band *band, const struct column *c)
+{
+	for (size_t i = 0; i < band->n; i++) {
+		struct step *step = &band->steps[i];
+
+		if (step->at > c->mean)
+			step->low = fmin(fmax(step->low, 1 - beyond(c, step->at)), step->high);
+		else if (i + 1 < band->n && step[1].at < c->mean)
+			step->high = fmax(fmin(step->high, beyond(c, step[1].at)), step->low);
+	}
+}
+
+/* A heavy tail is long: a small error over all of its length would be a large one. */
+static void tighten(struct band *band, const struct column *c)
+{
+	double left[END_STEPS], right[END_STEPS];
+	size_t n = band->n, before, after;
+	struct step *steps = band->steps;
+
+	if (n < 3)
+		return;
+	before = end_steps(c, steps[1].at, steps[0].at, left);
+	after = end_steps(c, steps[n - 2].at, steps[n - 1].at, right);
+	band->steps = xcalloc(n + before + after, sizeof(*band->steps));
+	band->n = 0;
+	band->steps[band->n++] = steps[0];
+	for (size_t i = before; i-- > 0;)
+		push(band, left[i], steps[0].low, steps[0].high);
+	for (size_t i = 1; i + 1 < n; i++)
+		band->steps[band->n++] = steps[i];
+	for (size_t i = 0; i < after; i++)
+		push(band, right[i], steps[n - 2].low, steps[n - 2].high);
+	band->steps[band->n++] = steps[n - 1];
+	free(steps);
+	bound_ends(band, c);
+}
+
 /* Smallest and largest value are known, whatever the sketch has kept of them. */
 static void band_of_sketch(struct band *band, const struct column *column)
 {
@@ -70,6 +131,8 @@ static void band_of_sketch(struct band *band, const struct column *column)
 	double error = sketch_error(column->sketch);
 
 	band_of_values(band, values, weights, n, error);
+	if (error == 0)
+		return;
 	if (band->steps[0].at > column->min) {
 		memmove(band->steps + 1, band->steps, band->n++ * sizeof(*band->steps));
 		band->steps[0] = (struct step){ column->min, 0, error };
@@ -79,9 +142,10 @@ static void band_of_sketch(struct band *band, const struct column *column)
 	push(band, column->max, 1, 1);
 	band->count = column->numbers;
 	band->mean = column->mean;
+	tighten(band, column);
 }
 
-/* Counts are exact at each edge, of what is below it. */
+/* Counts are exact at each edge, of what is below it; and of a bin that holds but one number. */
 static void band_of_edges(struct band *band, const struct column *column, const struct edges *edges)
 {
 	double total = (double)column->numbers, below = 0;
@@ -91,10 +155,14 @@ static void band_of_edges(struct band *band, const struct column *column, const 
 	if (edges->n && column->min < edges->at[0])
 		push(band, column->min, 0, (double)column->against[0] / total);
 	for (size_t i = 0; i < edges->n && edges->at[i] < column->max; i++) {
+		double in = (double)column->against[i + 1];
+		bool one = i + 1 < edges->n && edges->at[i + 1] <= nextafter(edges->at[i], INFINITY);
+
 		below += (double)column->against[i];
-		push(band, edges->at[i], below / total, (below + (double)column->against[i + 1]) / total);
+		push(band, edges->at[i], (one ? below + in : below) / total, (below + in) / total);
 	}
 	push(band, column->max, 1, 1);
+	tighten(band, column);
 }
 
 void band_init(struct band *band, const struct column *column, const struct edges *edges)
@@ -137,6 +205,7 @@ double band_below(const struct band *band, double x)
 struct areas {
 	double above, above_low, above_high;
 	double under, under_low, under_high;
+	double both_high; /* of their sum, which is less than the sum of the bounds */
 	double spread; /* of sqrt(h (1 - h)), h the share of both */
 };
 
@@ -151,6 +220,7 @@ static void areas_add(struct areas *areas, const struct step *a, const struct st
 	areas->above_high += fmax(a->high - b->low, 0) * width;
 	areas->under_low += fmax(b->low - a->high, 0) * width;
 	areas->under_high += fmax(b->high - a->low, 0) * width;
+	areas->both_high += fmax(fmax(a->high - b->low, b->high - a->low), 0) * width;
 	areas->spread += sqrt(fmax(h * (1 - h), 0)) * width;
 }
 
@@ -171,11 +241,9 @@ static void gap_of_areas(struct gap *gap, const struct areas *areas, double mean
 	double under = fmin(areas->under, areas->above - means);
 
 	low = fmax(low, fmax(0, -means));
-	high = fmax(high, low);
-	under = fmin(fmax(under, low), high);
-	gap->distance = 2 * under + means;
-	gap->distance_low = 2 * low + means;
-	gap->distance_high = 2 * high + means;
+	gap->distance_low = fmax(2 * low + means, areas->above_low + areas->under_low);
+	gap->distance_high = fmax(fmin(2 * high + means, areas->both_high), gap->distance_low);
+	gap->distance = fmin(fmax(2 * under + means, gap->distance_low), gap->distance_high);
 }
 
 struct gap band_gap(const struct band *a, const struct band *b)

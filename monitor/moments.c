@@ -145,14 +145,18 @@ void edges_make(struct column *c)
 	c->fine.at = xreallocarray(NULL, PROFILE_BINS, sizeof(*c->fine.at));
 	for (size_t i = 0; i < n; i++) {
 		uint64_t weight = weights ? weights[i] : 1;
-		/* it reaches one of the ranks that are multiples of count / PROFILE_BINS */
-		bool quantile = below * PROFILE_BINS / c->numbers != (below + weight) * PROFILE_BINS / c->numbers;
+		/* it reaches so many of the ranks that are multiples of count / PROFILE_BINS */
+		uint64_t ranks = (below + weight) * PROFILE_BINS / c->numbers - below * PROFILE_BINS / c->numbers;
+		double last = made ? c->fine.at[made - 1] : -INFINITY;
 
 		below += weight;
-		if (made && c->fine.at[made - 1] == values[i])
-			continue;
-		if (all || (quantile && made < PROFILE_BINS - 1))
-			c->fine.at[made++] = values[i];
+		if (last < values[i] && (all || (ranks && made < PROFILE_BINS - 1))) {
+			c->fine.at[made++] = last = values[i];
+			ranks -= ranks > 0;
+		}
+		/* a value that many have is counted apart from what follows it */
+		if (last == values[i] && ranks && !all && made < PROFILE_BINS - 1)
+			c->fine.at[made++] = nextafter(values[i], INFINITY);
 	}
 	c->fine.n = made;
 }

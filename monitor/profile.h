@@ -66,7 +66,8 @@ struct column {
 	uint64_t min_len, max_len, total_len;
 	bool ascending;		  /* no value was below the one before it, in file order: numbers and times; nulls aside */
 	double first, last;	  /* of the numbers, in file order */
-	/* After profile_finish: all values while they are at most PROFILE_BINS, else as many quantiles less one. */
+	/* After profile_finish: all values while they are at most PROFILE_BINS, else as many quantiles less one; a value that
+	 * takes two or more of them also has an edge right above it. */
 	struct edges fine;
 	uint64_t *against;	  /* counts into the fine edges of the reference, one more than those; NULL without */
 	size_t nagainst;
@@ -131,9 +132,9 @@ void profile_digest(const struct profile *, struct digest *ret);
  *     "quantiles": {"0.01":..., "0.05", "0.25", "0.5", "0.75", "0.95", "0.99"}, "sketch_error": rank error or 0,
  *     "zeros","negatives","ascending", "length": {"min","mean","max"},
  *     "top": [{"value","count"}], "histogram": {"edges": [...n+1], "counts": [...n]}, "warnings": ["..."]}],
- *   "target": {...} with --target, "full": {"correlations": {"columns": ["..."], "values": [[r of each with each, or null]]},
- *     "outliers": [{"name", "iqr": rows beyond 1.5 of it, "mad": rows beyond 3.5 of it, "low", "high"}],
- *     "duplicate_rows"} with --full, "digest": hex, "warnings": []}
+ *   "target": {...} with --target, "full": {"correlations": [{"a","b","r","rows"}, strongest first],
+ *     "outliers": [{"name", "iqr","mad": rows by either rule, "iqr_low","iqr_high","mad_low","mad_high"}],
+ *     "duplicate_rows": {"count","exact","error"}} with --full, "digest": hex, "warnings": []}
  * Absent where it makes no sense (a text has no mean).
  */
 struct js *profile_show(const struct profile *, const char *target);
