@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "monitor/split.h"
 
+#define PIECE	  ((size_t)128 << 10)
 #define SHARE_FAR 0.05 /* from what was asked: worth a warning */
 
 static const char *const by_names[] = {
@@ -45,6 +46,22 @@ static int read_options(const struct js *args, struct split_options *o, struct e
 
 /* ---- the table ---- */
 
+static int copy_stream(int from, int to, const char *name, struct error *err)
+{
+	CLEANUP(cleanup_free) char *piece = xmalloc(PIECE);
+	ssize_t n;
+
+	while ((n = read(from, piece, PIECE)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_sys(err, errno, "cannot read %s", name);
+		if (io_write_all(to, piece, (size_t)n, "a temporary file", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* It is read twice. */
 static int make_seekable(struct table_input *in, struct error *err)
 {
@@ -54,7 +71,7 @@ static int make_seekable(struct table_input *in, struct error *err)
 	if (!fstat(in->fd, &st) && S_ISREG(st.st_mode))
 		return 0;
 	copy = io_scratch(err);
-	if (copy < 0 || fs_copy_fd(in->fd, copy, in->name, err) < 0)
+	if (copy < 0 || copy_stream(in->fd, copy, in->name, err) < 0)
 		return -1;
 	if (lseek(copy, 0, SEEK_SET) < 0)
 		return error_sys(err, errno, "cannot read a temporary file");

@@ -17,7 +17,7 @@ struct schema_use {
 	struct schema *schema;
 	struct strlist tables; /* as table_inputs_open takes them */
 	struct table_options options;
-	char *delimiter, *nulls; /* of options, from the section */
+	char *nulls; /* of options, from the section */
 };
 struct schema_uses {
 	struct schema_use *items;
