@@ -15,11 +15,11 @@ void page_schema(const struct js *report, const char *name, struct strbuf *ret);
 /*
  * Of monitor.show:
  *   {"monitor", "reference": what the windows are compared with, "method",
- *    "windows": [{"window","from","to","rows","state","reason","score_max","judged","drifted",
+ *    "windows": [{"window","from","to","rows","time","state","reason","score_max","judged","drifted",
  *      "columns": [{"name","state","score","threshold","nulls": share}]}],
  *    "performance": [{"window","metric","value","low","high","baseline"}]}
- * Windows are in order of time, as are figures of one metric; from and to are texts to show, or numbers of rows. What is not
- * known is left out. "score_max" is the highest score over its threshold.
+ * Windows are in order of time, as are figures of one metric; from and to are texts to show, or numbers of rows; time is in
+ * milliseconds since 1970. What is not known is left out. "score_max" is the highest score over its threshold.
  */
 void page_monitor(const struct js *shown, struct strbuf *ret);
 /* One drawing: the table of columns with their pictures. */

@@ -6,6 +6,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 
+#define DAY 86400e3 /* milliseconds */
+
 static void put_level(struct html *h, const struct steps *s, double value, const char *label)
 {
 	html_open_class(h, "span", "level");
@@ -44,12 +46,14 @@ void page_along(struct html *h, const struct js *windows, size_t first)
 	html_open_class(h, "div", "along");
 	for (size_t i = 0; i < 3; i++) {
 		const struct js *window = js_at(windows, at[i]);
-		const struct js *when = js_get(window, i < 2 ? "from" : "to");
+		const struct js *time = js_get(window, "time"), *when = js_get(window, i < 2 ? "from" : "to");
 
 		if (i && at[i] == at[i - 1])
 			continue;
 		html_open(h, "span");
-		if (js_typeof(when) != JS_NULL)
+		if (time)
+			html_text(h, figure_time(js_number(time), DAY, figure));
+		else if (js_typeof(when) != JS_NULL)
 			html_data(h, figure_value(when, false, figure), 24);
 		html_close(h);
 	}

@@ -78,7 +78,7 @@ static void put_row(struct html *h, const void *verdict, size_t i)
 	page_meter(h, score, threshold);
 	html_close(h);
 	page_td(h, "n wide", figure_score(threshold, figure));
-	page_td_data(h, "wide", text_of(column, "test"), PAGE_WORD);
+	page_td_data(h, "wide w", text_of(column, "test"), PAGE_WORD);
 	page_td(h, "n wide", figure_p(number_of(column, "p_adjusted"), figure));
 	put_nulls(h, js_get(column, "nulls"));
 }

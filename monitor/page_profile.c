@@ -98,7 +98,7 @@ static void put_row(struct html *h, const void *shown, size_t i)
 	html_attr(h, "scope", "row");
 	page_card_link(h, i, name_of(column), i < PAGE_CARDS);
 	html_close(h);
-	page_td_data(h, "q", type, PAGE_WORD);
+	page_td_data(h, "q w", type, PAGE_WORD);
 	html_open(h, "td");
 	if (i < PAGE_SPARKS && (top || has_histogram(column)))
 		page_spark(h, picture, name_of(column));

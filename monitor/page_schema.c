@@ -75,7 +75,7 @@ static void put_breach(struct html *h, const void *ctx, size_t i)
 	else
 		html_text(h, "the table");
 	html_close(h);
-	page_td_data(h, "q", text_of(line->breach, "check"), PAGE_WORD);
+	page_td_data(h, "q w", text_of(line->breach, "check"), PAGE_WORD);
 	page_td_data(h, NULL, text_of(line->breach, "message"), 300);
 	put_count(h, line->breach, "count");
 	put_count(h, line->breach, "row");

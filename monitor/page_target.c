@@ -34,7 +34,7 @@ static void put_classes(struct html *h, const struct js *target, const char *nam
 	svg_bars(h, &bars, name);
 	if (isfinite(imbalance))
 		html_elementf(h, "figcaption", NULL, "%zu classes; the most frequent has %s times the rows of the rarest", bars.all,
-			      figure_number(imbalance, figure));
+			      figure_score(imbalance, figure));
 	html_close(h);
 	bars_release(&bars);
 }

@@ -41,18 +41,30 @@ USUAL = ["id", "age", "amount", "plan", "day", "left", "score"]
 
 
 @pytest.fixture
-def pages(mlops, tmp_path):
-    """The page of each kind, of tables that anybody may have: {kind: text}."""
+def pages(mlops, tmp_path, cache={}):
+    """The page of each kind, of tables that anybody may have: {kind: text}. Made once."""
+    if not cache:
+        cache.update(make_pages(mlops, tmp_path))
+    return cache
+
+
+def make_pages(mlops, tmp_path):
     write_table(tmp_path / "old.csv", USUAL, usual_rows(1500, 1))
     write_table(tmp_path / "new.csv", USUAL, usual_rows(1500, 2, 1.0))
     (tmp_path / "schema.json").write_text(mlops("schema", "infer", "old.csv").out)
+    (tmp_path / "pipeline.ini").write_text(
+        "[pipeline]\nname = p\n[step.s]\ncmd = true\nout = x\n[monitor.daily]\ndata = new.csv\nreference = old.csv\nwindow = 250 rows\n"
+        "min_rows = 250\nignore = id, day\n")
+    assert mlops("init").status == 0 and mlops("monitor", "check", "daily").status == 7
     made = {
+        "monitor": mlops("monitor", "show", "daily", "--html"),
         "profile": mlops("profile", "old.csv", "--full", "--target", "left", "--html"),
         "drift": mlops("drift", "old.csv", "new.csv", "--html"),
         "schema": mlops("schema", "check", "schema.json", "new.csv", "--html"),
         "svg": mlops("drift", "old.csv", "new.csv", "--svg"),
     }
-    assert [made[kind].status for kind in ("profile", "drift", "svg")] == [0, 7, 7]
+    assert {kind: one.status for kind, one in made.items()} == {
+        "profile": 0, "monitor": 0, "drift": 7, "schema": 7, "svg": 7}
     return {kind: one.out for kind, one in made.items()}
 
 
@@ -82,7 +94,7 @@ def check_markup(page):
 def test_markup_is_strict_and_names_no_other_place(pages):
     for page in pages.values():
         check_markup(page)
-    for kind in ("profile", "drift", "schema"):
+    for kind in ("profile", "drift", "schema", "monitor"):
         root = parse(pages[kind])
         assert root.get("lang") == "en"
         policy = [m.get("content") for m in root.iter("meta") if m.get("http-equiv") == "Content-Security-Policy"]
@@ -108,7 +120,7 @@ CONTRAST = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("kind", ["profile", "drift", "schema"])
+@pytest.mark.parametrize("kind", ["profile", "drift", "schema", "monitor"])
 def test_a_browser_shows_it_wide_narrow_dark_and_printed(browser, pages, tmp_path, kind):
     path = tmp_path / "page.html"
     path.write_text(pages[kind])
@@ -135,6 +147,11 @@ def test_who_does_not_see_the_pictures_is_told(browser, pages, tmp_path):
     assert any(name == "Cumulated shares of age" and "D is" in description for name, description in pictures)
     assert any(name == "Values of plan" and "now" in description for name, description in pictures)
     assert all(name for name, _ in pictures)
+    (tmp_path / "page.html").write_text(pages["monitor"])
+    browser.open(tmp_path / "page.html")
+    pictures = [(name, description) for role, name, description in browser.accessible() if role == "image"]
+    assert ("Score over time of age", "6 of 6 windows with drift.") in pictures
+    assert any(name == "Drift by window of plan" and "6 of 6 windows" in description for name, description in pictures)
 
 
 def test_texts_of_the_data_are_never_markup(browser, mlops, tmp_path):
