@@ -82,6 +82,19 @@ static uint64_t count_outside(const struct column *c, double low, double high)
 	return far;
 }
 
+/* Where half of all values are equal, the median of deviations is 0 and tells nothing: then their mean serves. */
+static double mean_deviation(const struct column *c, double middle)
+{
+	const double *values;
+	const uint64_t *weights;
+	size_t n = sketch_sorted(c->sketch, &values, &weights);
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += fabs(values[i] - middle) * (double)(weights ? weights[i] : 1);
+	return sum / (double)c->numbers;
+}
+
 /* The median of |x - middle|: two ascending halves, walked from the middle. */
 static double median_deviation(const struct column *c, double middle)
 {
@@ -107,7 +120,9 @@ static double median_deviation(const struct column *c, double middle)
 struct outliers column_outliers(const struct column *c)
 {
 	double low = column_quantile(c, 0.25), middle = column_quantile(c, 0.5), high = column_quantile(c, 0.75);
-	double mad = 1.4826022185056018 * median_deviation(c, middle);
+	double median = median_deviation(c, middle);
+	/* of a normal variable both are its deviation */
+	double mad = median > 0 ? 1.4826022185056018 * median : 1.2533141373155001 * mean_deviation(c, middle);
 	struct outliers far = {
 		.iqr_low = low - 1.5 * (high - low),
 		.iqr_high = high + 1.5 * (high - low),

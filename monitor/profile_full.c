@@ -315,7 +315,7 @@ static struct js *show_outliers(const struct profile *p)
 		struct outliers far;
 		struct js *json;
 
-		if (!is_number(p, i) || !c->numbers)
+		if (!is_number(p, i) || !c->numbers || column_distinct(c) <= 2)
 			continue;
 		far = column_outliers(c);
 		json = js_object();
