@@ -14,6 +14,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = os.path.abspath(os.environ.get("MLOPS", ROOT / "build/release/mlops"))
 
 
+def pytest_configure(config):
+    """What the libraries warn each other of is not ours to read."""
+    config.addinivalue_line("filterwarnings", "ignore")
+
+
 @pytest.fixture
 def mlops(tmp_path):
     """Runs a command; gives its JSON. Verdicts (7) and doubts (8) are answers, too."""
