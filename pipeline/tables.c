@@ -171,14 +171,14 @@ void tables_check_schemas(const struct data_kinds *kinds, struct project *projec
 /* ---- which rules hold ---- */
 
 /* The path, or, of tables, a directory above it. */
-static bool names(const struct tables *t, const char *pattern, const char *file)
+static bool names(const char *pattern, const char *file, bool is_table)
 {
 	CLEANUP(cleanup_free) char *above = NULL;
 	char *slash;
 
 	if (path_match(pattern, file))
 		return true;
-	if (!t->kinds->is_table(file))
+	if (!is_table)
 		return false;
 	if (!path_is_pattern(pattern))
 		return path_contains(pattern, file);
@@ -191,12 +191,17 @@ static bool names(const struct tables *t, const char *pattern, const char *file)
 	return false;
 }
 
-static bool rule_holds(const struct tables *t, const struct table_rule *rule, const char *file)
+bool tables_section_names(const struct schema_section *section, const char *file, bool is_table)
 {
-	for (size_t i = 0; i < rule->section->paths.len; i++)
-		if (names(t, rule->section->paths.items[i].text, file))
+	for (size_t i = 0; i < section->paths.len; i++)
+		if (names(section->paths.items[i].text, file, is_table))
 			return true;
 	return false;
+}
+
+static bool rule_holds(const struct tables *t, const struct table_rule *rule, const char *file)
+{
+	return tables_section_names(rule->section, file, t->kinds->is_table(file));
 }
 
 /* Whether it may hold for a file below the directory. */

@@ -35,6 +35,9 @@ void tables_free(struct tables *);
 void cleanup_tables(struct tables **);
 /* Tells what is wrong with the files of schemas that are there. */
 void tables_check_schemas(const struct data_kinds *, struct project *, const struct pipeline *, struct problems *);
+/* Whether the schema holds for the file at this project path. */
+struct schema_section;
+bool tables_section_names(const struct schema_section *, const char *file, bool is_table);
 /* The name of the artifact that holds the profile of this output. Caller frees. */
 char *tables_profile_name(const char *path);
 
