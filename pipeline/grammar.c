@@ -464,11 +464,11 @@ void parse_text(struct parser *p, const char *text, size_t len, const char *file
 		p->blind = true;
 		return;
 	}
-	if (steps) {
-		finish_steps(p);
-		finish_images(p);
-		monitors_finish(p);
-	}
 	finish_remotes(p);
 	finish_schemas(p);
+	if (steps) {
+		finish_images(p);
+		monitors_finish(p);
+		finish_steps(p); /* last: that there are none is told when nothing else is */
+	}
 }

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from sweep import ENV, ROOT, run, run_json, sweep
 
-SECONDS = 25
+SECONDS = 15
 
 ARMED = os.environ.get("MLOPS_FAILPOINTS_PROGRAM", str(ROOT / "build/asan/mlops"))
 SCHEMA = {"version": 1, "columns": [{"name": "id", "type": "integer"}, {"name": "age", "type": "integer", "max": 120}]}
@@ -59,7 +59,7 @@ def check(work):
 
 
 def test_a_killed_run_leaves_whole_facts(template, tmp_path):
-    assert sweep(template, tmp_path, ["run"], check, 25) > 10
+    assert sweep(template, tmp_path, ["run"], check, 12) > 10
 
 
 @pytest.mark.skipif(not os.path.exists(ARMED), reason="needs a build with failpoints")
