@@ -37,7 +37,8 @@ void page_begin(struct html *h, const char *kind, const char *name)
 	html_open(h, "meta");
 	html_attr(h, "charset", "utf-8");
 	html_close(h);
-	put_meta(h, "http-equiv", "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+	put_meta(h, "http-equiv", "Content-Security-Policy",
+		 "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
 	put_meta(h, "name", "viewport", "width=device-width, initial-scale=1");
 	put_meta(h, "name", "color-scheme", "light dark");
 	html_elementf(h, "title", NULL, "%s: %s", kind, cut.buf);
@@ -77,7 +78,8 @@ void page_end(struct html *h)
 	html_close(h);
 	html_open(h, "footer");
 	html_element(h, "p", NULL,
-		     "Made by mlops " MLOPS_VERSION ". Everything on this page is in this file; with --json you get all of its numbers.");
+		     "Made by mlops " MLOPS_VERSION
+		     ". Everything on this page is in this file; with --json you get all of its numbers.");
 	html_close_n(h, 3);
 	strbuf_putc(h->out, '\n');
 	assert(!h->depth);

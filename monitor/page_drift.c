@@ -112,7 +112,8 @@ static void put_pictures(struct html *h, const struct js *column)
 /* "wasserstein 0.31 ± 0.002, threshold 0.1, p 0.003" */
 static void put_measure(struct html *h, const struct js *column)
 {
-	double score = number_of(column, "score"), error = number_of(column, "error"), p = number_of(column, "p_adjusted");
+	double score = number_of(column, "score"), error = number_of(column, "error"),
+	       p = number_of(column, "p_adjusted");
 	char figure[FIGURE];
 
 	if (!js_get_str(column, "test"))
@@ -162,8 +163,8 @@ static void put_cards(struct html *h, const struct js *columns)
 		return;
 	html_element(h, "h2", NULL, "Distributions");
 	html_element(h, "p", "explain",
-		     "Above, the share of the rows in each bin, where the outermost half percent of either side is in the bins at the "
-		     "ends; below, the cumulated share, and D where the two are furthest apart.");
+		     "Above, the share of the rows in each bin, where the outermost half percent of either side is in "
+		     "the bins at the ends; below, the cumulated share, and D where the two are furthest apart.");
 	page_legend(h);
 	html_open_class(h, "div", "cards");
 	for (size_t i = 0; i < js_len(columns) && i < PAGE_CARDS; i++) {

@@ -119,7 +119,8 @@ static void put_matrix(struct html *h, const struct js *pairs)
 	strbuf_printf(&text, ": %s.", figure_number(round(m.r[0][1] * 1000) / 1000, figure));
 	html_element(h, "h2", NULL, "Correlations");
 	html_open_class(h, "p", "explain");
-	html_text(h, "Pearson's r in hundredths: blue columns rise together, of brown ones one falls as the other rises. ");
+	html_text(h,
+		  "Pearson's r in hundredths: blue columns rise together, of brown ones one falls as the other rises. ");
 	html_text(h, text.buf);
 	if (m.more)
 		html_text(h, " Columns of the strongest pairs are shown.");
@@ -178,7 +179,7 @@ void page_profile_full(struct html *h, const struct js *shown)
 		return;
 	html_element(h, "h2", NULL, "Outliers");
 	html_element(h, "p", "explain",
-		     "Rows that lie far from the middle of their column: beyond the quartiles by 1.5 times their distance, or by a "
-		     "robust z-score, which is made of the median deviation, above 3.5.");
+		     "Rows that lie far from the middle of their column: beyond the quartiles by 1.5 times their "
+		     "distance, or by a robust z-score, which is made of the median deviation, above 3.5.");
 	page_rows(h, &rows, outliers);
 }

@@ -27,7 +27,11 @@ static enum level level_of(const char *state, double ratio)
 			return others[i].level;
 	if (!(ratio >= 0))
 		return LEVEL_NONE;
-	return ratio < 0.5 ? LEVEL_HALF : ratio < 1 ? LEVEL_BELOW : ratio < 2 ? LEVEL_ABOVE : ratio < 4 ? LEVEL_TWICE : LEVEL_FAR;
+	return ratio < 0.5 ? LEVEL_HALF
+	       : ratio < 1 ? LEVEL_BELOW
+	       : ratio < 2 ? LEVEL_ABOVE
+	       : ratio < 4 ? LEVEL_TWICE
+			   : LEVEL_FAR;
 }
 
 static double *unknown(size_t n)

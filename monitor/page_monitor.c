@@ -20,7 +20,9 @@ static const char *text_of(const struct js *object, const char *key)
 
 static void put_overview(struct html *h, const struct lanes *lanes)
 {
-	struct steps steps = { .values = lanes->highest, .thresholds = lanes->ones, .alerts = lanes->alerts, .n = lanes->n };
+	struct steps steps = {
+		.values = lanes->highest, .thresholds = lanes->ones, .alerts = lanes->alerts, .n = lanes->n
+	};
 	char text[160];
 	size_t alerts = 0;
 	double highest = 0;
@@ -33,8 +35,8 @@ static void put_overview(struct html *h, const struct lanes *lanes)
 	snprintf(text, sizeof(text), "%zu windows, %zu of them with drift.", lanes->n, alerts);
 	html_element(h, "h2", NULL, "Score over time");
 	html_element(h, "p", "explain",
-		     "The highest score of each window over its threshold: drift may begin at 1, the dashed line. Dots are windows "
-		     "with drift; what is far above is drawn at the upper edge.");
+		     "The highest score of each window over its threshold: drift may begin at 1, the dashed line. Dots "
+		     "are windows with drift; what is far above is drawn at the upper edge.");
 	html_open_class(h, "div", "plot");
 	page_chart(h, &steps, false, "tall", "Highest score over its threshold, by window", text);
 	svg_strip(h, lanes->states, lanes->n, "State of each window", text);
@@ -74,8 +76,8 @@ static void put_lane(struct html *h, const struct lanes *lanes, const struct lan
 
 	strbuf_puts(&title, "Drift by window of ");
 	html_cut(lane->name, HTML_NAME, &title);
-	snprintf(text, sizeof(text), "%zu of %zu windows with drift; at most %s times the threshold.", lane->alerted, lanes->n,
-		 figure_score(lane->highest, figure));
+	snprintf(text, sizeof(text), "%zu of %zu windows with drift; at most %s times the threshold.", lane->alerted,
+		 lanes->n, figure_score(lane->highest, figure));
 	html_open_class(h, "div", "name");
 	html_data(h, lane->name, 40);
 	html_close(h);

@@ -49,6 +49,7 @@ void page_outcomes(struct html *h, const struct js *metrics)
 	if (!rows.n)
 		return;
 	html_element(h, "h2", NULL, "Performance");
-	html_element(h, "p", "explain", "Of rows whose label is known. A drop is drift when its whole interval is above 0.");
+	html_element(h, "p", "explain",
+		     "Of rows whose label is known. A drop is drift when its whole interval is above 0.");
 	page_rows(h, &rows, metrics);
 }

@@ -103,7 +103,8 @@ void page_performance(struct html *h, const struct js *figures)
 		return;
 	html_element(h, "h2", NULL, "Performance");
 	html_element(h, "p", "explain",
-		     "By window: the line is the metric, the band its confidence interval, and the dashed line what it is held against.");
+		     "By window: the line is the metric, the band its confidence interval, and the dashed line what it "
+		     "is held against.");
 	html_open_class(h, "div", "cards");
 	for (size_t i = 0; i < js_len(figures); i++) {
 		if (has_come(figures, i))

@@ -238,8 +238,8 @@ static void put_cards(struct html *h, const struct js *columns)
 
 	html_element(h, "h2", NULL, "Each column");
 	html_element(h, "p", "explain",
-		     "The box above a histogram holds the middle half of the rows, its line is the median, and the whiskers end at "
-		     "5 and 95 %.");
+		     "The box above a histogram holds the middle half of the rows, its line is the median, and the "
+		     "whiskers end at 5 and 95 %.");
 	html_open_class(h, "div", "cards");
 	for (size_t i = 0; i < n; i++)
 		put_card(h, js_at(columns, i), i);

@@ -133,7 +133,8 @@ void page_schema(const struct js *shown, const char *name, struct strbuf *ret)
 
 	collect(shown, &report);
 	page_begin(&h, "Schema check", name);
-	page_verdict(&h, fits ? "OK" : "FAILED", fits ? "The table fits its schema." : "The table does not fit its schema.");
+	page_verdict(&h, fits ? "OK" : "FAILED",
+		     fits ? "The table fits its schema." : "The table does not fit its schema.");
 	put_figures(&h, shown, &report);
 	page_main(&h);
 	if (report.n) {

@@ -33,7 +33,8 @@ static void put_classes(struct html *h, const struct js *target, const char *nam
 	html_open(h, "figure");
 	svg_bars(h, &bars, name);
 	if (isfinite(imbalance))
-		html_elementf(h, "figcaption", NULL, "%zu classes; the most frequent has %s times the rows of the rarest", bars.all,
+		html_elementf(h, "figcaption", NULL,
+			      "%zu classes; the most frequent has %s times the rows of the rarest", bars.all,
 			      figure_score(imbalance, figure));
 	html_close(h);
 	bars_release(&bars);
@@ -71,6 +72,7 @@ void page_profile_target(struct html *h, const struct js *shown)
 	else if (js_get(target, "mean"))
 		put_numbers(h, target);
 	else
-		html_element(h, "p", NULL, "Nothing can be said of its balance: it has no values, or too many that are no numbers.");
+		html_element(h, "p", NULL,
+			     "Nothing can be said of its balance: it has no values, or too many that are no numbers.");
 	html_close_n(h, 2);
 }

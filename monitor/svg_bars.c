@@ -52,7 +52,8 @@ bool bars_from_json(const struct js *picture, struct bars *ret)
 		return false;
 	sorted = xcalloc(n, sizeof(*sorted));
 	for (size_t i = 0; i < n; i++)
-		sorted[i] = (struct value){ js_text(js_at(values, i)), share(reference, i), share(current, i), !reference };
+		sorted[i] = (struct value){ js_text(js_at(values, i)), share(reference, i), share(current, i),
+					    !reference };
 	for (size_t i = 0; i < n; i++)
 		if (!sorted[i].text)
 			sorted[i].text = "";
@@ -126,7 +127,8 @@ static void put_row(struct html *h, const struct bars *bars, size_t i, const str
 		reference = scale_place(x, bars->reference[i]);
 		svg_rect(h, "ref", &(struct box){ x->at, y + 3, reference - x->at, 8 });
 	}
-	svg_rect(h, bars->reference ? "cur-bar" : "one", &(struct box){ x->at, y + (bars->reference ? 12 : 6), end - x->at, bars->reference ? 8 : 13 });
+	svg_rect(h, bars->reference ? "cur-bar" : "one",
+		 &(struct box){ x->at, y + (bars->reference ? 12 : 6), end - x->at, bars->reference ? 8 : 13 });
 	svg_text(h, "tick", fmax(end, reference) + 6, y + 16, ANCHOR_START, figure_share(bars->current[i], figure));
 }
 

@@ -154,8 +154,8 @@ static void describe(const struct bins *bins, const double *shares, const char *
 			most = i;
 	put_edge(bins, most, from);
 	put_edge(bins, most + 1, to);
-	strbuf_printf(ret, "%s: the fullest of %zu bins is from %s to %s, with %s of the rows. ", whose, bins->n, from, to,
-		      figure_share(shares[most], share));
+	strbuf_printf(ret, "%s: the fullest of %zu bins is from %s to %s, with %s of the rows. ", whose, bins->n, from,
+		      to, figure_share(shares[most], share));
 }
 
 /* The box is the middle half of the rows, its line the median; whiskers end at 5 and 95 %. */
@@ -257,12 +257,14 @@ static void mark_gap(struct html *h, const struct gap *gap, double at, const str
 	}
 	svg_path(h, "gap", &line);
 	svg_path(h, "dot", &dots);
-	svg_text(h, "note halo", right ? at + 8 : at - 8, (one + other) / 2 + 4, right ? ANCHOR_START : ANCHOR_END, label);
+	svg_text(h, "note halo", right ? at + 8 : at - 8, (one + other) / 2 + 4, right ? ANCHOR_START : ANCHOR_END,
+		 label);
 }
 
 void svg_ecdf(struct html *h, const struct bins *bins, const char *name)
 {
-	CLEANUP_STRBUF struct strbuf title = STRBUF_INIT, text = STRBUF_INIT, reference = STRBUF_INIT, current = STRBUF_INIT;
+	CLEANUP_STRBUF struct strbuf title = STRBUF_INIT, text = STRBUF_INIT, reference = STRBUF_INIT,
+				     current = STRBUF_INIT;
 	char at[FIGURE], distance[FIGURE], label[FIGURE + 8];
 	struct gap gap = widest_gap(bins);
 	struct scale x, y;

@@ -82,7 +82,8 @@ void svg_drift(const struct js *verdict, struct strbuf *ret)
 	for (size_t i = 0; i < n; i++)
 		put_row(&h, js_at(columns, i), TOP + (double)i * ROW);
 	if (n < all) {
-		snprintf(label, sizeof(label), "and %s columns with lower scores", figure_count((double)(all - n), count));
+		snprintf(label, sizeof(label), "and %s columns with lower scores",
+			 figure_count((double)(all - n), count));
 		svg_text(&h, "tick", 24, TOP + (double)n * ROW + 24, ANCHOR_START, label);
 	}
 	html_close(&h);

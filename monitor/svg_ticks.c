@@ -20,8 +20,9 @@ static double round_step(double rough)
 static double time_step(double rough)
 {
 	static const double steps[] = {
-		1e3,	 2e3,	  5e3,	   15e3,    30e3,    60e3,     120e3,	 300e3,	   900e3,    1800e3,	3600e3,	  7200e3,
-		10800e3, 21600e3, 43200e3, DAY,	    2 * DAY, 7 * DAY,  14 * DAY, 30 * DAY, 61 * DAY, 91 * DAY, 182 * DAY, 365 * DAY,
+		1e3,     2e3,     5e3,      15e3,     30e3,     60e3,     120e3,     300e3,
+		900e3,   1800e3,  3600e3,   7200e3,   10800e3,  21600e3,  43200e3,   DAY,
+		2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 61 * DAY, 91 * DAY, 182 * DAY, 365 * DAY,
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++)

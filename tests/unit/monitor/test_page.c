@@ -232,8 +232,8 @@ static void partial_results_have_pages(void **state)
 		"{\"columns\":[{\"name\":\"a\",\"picture\":{\"values\":[1,null],\"reference\":[1,0],\"current\":[0,1]}}]}",
 		"{\"columns\":[{\"name\":\"a\",\"score\":\"Infinity\",\"threshold\":0}],\"target\":{\"name\":\"a\"}}",
 		"{\"columns\":[{\"name\":\"t\",\"type\":\"time\",\"min\":-1e300,\"max\":\"x\",\"histogram\":"
-		"{\"edges\":[0,1e17],\"counts\":[3]}}],\"full\":{\"correlations\":{\"columns\":[\"a\",\"b\"],"
-		"\"values\":[[1,null],[null,1]]},\"outliers\":[{}]}}",
+		"{\"edges\":[0,1e17],\"counts\":[3]}}],\"full\":{\"correlations\":[{\"a\":\"a\",\"b\":\"b\","
+		"\"r\":null},{\"b\":1},{\"a\":\"c\",\"b\":\"c\",\"r\":7}],\"outliers\":[{}],\"duplicate_rows\":3}}",
 	};
 
 	(void)state;
