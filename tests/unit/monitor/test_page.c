@@ -271,6 +271,17 @@ static void many_columns_make_a_bounded_page_that_says_so(void **state)
 	}
 }
 
+static void a_test_without_a_score_shows_its_p(void **state)
+{
+	CLEANUP_JS struct js *result = parse("{\"method\":\"evidently\",\"columns\":[{\"name\":\"a\",\"state\":\"DRIFT\","
+					     "\"test\":\"ks\",\"threshold\":0.05,\"p\":0.0123}]}");
+	CLEANUP_STRBUF struct strbuf page = STRBUF_INIT;
+
+	(void)state;
+	page_drift(result, "old.csv", "new.csv", &page);
+	assert_non_null(strstr(page.buf, ">0.0123<"));
+}
+
 static void states_are_words_too(void **state)
 {
 	CLEANUP_JS struct js *result = parse("{\"state\":\"QUARANTINED\",\"reason\":\"price is gone\",\"columns\":["
@@ -347,6 +358,7 @@ int main(void)
 		cmocka_unit_test(hostile_texts_stay_texts),
 		cmocka_unit_test(partial_results_have_pages),
 		cmocka_unit_test(many_columns_make_a_bounded_page_that_says_so),
+		cmocka_unit_test(a_test_without_a_score_shows_its_p),
 		cmocka_unit_test(states_are_words_too),
 		cmocka_unit_test(numbers_are_for_people),
 		cmocka_unit_test(ticks_are_round),
