@@ -131,10 +131,68 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* Eight bytes at a time: the first of the text is the lowest of the word. */
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+#define IS_LITTLE  (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
+static bool are_digits(uint64_t word)
+{
+	return (word & EACH(0xf0)) == EACH('0') && ((word + EACH(6)) & EACH(0xf0)) == EACH('0');
+}
+
+static uint64_t eight_digits(uint64_t word)
+{
+	/* neighbours are put together: to 4 pairs, to 2 fours, to the eight */
+	word = (word & EACH(0x0f)) * (10 * 256 + 1) >> 8;
+	word = (word & UINT64_C(0x00ff00ff00ff00ff)) * (100 * 65536 + 1) >> 16;
+	return (word & UINT64_C(0x0000ffff0000ffff)) * (UINT64_C(10000) * 4294967296 + 1) >> 32;
+}
+
+/* 1..8 bytes, NULs behind them. */
+static uint64_t load_few(const char *p, size_t len)
+{
+	uint32_t low, high;
+
+	if (len < 4)
+		return (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[len / 2] << len / 2 * 8 |
+		       (uint64_t)(unsigned char)p[len - 1] << (len - 1) * 8;
+	memcpy(&low, p, sizeof(low));
+	memcpy(&high, p + len - 4, sizeof(high));
+	return low | (uint64_t)high << (len - 4) * 8;
+}
+
+/* 1..8 bytes, digits with one point among them or none: without a branch, for lengths and places of points come at
+ * random. */
+static bool read_short(const char *p, size_t len, double *ret, bool *ret_whole)
+{
+	uint64_t word = load_few(p, len), points = word ^ EACH('.'), below;
+	size_t at, n;
+
+	points = ~(((points & EACH(0x7f)) + EACH(0x7f)) | points | EACH(0x7f)); /* 0x80 where there is one */
+	at = points ? (size_t)__builtin_ctzll(points) / 8 : len - 1;
+	n = len - (points != 0);
+	if (!n)
+		return false;
+	below = points ? (points & -points) / 0x80 - 1 : UINT64_MAX;
+	word = (word & below) | (word >> 8 & ~below);
+	word = word << (8 - n) * 8 | EACH('0') >> (n - 1) * 8 >> 8;
+	if (!are_digits(word))
+		return false;
+	*ret = (double)eight_digits(word) / exact_powers[len - 1 - at];
+	*ret_whole = !points;
+	return true;
+}
+
 static const char *read_digits(const char *p, const char *end, uint64_t *digits)
 {
-	uint64_t r = *digits;
+	uint64_t r = *digits, word;
 
+	for (; IS_LITTLE && end - p >= 8; p += 8) {
+		memcpy(&word, p, sizeof(word));
+		if (!are_digits(word))
+			break;
+		r = r * 100000000 + eight_digits(word);
+	}
 	for (; p < end && is_digit(*p); p++)
 		r = r * 10 + (uint64_t)(*p - '0'); /* wraps where there are too many: counted afterwards */
 	*digits = r;
@@ -222,6 +280,16 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+static double with_sign(double r, bool negative)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &r, sizeof(bits));
+	bits |= (uint64_t)negative << 63;
+	memcpy(&r, &bits, sizeof(bits));
+	return r;
+}
+
 bool number_parse(const char *text, size_t len, double *ret, bool *ret_whole)
 {
 	const char *p = text, *end = text + len;
@@ -237,14 +305,19 @@ bool number_parse(const char *text, size_t len, double *ret, bool *ret_whole)
 		return false;
 	negative = *p == '-';
 	p += *p == '-' || *p == '+';
+	if (IS_LITTLE && p < end && end - p <= 8 && read_short(p, (size_t)(end - p), &r, ret_whole)) {
+		*ret = with_sign(r, negative);
+		return true;
+	}
 	if (!read_decimal(p, end, &d, &whole)) {
-		if (!read_word(p, (size_t)(end - p), &r))
+		/* most texts are told by their first letter */
+		if (p == end || ((*p | 32) != 'n' && (*p | 32) != 'i') || !read_word(p, (size_t)(end - p), &r))
 			return false;
 		whole = false;
 	} else if (d.cut || !scale(&d, &r)) {
 		r = parse_slowly(p, (size_t)(end - p));
 	}
-	*ret = negative ? -r : r;
+	*ret = with_sign(r, negative);
 	*ret_whole = whole;
 	return true;
 }

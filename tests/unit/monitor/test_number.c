@@ -97,6 +97,31 @@ static void random_numbers_are_the_nearest(void **state)
 	}
 }
 
+/* Up to nine characters of which most are digits: numbers or not, as strtod says. */
+static void short_texts_are_what_strtod_says(void **state)
+{
+	static const char bytes[] = "0123456789.0123456789.0e-x";
+	char text[10], *end;
+
+	(void)state;
+	for (int i = 0; i < 500000; i++) {
+		size_t len = 1 + draw() % 9, kinds = 10 + draw() % 16;
+		double got = 0, want;
+		bool whole;
+
+		for (size_t k = 0; k < len; k++)
+			text[k] = bytes[draw() % kinds];
+		text[len] = '\0';
+		want = strtod(text, &end);
+		if (text[1] == 'x')
+			end = text; /* hex is none */
+		if (number_parse(text, len, &got, &whole) != !*end || (!*end && bits_of(got) != bits_of(want)))
+			fail_msg("\"%s\": %a", text, got);
+		if (!*end)
+			assert_int_equal(whole, !strpbrk(text, ".e"));
+	}
+}
+
 static void words_are_numbers_too(void **state)
 {
 	bool whole = true;
@@ -228,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_the_nearest),
 		cmocka_unit_test(random_numbers_are_the_nearest),
+		cmocka_unit_test(short_texts_are_what_strtod_says),
 		cmocka_unit_test(words_are_numbers_too),
 		cmocka_unit_test(whole_means_as_it_is_written),
 		cmocka_unit_test(all_else_is_text),
