@@ -42,15 +42,24 @@ static void push_all(struct strlist *to, const struct strlist *from)
 		strlist_push(to, from->items[i]);
 }
 
+static bool is_there(const char *column, const struct profile *const *tables, size_t n)
+{
+	for (size_t i = 0; column && i < n; i++)
+		if (profile_find(tables[i], column))
+			return true;
+	return false;
+}
+
 /* The model's own columns are judged by themselves; times, ids and labels never. */
-void watch_options(const struct watch *w, bool predictions, struct drift_options *ret)
+void watch_options(const struct watch *w, bool predictions, const struct profile *const *tables, size_t n,
+		   struct drift_options *ret)
 {
 	const char *own[] = { w->columns.prediction, w->columns.probability, w->columns.time, w->columns.id, w->columns.label };
 	struct drift_options options = w->options;
 
 	options.columns = options.ignore = options.critical = (struct strlist)STRLIST_INIT;
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		if (own[i])
+		if (is_there(own[i], tables, n))
 			strlist_push(predictions && i < 2 ? &options.columns : &options.ignore, own[i]);
 	if (predictions) {
 		options.min_columns = 1;

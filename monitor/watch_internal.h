@@ -85,4 +85,6 @@ int watch_labels(struct watching *, struct error *);
 int watch_waiting(struct watching *, struct form *, int64_t number, struct error *);
 int watch_errors(struct watching *, const char *errors, size_t n, struct error *);
 
-void watch_options(const struct watch *, bool predictions, struct drift_options *ret);
+/* Of the model's own columns those that one of the tables has. */
+void watch_options(const struct watch *, bool predictions, const struct profile *const *tables, size_t n,
+		   struct drift_options *ret);

@@ -47,12 +47,13 @@ static void find(struct finding *f, const char *state, const char *of, const cha
 static int judge_columns(struct watching *x, struct form *form, const struct basis *basis, bool predictions,
 			 struct js *verdict, struct finding *f, struct error *err)
 {
+	const struct profile *tables[] = { basis->profile, form->profile };
 	struct drift_options options;
 	enum drift_state state;
 	struct js *part;
 	int r;
 
-	watch_options(x->watch, predictions, &options);
+	watch_options(x->watch, predictions, tables, ARRAY_LEN(tables), &options);
 	r = drift_judge(basis->profile, form->profile, predictions ? basis->predictions : basis->features, &options, &state,
 			&part, err);
 	drift_options_release(&options);

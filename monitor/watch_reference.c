@@ -245,8 +245,8 @@ static int calibrate(const struct watching *x, const struct profile *const *part
 	*ret = NULL;
 	if (n < PARTS_LEAST || x->watch->options.method != DRIFT_MLOPS)
 		return 0;
-	watch_options(x->watch, predictions, &options);
-	r = drift_calibrate(parts, n, &options, ret, err);
+	watch_options(x->watch, predictions, parts, n, &options);
+	r = predictions && !options.columns.len ? 0 : drift_calibrate(parts, n, &options, ret, err);
 	drift_options_release(&options);
 	return r;
 }
