@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
+#include <locale.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
@@ -76,9 +78,26 @@ static int pattern_check(const char *pattern, struct error *err)
 	return depth ? error_set(err, ERR_USAGE, "'(' has no ')'") : 0;
 }
 
+/* Characters are those of UTF-8, whatever the locale of the program: a schema means the same everywhere. */
+static locale_t utf8;
+static pthread_once_t utf8_once = PTHREAD_ONCE_INIT;
+
+static void open_utf8(void)
+{
+	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+/* Both compiling and matching look at the thread's locale. */
+static locale_t enter_utf8(void)
+{
+	pthread_once(&utf8_once, open_utf8);
+	return uselocale(utf8);
+}
+
 int pattern_compile(const char *pattern, regex_t *ret, struct error *err)
 {
 	CLEANUP(cleanup_free) char *whole = NULL;
+	locale_t before;
 	char why[128];
 	int r;
 
@@ -87,7 +106,9 @@ int pattern_compile(const char *pattern, regex_t *ret, struct error *err)
 	if (pattern_check(pattern, err) < 0)
 		return -1;
 	whole = xasprintf("^(%s)$", pattern);
+	before = enter_utf8();
 	r = regcomp(ret, whole, REG_EXTENDED | REG_NOSUB);
+	uselocale(before);
 	if (!r)
 		return 0;
 	regerror(r, ret, why, sizeof(why));
@@ -98,6 +119,13 @@ int pattern_compile(const char *pattern, regex_t *ret, struct error *err)
 bool pattern_fits(const regex_t *pattern, const char *text, size_t len)
 {
 	regmatch_t range = { .rm_so = 0, .rm_eo = (regoff_t)len };
+	locale_t before;
+	int r;
 
-	return len <= PATTERN_VALUE && !regexec(pattern, text, 1, &range, REG_STARTEND);
+	if (len > PATTERN_VALUE)
+		return false;
+	before = enter_utf8();
+	r = regexec(pattern, text, 1, &range, REG_STARTEND);
+	uselocale(before);
+	return !r;
 }

@@ -84,6 +84,7 @@ static void hostile_patterns_are_refused_at_once(void **state)
 		{ "a|b", "a", true }, { "a|b", "ab", false }, { "a|b", "xb", false }, { "[0-9]{5}", "12345", true },
 		{ "[0-9]{5}", "123456", false }, { "()", "", true }, { "[])]+", ")]", true }, { "\\(a\\)", "(a)", true },
 		{ "[[:alpha:]]+", "abc", true }, { "[^]]", "]", false }, { "(a|ab)(c|bcd)", "abcd", true },
+		{ "..", "\xc3\xa9\xc3\xa4", true }, { "[\xc3\xa9]", "\xc3\xa9", true }, { "[\xc3\xa9]", "\xc3", false },
 	};
 	CLEANUP(cleanup_free) char *longest = xmalloc(PATTERN_BYTES + 2), *value = xmalloc(PATTERN_VALUE + 2);
 	regex_t re;
