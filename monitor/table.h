@@ -11,7 +11,12 @@
  * that is never closed, a row with more or fewer fields than the header, a NUL, UTF-16, a row above ROW_BYTES are
  * ERR_USAGE with file and row (the header is row 1, as an editor counts the records of a file). A byte order mark of
  * UTF-8 is skipped; \n, \r\n and \r end rows; empty rows are skipped. An empty or repeated name of a column is one
- * clear error, and so are more than TABLE_COLUMNS columns.
+ * clear error, and so are one that is not UTF-8 and more than TABLE_COLUMNS columns. Fields of CSV are bytes: what is not
+ * UTF-8 stays as it is. Quotes do not make a value of an empty field or a word of `nulls`.
+ * JSON lines (RFC 8259): one object a row, names at most once in it, strings of valid UTF-8; numbers of any size.
+ *
+ * Where pieces of rows end depends on the text alone, not on threads, compression or how a pipe was filled. A file that
+ * changes while it is read is an error or read to its new end, and never ends the program.
  *
  * Life: table_open, then either table_next until 0 or table_scan once, table_close.
  * Threads: a table belongs to one thread; table_scan starts its own.
