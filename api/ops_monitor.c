@@ -18,7 +18,16 @@ static const struct op rows[] = {
 			   FLAG("html", 0, "write a page with pictures"),
 			   INT("jobs", 'j', "N", "threads (default: as many as there are)")),
 	  .summary = "describe every column of a table",
-	  .details = "",
+	  .details = "One pass over CSV, TSV or JSON lines, plain, .gz or .zst. A line a column: type,\n"
+		     "missing and different values, least, median and largest, and how they lie; then\n"
+		     "what is odd. A directory is all the tables in it.\n\n"
+		     "What is kept of a column is bounded, so a table may be larger than the memory:\n"
+		     "above 65,536 numbers or 4,096 texts, counts marked ~ are estimates (1.6 %), and\n"
+		     "quantiles have the error that --json says.\n\n"
+		     "  mlops profile data.csv\n"
+		     "  mlops profile data.csv --target churn --full --html > profile.html\n"
+		     "  zcat big.gz | mlops profile - --format csv --json\n"
+		     "  mlops profile data/clean@v3/train.csv\n",
 	  .handler = op_profile },
 	{ .name = "drift.compare", .command = "drift", .method = "POST", .path = "/drift", .role = ROLE_VIEWER,
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
@@ -36,6 +45,7 @@ static const struct op rows[] = {
 			   { .name = "share", .type = OP_REAL, .value = "X",
 			     .help = "the table drifts when at least this share of the columns does, too" },
 			   FLAG("calibrate", 0, "thresholds from the reference, whose rows are in order of time"),
+			   FLAG("exact", 0, "keep every number: no error of sketches, more memory"),
 			   TEXT("label", 0, "COLUMN", COMPLETE_NONE, "what came true: is the model as good as it was?"),
 			   TEXT("prediction", 0, "COLUMN", COMPLETE_NONE, "what the model said"),
 			   TEXT("score", 0, "COLUMN", COMPLETE_NONE, "how sure it was of the positive class"),
@@ -138,8 +148,8 @@ static const struct op rows[] = {
 		"  mlops monitor show serving --html > serving.html\n"
 		"  mlops --json monitor show serving | jq '.windows[-1]'\n"
 		"\n"
-		"A line a window: when, rows, verdict, columns that drifted and their score over the\n"
-		"threshold; and how good the model was, once labels are known.\n",
+		"A line a window: when, rows, verdict, columns that drifted and their score over\n"
+		"the threshold; and how good the model was, once labels are known.\n",
 	  .handler = op_monitor_show },
 	{ .name = "monitor.check", .command = "monitor check", .method = "POST", .path = "/monitors/{monitor}/check",
 	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_LONG | OP_STREAM | OP_AUDIT,
@@ -153,8 +163,9 @@ static const struct op rows[] = {
 		"Reads what is new, and judges each window that is complete, once, whatever\n"
 		"happens: a check that was killed is done by the next one. What is not complete\n"
 		"waits. A window is OK, DRIFT, UNDECIDED (a sketch leaves room for both answers),\n"
-		"INSUFFICIENT (fewer rows than min_rows: judged with the next ones) or QUARANTINED\n"
-		"(a column is missing, empty or of another type, or it breaks its schema).\n"
+		"INSUFFICIENT (fewer rows than min_rows: judged with the next ones) or\n"
+		"QUARANTINED (a column is missing, empty or of another type, or it breaks its\n"
+		"schema).\n"
 		"\n"
 		"Exit status: 0 no window that was judged now drifted, or none was due; 7 one\n"
 		"drifted or was quarantined; 8 none could be judged.\n",

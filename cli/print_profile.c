@@ -35,12 +35,14 @@ static void put_bars(const struct js *counts, struct strbuf *ret)
 /* Milliseconds since 1970 as a date, with its time unless that is midnight; UTC. */
 static void put_time(double ms, struct strbuf *ret)
 {
-	time_t seconds = (time_t)floor(ms / 1000);
-	char text[64];
+	char text[64] = "";
+	time_t seconds;
 	struct tm tm;
 
-	if (!gmtime_r(&seconds, &tm))
+	if (!(fabs(ms) < 8.64e15)) /* 275,000 years */
 		return;
+	seconds = (time_t)floor(ms / 1000);
+	gmtime_r(&seconds, &tm);
 	strftime(text, sizeof(text), seconds % 86400 ? "%Y-%m-%d %H:%M" : "%Y-%m-%d", &tm);
 	strbuf_puts(ret, text);
 }

@@ -129,7 +129,7 @@ static struct js *show_column(const struct column *c)
 	js_set_int(json, "nulls", (int64_t)c->nulls);
 	js_set_int(json, "nans", (int64_t)c->nans);
 	js_set_int(json, "infinities", (int64_t)(c->plus_infs + c->minus_infs));
-	js_set_int(json, "distinct", (int64_t)llround(distinct));
+	js_set_int(json, "distinct", (int64_t)llround(fmin(distinct, (double)c->count)));
 	js_set_bool(json, "distinct_exact", column_distinct_exact(c));
 	js_set_bool(json, "constant", column_constant(c));
 	set_numbers(c, json);

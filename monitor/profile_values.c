@@ -12,6 +12,8 @@
 #include "monitor/sketch_internal.h"
 #include "monitor/values.h"
 
+#define TIME_MAX 8.64e15 /* milliseconds: some 275,000 years */
+
 static double number_distinct(const struct column *c)
 {
 	return c->numbers ? sketch_distinct(c->sketch) : 0;
@@ -31,14 +33,18 @@ bool column_distinct_exact(const struct column *c)
 
 static char *time_text(double ms)
 {
-	time_t seconds = (time_t)floor(ms / 1000);
-	int left = (int)(ms - (double)seconds * 1000);
 	char text[64] = "";
+	time_t seconds;
 	struct tm tm;
 	size_t n;
+	int left;
 
-	if (!gmtime_r(&seconds, &tm))
+	/* what no time_parse gives may come of a profile that was changed */
+	if (fabs(ms) > TIME_MAX)
 		return xasprintf("%.0f", ms);
+	seconds = (time_t)floor(ms / 1000);
+	left = (int)(ms - (double)seconds * 1000);
+	gmtime_r(&seconds, &tm);
 	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
 	if (left)
 		snprintf(text + n, sizeof(text) - n, ".%03d", left);

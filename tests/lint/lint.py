@@ -47,7 +47,7 @@ DOORS = {
     "dlfcn.h": ("base/library.c",),
 }
 SYSTEM_HEADERS = """
-    assert ctype dirent errno getopt fcntl fenv float fnmatch glob grp inttypes langinfo limits locale math poll
+    assert ctype dirent endian errno getopt fcntl fenv float fnmatch glob grp inttypes langinfo limits locale math poll
     pthread pwd regex sched semaphore signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio
     stdlib string strings syslog termios immintrin time unistd wchar wctype
     linux/* sys/* netinet/* arpa/inet netdb

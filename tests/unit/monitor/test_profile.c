@@ -277,7 +277,6 @@ static void check_threads(const char *text, const char *name, bool full)
 static void threads_do_not_matter(void **unused)
 {
 	CLEANUP(cleanup_free) char *text = many_rows(150000, 3);
-	CLEANUP(cleanup_table) struct table *table = open_text(text, strlen(text), "t.csv");
 	struct profile_options options = { .threads = 1 };
 	CLEANUP(cleanup_profile) struct profile *by_hand = in_parts(text, "t.csv", 1, &options);
 	CLEANUP(cleanup_profile) struct profile *scanned = of_text(text, "t.csv");
