@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from sweep import ENV, MLOPS, run, sweep
 
-SECONDS = 60
+SECONDS = 25
 PIPELINE = """\
 [step.none]
 cmd = true
@@ -68,7 +68,7 @@ def test_a_killed_check_is_ended_by_the_next(template, tmp_path):
         run(work, "monitor", "check", "m", check=False)
         assert facts(work) == want
 
-    assert sweep(template, tmp_path, ["monitor", "check", "m"], check, 9) > 20
+    assert sweep(template, tmp_path, ["monitor", "check", "m"], check, 2) > 35
 
 
 @pytest.mark.parametrize("point", ["monitor.judged", "monitor.closed", "monitor.joined", "monitor.referred"])

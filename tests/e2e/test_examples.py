@@ -56,6 +56,17 @@ def test_example(tmp_path, mlops, name, metric, least, param, ran):
     check_example(mlops, copy_example(tmp_path, name), LOCAL, metric, least, param, ran)
 
 
+def test_the_monitor_of_electricity_tells_when_victoria_was_connected(tmp_path, mlops):
+    place = copy_example(tmp_path, "electricity")
+    assert mlops("init", cwd=place).status == 0
+    status, out, _ = mlops("--json", "monitor", "check", "weeks", cwd=place)
+    result = json.loads(out.splitlines()[-1])
+    states = {w["window"]: w["state"] for w in result["windows"]}
+    assert status == 7 and result["waiting"] == 288
+    assert states == {n: "OK" if n < 51 else "DRIFT" for n in range(26, 134)}
+    assert mlops("--json", "monitor", "check", "weeks", cwd=place).status == 0
+
+
 # -- in containers --
 
 DOCKER = ("auc", 0.95, "train.learning_rate=0.01", ["train", "evaluate"])
