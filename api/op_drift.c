@@ -111,7 +111,7 @@ static int open_inputs(struct comparison *c, struct error *err)
 static int make_profiles(struct comparison *c, struct error *err)
 {
 	struct profile_options how = {
-		.exact = c->options.method == DRIFT_EVIDENTLY,
+		.exact = c->options.method == DRIFT_EVIDENTLY || js_get_bool(c->args, "exact"),
 		.threads = (unsigned)js_get_int(c->args, "jobs", 0),
 	};
 
@@ -293,7 +293,7 @@ static struct js *answer(const struct comparison *c, struct js *verdict)
 }
 
 /* Exit statuses: what a script does next depends on them. */
-static int conclude(enum drift_state state, const char *reason, struct error *err)
+static int conclude(const struct comparison *c, enum drift_state state, const char *reason, struct error *err)
 {
 	switch (state) {
 	case DRIFT_NONE:
@@ -302,6 +302,11 @@ static int conclude(enum drift_state state, const char *reason, struct error *er
 		return error_set(err, ERR_VERDICT, "drift: %s", reason);
 	case DRIFT_QUARANTINED:
 		return error_set(err, ERR_VERDICT, "not comparable: %s", reason);
+	case DRIFT_UNDECIDED:
+		error_set(err, ERR_UNDECIDED, "cannot judge: %s", reason);
+		return c->options.method == DRIFT_EVIDENTLY || js_get_bool(c->args, "exact") ?
+			       -1 :
+			       error_help(err, "keep every number, which takes more memory: --exact");
 	default:
 		return error_set(err, ERR_UNDECIDED, "cannot judge: %s", reason);
 	}
@@ -323,5 +328,5 @@ int op_drift(struct op_context *ctx, const struct js *args, struct js **ret_resu
 	    judge_labels(&c, verdict, &state, err) < 0)
 		return -1;
 	*ret_result = answer(&c, verdict);
-	return conclude(state, js_get_str(verdict, "reason"), err);
+	return conclude(&c, state, js_get_str(verdict, "reason"), err);
 }

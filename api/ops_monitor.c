@@ -63,7 +63,7 @@ static const struct op rows[] = {
 		     "--method evidently gives the numbers of Evidently's DataDriftPreset instead.\n"
 		     "\n"
 		     "  mlops drift train.csv today.csv\n"
-		     "  mlops drift train.csv today.csv --ignore id --critical age,income --html > page.html\n"
+		     "  mlops drift train.csv today.csv --ignore id --critical age --html > page.html\n"
 		     "  mlops drift ref.csv cur.csv --label churned --prediction guess --score p\n",
 	  .handler = op_drift },
 	{ .name = "schema.infer", .command = "schema infer", .method = "POST", .path = "/schemas", .role = ROLE_VIEWER,

@@ -36,6 +36,14 @@ static void measure(struct judgement *j, struct judged *c)
 		c->reason = xstrdup("has infinities, which Evidently leaves out here, but not where it counts columns");
 }
 
+/* Categories are compared by the counts of all their values. */
+static bool is_uncounted(const struct column *c)
+{
+	size_t n;
+
+	return c->types[VALUE_TEXT] && !column_values(c, &n);
+}
+
 static void measure_column(struct judgement *j, struct judged *c)
 {
 	enum evidently_type type;
@@ -54,6 +62,8 @@ static void measure_column(struct judgement *j, struct judged *c)
 		skip(c, DRIFT_SKIPPED, "of no type that Evidently judges");
 	else if (type == EVIDENTLY_TEXT)
 		skip(c, DRIFT_UNDECIDED, "a text, for which Evidently trains a classifier: not done here");
+	else if (is_uncounted(c->ref) || is_uncounted(c->cur))
+		skip(c, DRIFT_UNDECIDED, "more different texts than are counted");
 	else
 		measure(j, c);
 }
