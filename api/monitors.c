@@ -103,15 +103,11 @@ static int load_schema(struct op_context *ctx, struct monitor_setup *setup, stru
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	const struct schema_section *schema = NULL;
 
-	if (!wanted->text)
-		return 0;
-	for (size_t i = 0; i < setup->pipeline->nschemas; i++)
+	for (size_t i = 0; wanted->text && i < setup->pipeline->nschemas; i++)
 		if (!strcmp(setup->pipeline->schemas[i].name, wanted->text))
 			schema = &setup->pipeline->schemas[i];
-	if (!schema) {
-		error_set(err, ERR_USAGE, "there is no [schema.%s]", wanted->text);
-		return error_where(err, setup->pipeline->file, wanted->at.line, wanted->at.column);
-	}
+	if (!schema)
+		return 0;
 	fd = fs_open_beneath(ctx->project->rootfd, schema->file.text, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
 	if (fd < 0 || io_read_fd(fd, schema->file.text, SCHEMA_MAX, &text, err) < 0 ||
 	    schema_parse(text.buf, text.len, schema->file.text, &setup->schema, err) < 0)

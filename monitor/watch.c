@@ -77,7 +77,7 @@ void watch_options(const struct watch *w, bool predictions, const struct profile
 static void watching_release(struct watching *x)
 {
 	monitor_row_release(&x->row);
-	feed_release(&x->feed);
+	inflow_release(&x->inflow);
 	free(x->pieces);
 	free(x->file_windows);
 	windows_release(&x->open);
@@ -114,7 +114,7 @@ static int open_data(struct watching *x, struct error *err)
 
 	if (monitor_sources_load(x->db, x->row.id, MONITOR_DATA, &known, err) < 0)
 		return -1;
-	return feed_open(x->host->project, &x->watch->data, NULL, &known, &x->feed, err);
+	return inflow_open(x->host->project, &x->watch->data, NULL, &known, &x->inflow, err);
 }
 
 /* Complete windows, as they are judged: those with few rows together with the next. Caller frees. */
@@ -224,10 +224,10 @@ static int finish(struct watching *x, struct error *err)
 	struct monitor_row row = MONITOR_ROW_INIT;
 	struct js *notes = js_array();
 
-	for (size_t i = 0; i < x->feed.len; i++) {
-		const struct feed_file *file = &x->feed.files[i];
-		CLEANUP(cleanup_free) char *text = xasprintf("%s was %s", file->at.name, feed_change_name(file->change));
-		if (file->change == FEED_ROTATED || file->change == FEED_REWRITTEN)
+	for (size_t i = 0; i < x->inflow.len; i++) {
+		const struct inflow_file *file = &x->inflow.files[i];
+		CLEANUP(cleanup_free) char *text = xasprintf("%s was %s", file->at.name, inflow_change_name(file->change));
+		if (file->change == INFLOW_ROTATED || file->change == INFLOW_REWRITTEN)
 			js_push_str(notes, text);
 	}
 	js_set(x->result, "notes", notes);

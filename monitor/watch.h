@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "monitor/drift.h"
-#include "monitor/feed.h"
+#include "monitor/inflow.h"
 #include "monitor/form.h"
 #include "monitor/windows.h"
 /*
@@ -31,7 +31,7 @@ struct watch {
 	int64_t season_ms, season_windows; /* 0: none */
 	uint64_t min_rows;
 	struct form_options columns;
-	struct feed_spec data;
+	struct inflow_spec data;
 	const char *labels;     /* pattern; NULL: none come later */
 	struct drift_options options;
 	const struct schema *schema; /* NULL: none */

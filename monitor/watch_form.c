@@ -28,17 +28,17 @@ static int add_run(struct form *form, const struct rows *rows, size_t from, size
 	return form && run.nrows ? form_add(form, &run, err) : 0;
 }
 
-static int form_rows(void *ctx, const struct feed_piece *piece, const struct table *table, const struct rows *rows,
+static int form_rows(void *ctx, const struct inflow_piece *piece, const struct table *table, const struct rows *rows,
 		     uint64_t first, struct error *err)
 {
 	struct former *f = ctx;
-	const struct feed *feed = &f->walk.x->feed;
+	const struct inflow *inflow = &f->walk.x->inflow;
 	struct form *at = NULL;
 	size_t begin = 0;
 
 	row_walk_table(&f->walk, table);
 	for (size_t i = 0; i < f->n; i++)
-		form_table(f->forms[i], table, feed->files[piece->file].lines);
+		form_table(f->forms[i], table, inflow->files[piece->file].lines);
 	for (size_t i = 0; i < rows->nrows; i++) {
 		struct row_place place;
 		struct form *form = row_walk_place(&f->walk, first + i, rows->fields + i * rows->ncols, &place)
@@ -64,7 +64,7 @@ int watch_form(struct watching *x, const struct group *groups, struct form *cons
 				    .groups = groups, .forms = forms, .n = n };
 		if (piece->low > groups[n - 1].last || piece->high < groups[0].first)
 			continue;
-		if (feed_read(&x->feed, &piece->piece, form_rows, &f, err) < 0)
+		if (inflow_read(&x->inflow, &piece->piece, form_rows, &f, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < n; i++)

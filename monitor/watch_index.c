@@ -40,7 +40,7 @@ static bool place_by_value(struct row_walk *walk, uint64_t row, struct row_place
 	place->window = place->timed ? window_of_time(&x->watch->rule, place->ms) : 0;
 	if (place->timed && !(x->row.begun && place->window <= x->row.last))
 		return true;
-	if (walk->counting && row >= x->feed.files[walk->file].at.taken)
+	if (walk->counting && row >= x->inflow.files[walk->file].at.taken)
 		x->late++;
 	return false;
 }
@@ -54,7 +54,7 @@ bool row_walk_place(struct row_walk *walk, uint64_t row, const struct field *fie
 	place->timed = walk->time != SIZE_MAX && field_time(&fields[walk->time], &place->ms);
 	if (rule->by_value && rule->ms)
 		return place_by_value(walk, row, place);
-	if (row < x->feed.files[walk->file].at.taken)
+	if (row < x->inflow.files[walk->file].at.taken)
 		return false;
 	if (walk->counting && *file_window < 0)
 		*file_window = x->next_file++;
@@ -72,7 +72,7 @@ struct counter {
 	uint64_t rows; /* of the file */
 };
 
-static int count_rows(void *ctx, const struct feed_piece *piece, const struct table *table, const struct rows *rows,
+static int count_rows(void *ctx, const struct inflow_piece *piece, const struct table *table, const struct rows *rows,
 		      uint64_t first, struct error *err)
 {
 	struct counter *c = ctx;
@@ -98,17 +98,17 @@ static int count_rows(void *ctx, const struct feed_piece *piece, const struct ta
 
 static int index_file(struct watching *x, size_t file, int64_t *stream, struct error *err)
 {
-	struct feed_file *f = &x->feed.files[file];
+	struct inflow_file *f = &x->inflow.files[file];
 	struct counter c = { .walk = { .x = x, .file = file, .stream = *stream, .counting = true }, .rows = f->at.skipped };
-	struct feed_piece piece;
+	struct inflow_piece piece;
 	uint64_t from = f->at.anchor;
 	int r;
 
-	while ((r = feed_piece_at(&x->feed, file, from, c.rows, &piece, err)) > 0) {
+	while ((r = inflow_piece_at(&x->inflow, file, from, c.rows, &piece, err)) > 0) {
 		GROW(x->pieces, x->npieces, x->pieces_cap);
 		c.piece = &x->pieces[x->npieces++];
 		*c.piece = (struct watch_piece){ .piece = piece, .stream = c.walk.stream, .low = INT64_MAX, .high = INT64_MIN };
-		if (feed_read(&x->feed, &piece, count_rows, &c, err) < 0)
+		if (inflow_read(&x->inflow, &piece, count_rows, &c, err) < 0)
 			return -1;
 		c.piece->rows = c.rows - piece.first;
 		from = piece.to;
@@ -122,11 +122,11 @@ int watch_index(struct watching *x, struct error *err)
 {
 	int64_t stream = x->row.taken;
 
-	x->file_windows = xcalloc(x->feed.len + 1, sizeof(*x->file_windows));
+	x->file_windows = xcalloc(x->inflow.len + 1, sizeof(*x->file_windows));
 	x->next_file = x->row.begun ? x->row.last + 1 : 0;
-	for (size_t i = 0; i < x->feed.len; i++) {
+	for (size_t i = 0; i < x->inflow.len; i++) {
 		x->file_windows[i] = -1;
-		if (!x->feed.files[i].closed && index_file(x, i, &stream, err) < 0)
+		if (!x->inflow.files[i].closed && index_file(x, i, &stream, err) < 0)
 			return -1;
 	}
 	return 0;

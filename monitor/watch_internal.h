@@ -9,7 +9,7 @@ struct store;
 
 /* A piece, and which windows its rows are in. */
 struct watch_piece {
-	struct feed_piece piece;
+	struct inflow_piece piece;
 	int64_t stream;   /* number of its first row that counts */
 	int64_t low, high; /* windows; low > high: no row counts */
 	uint64_t rows;
@@ -32,7 +32,7 @@ struct watching {
 	struct db *db;
 	struct store *store;
 	struct monitor_row row;
-	struct feed feed;
+	struct inflow inflow;
 	struct watch_piece *pieces;
 	size_t npieces, pieces_cap;
 	int64_t *file_windows; /* of each file; -1: not known yet */

@@ -67,7 +67,7 @@ static int judge_columns(struct watching *x, struct form *form, const struct bas
 static int check_schema(struct watching *x, struct form *form, struct js *verdict, struct finding *f, struct error *err)
 {
 	CLEANUP(cleanup_table) struct table *table = NULL;
-	struct table_options options = x->feed.options;
+	struct table_options options = x->inflow.options;
 	struct js *report;
 	bool ok;
 
@@ -171,7 +171,7 @@ static int judge(struct watching *x, const struct group *group, struct form *for
 /* Where reading goes on: at the piece that holds the row, or behind all. */
 static void set_anchor(const struct watching *x, size_t file, int64_t last, struct monitor_source *at)
 {
-	const struct feed_file *f = &x->feed.files[file];
+	const struct inflow_file *f = &x->inflow.files[file];
 	bool by_value = x->watch->rule.by_value && x->watch->rule.ms;
 
 	at->anchor = at->seen;
@@ -191,12 +191,12 @@ void watch_positions(const struct watching *x, int64_t last, struct monitor_sour
 	bool by_value = x->watch->rule.by_value && x->watch->rule.ms;
 	uint64_t left = 0;
 
-	feed_sources(&x->feed, ret);
+	inflow_sources(&x->inflow, ret);
 	left = (uint64_t)x->closed_rows;
 	for (size_t i = 0; i < ret->len; i++) {
 		struct monitor_source *at = &ret->items[i];
-		uint64_t rows = x->feed.files[i].rows, more;
-		if (x->feed.files[i].closed)
+		uint64_t rows = x->inflow.files[i].rows, more;
+		if (x->inflow.files[i].closed)
 			continue;
 		more = rows > at->taken ? rows - at->taken : 0;
 		if (!by_value && more > left)

@@ -76,7 +76,7 @@ int watch_waiting(struct watching *x, struct form *form, int64_t number, struct 
 
 struct joiner {
 	struct watching *x;
-	const struct feed *feed;
+	const struct inflow *inflow;
 	struct strbuf errors;
 	int64_t found;
 };
@@ -99,12 +99,12 @@ static int join_row(struct joiner *j, const struct field *id, const struct field
 	return r;
 }
 
-static int join_rows(void *ctx, const struct feed_piece *piece, const struct table *table, const struct rows *rows,
+static int join_rows(void *ctx, const struct inflow_piece *piece, const struct table *table, const struct rows *rows,
 		     uint64_t first, struct error *err)
 {
 	struct joiner *j = ctx;
 	const struct form_options *columns = &j->x->watch->columns;
-	struct feed_file *file = &((struct feed *)j->feed)->files[piece->file];
+	struct inflow_file *file = &((struct inflow *)j->inflow)->files[piece->file];
 	size_t id, label;
 
 	if (!table_find(table, columns->id, &id) || !table_find(table, columns->label, &label)) {
@@ -123,21 +123,21 @@ static int join_rows(void *ctx, const struct feed_piece *piece, const struct tab
 }
 
 /* One piece: its labels, how far the file was read, and the state of the detector are one transaction. */
-static int join_piece(struct joiner *j, const struct feed_piece *piece, struct error *err)
+static int join_piece(struct joiner *j, const struct inflow_piece *piece, struct error *err)
 {
 	struct watching *x = j->x;
-	struct feed_file *file = &((struct feed *)j->feed)->files[piece->file];
+	struct inflow_file *file = &((struct inflow *)j->inflow)->files[piece->file];
 	struct monitor_sources sources;
 	int r;
 
 	strbuf_clear(&j->errors);
 	if (db_begin(x->db, err) < 0)
 		return -1;
-	r = feed_read(j->feed, piece, join_rows, j, err);
+	r = inflow_read(j->inflow, piece, join_rows, j, err);
 	if (r == 0) {
 		file->at.anchor = piece->to;
 		file->at.skipped = file->at.taken = file->rows;
-		feed_sources(j->feed, &sources);
+		inflow_sources(j->inflow, &sources);
 		r = monitor_sources_store(x->db, x->row.id, MONITOR_LABELS, &sources, err);
 		free(sources.items);
 	}
@@ -147,14 +147,14 @@ static int join_piece(struct joiner *j, const struct feed_piece *piece, struct e
 	return write_end(x->db, r, err);
 }
 
-static int join_feed(struct joiner *j, struct error *err)
+static int join_all(struct joiner *j, struct error *err)
 {
-	for (size_t i = 0; i < j->feed->len; i++) {
-		struct feed_file *file = &((struct feed *)j->feed)->files[i];
-		struct feed_piece piece;
+	for (size_t i = 0; i < j->inflow->len; i++) {
+		struct inflow_file *file = &((struct inflow *)j->inflow)->files[i];
+		struct inflow_piece piece;
 		int r = 0;
 		file->rows = file->at.skipped;
-		while (!file->closed && (r = feed_piece_at(j->feed, i, file->at.anchor, file->rows, &piece, err)) > 0)
+		while (!file->closed && (r = inflow_piece_at(j->inflow, i, file->at.anchor, file->rows, &piece, err)) > 0)
 			if (join_piece(j, &piece, err) < 0)
 				return -1;
 		if (r < 0)
@@ -166,9 +166,9 @@ static int join_feed(struct joiner *j, struct error *err)
 int watch_labels(struct watching *x, struct error *err)
 {
 	CLEANUP(monitor_sources_release) struct monitor_sources known = { 0 };
-	struct feed feed CLEANUP_FEED = { 0 };
-	struct joiner j = { .x = x, .feed = &feed, .errors = STRBUF_INIT };
-	struct feed_spec spec = { .data = x->watch->labels };
+	struct inflow inflow CLEANUP_INFLOW = { 0 };
+	struct joiner j = { .x = x, .inflow = &inflow, .errors = STRBUF_INIT };
+	struct inflow_spec spec = { .data = x->watch->labels };
 	struct error why = { 0 };
 	int r;
 
@@ -176,14 +176,14 @@ int watch_labels(struct watching *x, struct error *err)
 		return 0;
 	if (monitor_sources_load(x->db, x->row.id, MONITOR_LABELS, &known, err) < 0)
 		return -1;
-	if (feed_open(x->host->project, &spec, NULL, &known, &feed, &why) < 0) {
+	if (inflow_open(x->host->project, &spec, NULL, &known, &inflow, &why) < 0) {
 		if (why.code == ERR_NOT_FOUND)
 			return 0; /* none came so far */
 		if (err)
 			*err = why;
 		return -1;
 	}
-	r = join_feed(&j, err);
+	r = join_all(&j, err);
 	strbuf_release(&j.errors);
 	js_set_int(x->result, "labels", j.found);
 	return r;

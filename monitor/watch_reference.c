@@ -181,7 +181,7 @@ static int take_table(void *ctx, int fd, const char *name, struct error *err)
 	bool timed;
 	int r;
 
-	if (table_open(fd, name, &m->x->feed.options, &table, err) < 0)
+	if (table_open(fd, name, &m->x->inflow.options, &table, err) < 0)
 		return -1;
 	timed = column && table_find(table, column, &time);
 	m->table = table;

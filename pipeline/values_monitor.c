@@ -182,9 +182,33 @@ static void check_times(struct parser *p, const struct monitor_section *monitor)
 		problem(p, monitor->at.line, monitor->at.column, "[monitor.%s]: 'share' is at most 1", monitor->name);
 }
 
+/* Schemas are known only when all of the file was read. */
+static void check_schema(struct parser *p, const struct monitor_section *monitor)
+{
+	const struct pipeline *pipeline = p->pipeline;
+	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+	const char *near;
+	struct error *err;
+
+	if (!monitor->schema.text)
+		return;
+	for (size_t i = 0; i < pipeline->nschemas; i++)
+		strlist_push(&names, pipeline->schemas[i].name);
+	if (strlist_has(&names, monitor->schema.text))
+		return;
+	near = strlist_nearest(&names, monitor->schema.text);
+	err = problem(p, monitor->schema.at.line, monitor->schema.at.column, "there is no [schema.%s]",
+		      SHOW(monitor->schema.text));
+	if (near)
+		error_help(err, "did you mean '%s'?", near);
+	else
+		error_help(err, "add the section, with path = and file =");
+}
+
 void monitors_finish(struct parser *p)
 {
 	for (size_t i = 0; i < p->pipeline->nmonitors; i++) {
+		check_schema(p, &p->pipeline->monitors[i]);
 		check_sources(p, &p->pipeline->monitors[i]);
 		check_times(p, &p->pipeline->monitors[i]);
 	}

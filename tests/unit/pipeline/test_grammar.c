@@ -294,6 +294,8 @@ static void monitors_are_told_what_they_lack(void **state)
 	assert_refused(WHOLE "query = SELECT 1\n", "p.ini:6:9", "'query' is for a database", "sqlite:PATH");
 	assert_refused(MONITOR "data = sqlite:a.db\nreference = b.csv\n", "p.ini:3:2", "[monitor.m] has no 'query'", "ORDER BY");
 	assert_refused(WHOLE "labels = l.csv\n", "p.ini:6:10", "later labels need 'id', 'label' and 'prediction'", "id = id");
+	assert_refused(WHOLE "schema = rwa\n[schema.raw]\npath = a\nfile = s.json\n", "p.ini:6:10", "there is no [schema.rwa]",
+		       "did you mean 'raw'?");
 	assert_refused(WHOLE "windw = 7d\n", "p.ini:6:1", "unknown key 'windw' in [monitor.m]", "did you mean 'window'?");
 #undef WHOLE
 #undef MONITOR

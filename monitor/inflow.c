@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sources as they are now, beside how they were: which file is which. */
-#include "monitor/feed.h"
+#include "monitor/inflow.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,46 +11,46 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "monitor/feed_internal.h"
+#include "monitor/inflow_internal.h"
 #include "registry/artifacts.h"
 #include "registry/project.h"
 #include "store/store.h"
 
 static const char sqlite_prefix[] = "sqlite:", artifact_prefix[] = "artifact:";
 
-const char *feed_change_name(enum feed_change change)
+const char *inflow_change_name(enum inflow_change change)
 {
 	static const char *const names[] = { "same", "new", "grown", "rotated", "rewritten" };
 
 	return names[change];
 }
 
-void feed_release(struct feed *feed)
+void inflow_release(struct inflow *inflow)
 {
-	for (size_t i = 0; i < feed->len; i++) {
-		free(feed->files[i].at.name);
-		if (feed->files[i].fd >= 0)
-			close(feed->files[i].fd);
+	for (size_t i = 0; i < inflow->len; i++) {
+		free(inflow->files[i].at.name);
+		if (inflow->files[i].fd >= 0)
+			close(inflow->files[i].fd);
 	}
-	free(feed->files);
-	*feed = (struct feed){ 0 };
+	free(inflow->files);
+	*inflow = (struct inflow){ 0 };
 }
 
-struct feed_file *feed_add(struct feed *feed, const char *name)
+struct inflow_file *inflow_add(struct inflow *inflow, const char *name)
 {
-	GROW(feed->files, feed->len, feed->cap);
-	feed->files[feed->len] = (struct feed_file){ .at.name = xstrdup(name), .fd = -1 };
-	return &feed->files[feed->len++];
+	GROW(inflow->files, inflow->len, inflow->cap);
+	inflow->files[inflow->len] = (struct inflow_file){ .at.name = xstrdup(name), .fd = -1 };
+	return &inflow->files[inflow->len++];
 }
 
-void feed_sources(const struct feed *feed, struct monitor_sources *ret)
+void inflow_sources(const struct inflow *inflow, struct monitor_sources *ret)
 {
-	*ret = (struct monitor_sources){ .items = xcalloc(feed->len + 1, sizeof(*ret->items)), .len = feed->len };
-	for (size_t i = 0; i < feed->len; i++)
-		ret->items[i] = feed->files[i].at;
+	*ret = (struct monitor_sources){ .items = xcalloc(inflow->len + 1, sizeof(*ret->items)), .len = inflow->len };
+	for (size_t i = 0; i < inflow->len; i++)
+		ret->items[i] = inflow->files[i].at;
 }
 
-int feed_file_open(const struct feed *feed, const struct feed_file *file, struct error *err)
+int inflow_file_open(const struct inflow *inflow, const struct inflow_file *file, struct error *err)
 {
 	struct store *store;
 	int fd;
@@ -60,8 +60,8 @@ int feed_file_open(const struct feed *feed, const struct feed_file *file, struct
 		return fd < 0 ? error_sys(err, errno, "cannot read %s", file->at.name) : fd;
 	}
 	if (digest_is_zero(&file->object))
-		return fs_open_beneath(feed->project->rootfd, file->at.name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
-	if (project_store(feed->project, &store, err) < 0)
+		return fs_open_beneath(inflow->project->rootfd, file->at.name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
+	if (project_store(inflow->project, &store, err) < 0)
 		return -1;
 	return store_open_object(store, &file->object, NULL, err);
 }
@@ -88,7 +88,7 @@ static bool is_untouched(const struct monitor_source *known, const struct stat *
 }
 
 /* What is read on of it: all, or what follows what was read. */
-static void place(struct feed_file *file, const struct monitor_source *known, const struct feed_look *look,
+static void place(struct inflow_file *file, const struct monitor_source *known, const struct inflow_look *look,
 		  const struct stat *st)
 {
 	file->at.dev = (uint64_t)st->st_dev;
@@ -99,20 +99,20 @@ static void place(struct feed_file *file, const struct monitor_source *known, co
 	file->lines = look->lines;
 	file->packed = look->packed;
 	file->closed = !look->whole;
-	file->change = known ? FEED_REWRITTEN : FEED_NEW;
+	file->change = known ? INFLOW_REWRITTEN : INFLOW_NEW;
 	if (!known || !look->begins || (look->packed && look->whole != known->seen))
 		return;
-	file->change = look->whole > known->seen ? FEED_GROWN : FEED_SAME;
+	file->change = look->whole > known->seen ? INFLOW_GROWN : INFLOW_SAME;
 	file->at.anchor = known->anchor;
 	file->at.skipped = known->skipped;
 	file->at.taken = known->taken;
 }
 
-static int look_at(struct feed *feed, struct feed_file *file, const struct monitor_source *known,
-		   const struct feed_how *how, struct error *err)
+static int look_at(struct inflow *inflow, struct inflow_file *file, const struct monitor_source *known,
+		   const struct inflow_how *how, struct error *err)
 {
-	CLEANUP(cleanup_fd) int fd = feed_file_open(feed, file, err);
-	struct feed_look look = { 0 };
+	CLEANUP(cleanup_fd) int fd = inflow_file_open(inflow, file, err);
+	struct inflow_look look = { 0 };
 	struct stat st;
 
 	if (fd < 0)
@@ -121,42 +121,42 @@ static int look_at(struct feed *feed, struct feed_file *file, const struct monit
 		return error_sys(err, errno, "cannot stat %s", file->at.name);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, ERR_USAGE, "%s is a %s, not a file", file->at.name, fs_kind_name(st.st_mode));
-	if (feed_look_at(fd, file->at.name, how, known, is_untouched(known, &st), &look, err) < 0)
+	if (inflow_look_at(fd, file->at.name, how, known, is_untouched(known, &st), &look, err) < 0)
 		return -1;
 	place(file, known, &look, &st);
 	return 0;
 }
 
-static bool has_file(const struct feed *feed, const char *name)
+static bool has_file(const struct inflow *inflow, const char *name)
 {
-	for (size_t i = 0; i < feed->len; i++)
-		if (!strcmp(feed->files[i].at.name, name))
+	for (size_t i = 0; i < inflow->len; i++)
+		if (!strcmp(inflow->files[i].at.name, name))
 			return true;
 	return false;
 }
 
 struct finder {
-	struct feed *feed;
+	struct inflow *inflow;
 	const struct monitor_sources *known;
-	const struct feed_how *how;
+	const struct inflow_how *how;
 };
 
-/* 1: the file of that name begins with what was read of `known`, and stands in the feed now. */
+/* 1: the file of that name begins with what was read of `known`, and stands in the inflow now. */
 static int take_if_known(const struct finder *f, const char *name, const struct monitor_source *known, struct error *err)
 {
-	struct feed *feed = f->feed;
-	struct feed_file *file;
+	struct inflow *inflow = f->inflow;
+	struct inflow_file *file;
 	struct stat st;
-	int r = fs_stat_beneath(feed->project->rootfd, name, &st, err);
+	int r = fs_stat_beneath(inflow->project->rootfd, name, &st, err);
 
-	if (r <= 0 || S_ISDIR(st.st_mode) || has_file(feed, name) || (S_ISREG(st.st_mode) && (uint64_t)st.st_size < known->seen))
+	if (r <= 0 || S_ISDIR(st.st_mode) || has_file(inflow, name) || (S_ISREG(st.st_mode) && (uint64_t)st.st_size < known->seen))
 		return r < 0 ? -1 : 0;
-	file = feed_add(feed, name);
-	r = look_at(feed, file, known, f->how, err);
-	if (r == 0 && (file->change == FEED_SAME || file->change == FEED_GROWN))
+	file = inflow_add(inflow, name);
+	r = look_at(inflow, file, known, f->how, err);
+	if (r == 0 && (file->change == INFLOW_SAME || file->change == INFLOW_GROWN))
 		return 1;
 	free(file->at.name);
-	feed->len--;
+	inflow->len--;
 	return r;
 }
 
@@ -166,7 +166,7 @@ static bool may_be_rotated(const struct finder *f, const char *name, const char 
 	const char *base = path_base(known->name);
 	struct stat st;
 
-	if (!strcmp(path, known->name) || fs_stat_beneath(f->feed->project->rootfd, path, &st, NULL) <= 0 ||
+	if (!strcmp(path, known->name) || fs_stat_beneath(f->inflow->project->rootfd, path, &st, NULL) <= 0 ||
 	    !S_ISREG(st.st_mode))
 		return false;
 	return !strncmp(name, base, strlen(base)) || known->ino == (uint64_t)st.st_ino;
@@ -179,14 +179,14 @@ static int find_rotated(const struct finder *f, const struct monitor_source *kno
 		base == known->name ? xstrdup(".") : xstrndup(known->name, (size_t)(base - known->name - 1));
 	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
 
-	if (!known->seen || fs_list_dir(f->feed->project->rootfd, dir, &names, NULL) < 0)
+	if (!known->seen || fs_list_dir(f->inflow->project->rootfd, dir, &names, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < names.len; i++) {
 		CLEANUP(cleanup_free) char *path =
 			strcmp(dir, ".") ? path_join(dir, names.items[i]) : xstrdup(names.items[i]);
 		int r = may_be_rotated(f, names.items[i], path, known) ? take_if_known(f, path, known, err) : 0;
 		if (r > 0)
-			f->feed->files[f->feed->len - 1].change = FEED_ROTATED;
+			f->inflow->files[f->inflow->len - 1].change = INFLOW_ROTATED;
 		if (r)
 			return r;
 	}
@@ -194,13 +194,13 @@ static int find_rotated(const struct finder *f, const struct monitor_source *kno
 }
 
 /* Of a query or version, or of a file that is not there any more, and may come back. */
-static void keep_absent(struct feed *feed, const struct monitor_source *known)
+static void keep_absent(struct inflow *inflow, const struct monitor_source *known)
 {
-	struct feed_file *file;
+	struct inflow_file *file;
 
-	if (has_file(feed, known->name))
+	if (has_file(inflow, known->name))
 		return;
-	file = feed_add(feed, known->name);
+	file = inflow_add(inflow, known->name);
 	free(file->at.name);
 	file->at = *known;
 	file->at.name = xstrdup(known->name);
@@ -223,7 +223,7 @@ static size_t rotation(const char *name, long *ret_number)
 /* By name, but the rotated ones of a log before it, the oldest first. */
 static int in_order(const void *a, const void *b)
 {
-	const char *x = ((const struct feed_file *)a)->at.name, *y = ((const struct feed_file *)b)->at.name;
+	const char *x = ((const struct inflow_file *)a)->at.name, *y = ((const struct inflow_file *)b)->at.name;
 	long nx, ny;
 	size_t lx = rotation(x, &nx), ly = rotation(y, &ny);
 	int order = strncmp(x, y, lx < ly ? lx : ly);
@@ -239,14 +239,14 @@ static int add_files(const struct finder *f, const struct strlist *names, const 
 {
 	for (size_t i = 0; i < names->len; i++) {
 		const struct monitor_source *before = source_find(f->known, names->items[i]);
-		struct feed_file *file;
-		if (has_file(f->feed, names->items[i]))
+		struct inflow_file *file;
+		if (has_file(f->inflow, names->items[i]))
 			continue;
-		file = feed_add(f->feed, names->items[i]);
-		if (look_at(f->feed, file, NULL, f->how, err) < 0)
+		file = inflow_add(f->inflow, names->items[i]);
+		if (look_at(f->inflow, file, NULL, f->how, err) < 0)
 			return -1;
 		if (before && !found[before - f->known->items])
-			file->change = FEED_REWRITTEN;
+			file->change = INFLOW_REWRITTEN;
 	}
 	return 0;
 }
@@ -267,13 +267,13 @@ static int open_files(const struct finder *f, const char *pattern, struct error 
 				return -1;
 			found[i] = r > 0;
 		}
-	if (feed_glob(f->feed->project->rootfd, pattern, &names, err) < 0 || add_files(f, &names, found, err) < 0)
+	if (inflow_glob(f->inflow->project->rootfd, pattern, &names, err) < 0 || add_files(f, &names, found, err) < 0)
 		return -1;
 	for (size_t i = 0; i < f->known->len; i++)
 		if (!found[i])
-			keep_absent(f->feed, &f->known->items[i]);
-	if (f->feed->len)
-		qsort(f->feed->files, f->feed->len, sizeof(*f->feed->files), in_order);
+			keep_absent(f->inflow, &f->known->items[i]);
+	if (f->inflow->len)
+		qsort(f->inflow->files, f->inflow->len, sizeof(*f->inflow->files), in_order);
 	return 0;
 }
 
@@ -283,55 +283,55 @@ static int open_version(const struct finder *f, const char *name, const struct j
 {
 	CLEANUP(cleanup_free) char *full = xasprintf("%s@v%lld", name, (long long)js_get_int(version, "number", 0));
 	struct content content;
-	struct feed_file *file;
+	struct inflow_file *file;
 
 	if (!content_parse(js_get_str(version, "content"), &content) || content.kind == CONTENT_TREE) {
 		error_set(err, ERR_USAGE, "%s is a directory, not a table", full);
 		return error_help(err, "watch its files: data = %s/*.csv", name);
 	}
-	file = feed_add(f->feed, full);
+	file = inflow_add(f->inflow, full);
 	file->object = content.id;
-	return look_at(f->feed, file, source_find(f->known, full), f->how, err);
+	return look_at(f->inflow, file, source_find(f->known, full), f->how, err);
 }
 
 static int open_artifact(const struct finder *f, const char *name, struct error *err)
 {
-	struct feed_how how = { .format = f->how->format, .all = true };
-	struct finder whole = { f->feed, f->known, &how };
+	struct inflow_how how = { .format = f->how->format, .all = true };
+	struct finder whole = { f->inflow, f->known, &how };
 	CLEANUP_JS struct js *versions = NULL;
 	struct db *db;
 
-	if (project_db(f->feed->project, &db, err) < 0 || artifact_versions(db, name, &versions, err) < 0)
+	if (project_db(f->inflow->project, &db, err) < 0 || artifact_versions(db, name, &versions, err) < 0)
 		return -1;
 	for (size_t i = js_len(versions); i-- > 0;) /* the oldest first */
 		if (open_version(&whole, name, js_at(versions, i), err) < 0)
 			return -1;
 	for (size_t i = 0; i < f->known->len; i++)
-		keep_absent(f->feed, &f->known->items[i]);
+		keep_absent(f->inflow, &f->known->items[i]);
 	return 0;
 }
 
-static int open_query(const struct finder *f, const struct feed_spec *spec, struct error *err)
+static int open_query(const struct finder *f, const struct inflow_spec *spec, struct error *err)
 {
 	const char *path = spec->data + strlen(sqlite_prefix);
-	CLEANUP(cleanup_free) char *full = *path == '/' ? xstrdup(path) : path_join(f->feed->project->top, path);
-	struct feed_file *file;
+	CLEANUP(cleanup_free) char *full = *path == '/' ? xstrdup(path) : path_join(f->inflow->project->top, path);
+	struct inflow_file *file;
 
 	if (!spec->sqlite) {
 		error_set(err, ERR_DENIED, "a monitor may not read the database %s", path);
 		return error_help(err, "who operates this project allows it: mlops config monitor.sqlite yes");
 	}
-	file = feed_add(f->feed, spec->data);
-	if (feed_query(full, spec->query, &file->fd, err) < 0)
+	file = inflow_add(f->inflow, spec->data);
+	if (inflow_query(full, spec->query, &file->fd, err) < 0)
 		return -1;
-	return look_at(f->feed, file, source_find(f->known, spec->data), f->how, err);
+	return look_at(f->inflow, file, source_find(f->known, spec->data), f->how, err);
 }
 
 /* A name without wildcards is a file, or else an artifact. */
 static int open_named(const struct finder *f, const char *name, struct error *err)
 {
 	struct stat st;
-	int r = path_is_pattern(name) || f->known->len ? 1 : fs_stat_beneath(f->feed->project->rootfd, name, &st, err);
+	int r = path_is_pattern(name) || f->known->len ? 1 : fs_stat_beneath(f->inflow->project->rootfd, name, &st, err);
 
 	if (r < 0)
 		return -1;
@@ -340,13 +340,13 @@ static int open_named(const struct finder *f, const char *name, struct error *er
 	return open_artifact(f, name, err);
 }
 
-int feed_open(struct project *project, const struct feed_spec *spec, const struct table_options *options,
-	      const struct monitor_sources *known, struct feed *ret, struct error *err)
+int inflow_open(struct project *project, const struct inflow_spec *spec, const struct table_options *options,
+	      const struct monitor_sources *known, struct inflow *ret, struct error *err)
 {
 	static const struct table_options none;
-	struct feed feed CLEANUP_FEED = { .project = project, .options = options ? *options : none };
-	struct feed_how how = { .format = feed.options.format, .all = spec->whole };
-	struct finder finder = { &feed, known, &how };
+	struct inflow inflow CLEANUP_INFLOW = { .project = project, .options = options ? *options : none };
+	struct inflow_how how = { .format = inflow.options.format, .all = spec->whole };
+	struct finder finder = { &inflow, known, &how };
 	const char *name = spec->data;
 	int r;
 
@@ -358,11 +358,11 @@ int feed_open(struct project *project, const struct feed_spec *spec, const struc
 		r = open_named(&finder, name, err);
 	if (r < 0)
 		return -1;
-	if (!feed.len) {
+	if (!inflow.len) {
 		error_set(err, ERR_NOT_FOUND, "no file matches %s", name);
 		return error_help(err, "correct data = of the monitor, or wait for the first file");
 	}
-	*ret = feed;
-	feed = (struct feed){ 0 };
+	*ret = inflow;
+	inflow = (struct inflow){ 0 };
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
-#include "monitor/feed_internal.h"
+#include "monitor/inflow_internal.h"
 
 #define QUERY_FLUSH ((size_t)1 << 20)
 
@@ -83,7 +83,7 @@ static int write_rows(struct db_stmt *q, const char *path, int fd, struct error 
 	return r < 0 ? -1 : io_write_all(fd, out.buf, out.len, path, err);
 }
 
-int feed_query(const char *path, const char *query, int *ret_fd, struct error *err)
+int inflow_query(const char *path, const char *query, int *ret_fd, struct error *err)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
 	CLEANUP(cleanup_db) struct db *db = NULL;

@@ -17,55 +17,55 @@
 struct error;
 struct project;
 
-enum feed_change { FEED_SAME, FEED_NEW, FEED_GROWN, FEED_ROTATED, FEED_REWRITTEN };
-const char *feed_change_name(enum feed_change); /* "same", ... */
+enum inflow_change { INFLOW_SAME, INFLOW_NEW, INFLOW_GROWN, INFLOW_ROTATED, INFLOW_REWRITTEN };
+const char *inflow_change_name(enum inflow_change); /* "same", ... */
 
-struct feed_file {
+struct inflow_file {
 	struct monitor_source at; /* how far it was read; `seen` and `digest` are of now */
 	uint64_t rows;            /* from the first on that were there when it was looked at; set by who reads them all */
-	enum feed_change change;
+	enum inflow_change change;
 	bool lines;               /* JSON lines, else CSV */
 	bool packed;              /* read as a whole */
 	bool closed;              /* nothing to read: not there any more, or unchanged and all taken */
 	int fd;                   /* of a query's rows, else -1 */
 	struct digest object;     /* of an artifact's version, else zero */
 };
-struct feed {
+struct inflow {
 	struct project *project; /* lent */
 	struct table_options options;
-	struct feed_file *files; /* in the order in which they are read */
+	struct inflow_file *files; /* in the order in which they are read */
 	size_t len, cap;
 };
-void feed_release(struct feed *);
-#define CLEANUP_FEED CLEANUP(feed_release)
+void inflow_release(struct inflow *);
+#define CLEANUP_INFLOW CLEANUP(inflow_release)
 
 /* A pattern of files, the name of an artifact, or sqlite:PATH with a query. */
-struct feed_spec {
+struct inflow_spec {
 	const char *data, *query;
 	bool sqlite; /* the operator allows it */
 	bool whole;  /* files are complete when they are there: a last row needs no line end */
 };
 /* Looks at the sources. `known` is what monitor_sources_load told. ERR_NOT_FOUND when nothing is there, nor was. */
-int feed_open(struct project *, const struct feed_spec *, const struct table_options *, const struct monitor_sources *known,
-	      struct feed *ret, struct error *);
+int inflow_open(struct project *, const struct inflow_spec *, const struct table_options *, const struct monitor_sources *known,
+	      struct inflow *ret, struct error *);
 /* For monitor_sources_store; lends names. The caller frees `items`. */
-void feed_sources(const struct feed *, struct monitor_sources *ret);
+void inflow_sources(const struct inflow *, struct monitor_sources *ret);
 
 /*
- * A piece of a file: about FEED_PIECE bytes of whole rows, or all of a packed one. feed_read calls `rows` for its rows
+ * A piece of a file: about INFLOW_PIECE bytes of whole rows, or all of a packed one. inflow_read calls `rows` for its rows
  * in order, `first` being the number of the first of them in the file.
  */
-#define FEED_PIECE ((size_t)1 << 20)
-struct feed_piece {
+#define INFLOW_PIECE ((size_t)1 << 20)
+struct inflow_piece {
 	size_t file;
 	uint64_t from, to; /* bytes */
 	uint64_t first;    /* row */
 };
-typedef int feed_rows(void *ctx, const struct feed_piece *, const struct table *, const struct rows *, uint64_t first,
+typedef int inflow_rows(void *ctx, const struct inflow_piece *, const struct table *, const struct rows *, uint64_t first,
 		      struct error *);
 /* The piece that begins at `from`: 1, 0 at the end, -1. */
-int feed_piece_at(const struct feed *, size_t file, uint64_t from, uint64_t first, struct feed_piece *ret, struct error *);
-int feed_read(const struct feed *, const struct feed_piece *, feed_rows *, void *ctx, struct error *);
+int inflow_piece_at(const struct inflow *, size_t file, uint64_t from, uint64_t first, struct inflow_piece *ret, struct error *);
+int inflow_read(const struct inflow *, const struct inflow_piece *, inflow_rows *, void *ctx, struct error *);
 
 /* How many of the first `len` bytes are whole rows; *quoted goes in and out: an odd number of quotes came before. */
-size_t feed_whole_rows(const char *text, size_t len, bool lines, bool *quoted);
+size_t inflow_whole_rows(const char *text, size_t len, bool lines, bool *quoted);

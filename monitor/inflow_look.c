@@ -6,11 +6,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/feed_internal.h"
+#include "monitor/inflow_internal.h"
 
 #define LOOK_BYTES ((size_t)256 << 10)
 
-size_t feed_whole_rows(const char *text, size_t len, bool lines, bool *quoted)
+size_t inflow_whole_rows(const char *text, size_t len, bool lines, bool *quoted)
 {
 	size_t whole = 0;
 
@@ -58,7 +58,7 @@ static bool is_packed(const char *text, size_t len)
 struct looker {
 	const struct monitor_source *known;
 	bool all; /* also a last row without its end */
-	struct feed_look look;
+	struct inflow_look look;
 	struct hasher whole, begin;
 	uint64_t at;           /* bytes that came */
 	struct strbuf rest;    /* of them, behind the last whole row */
@@ -82,7 +82,7 @@ static void hash_begin(struct looker *l, const char *text, size_t len)
 
 static void take(struct looker *l, const char *text, size_t len)
 {
-	size_t whole = l->look.packed || l->all ? len : feed_whole_rows(text, len, l->look.lines, &l->quoted);
+	size_t whole = l->look.packed || l->all ? len : inflow_whole_rows(text, len, l->look.lines, &l->quoted);
 
 	hash_begin(l, text, len);
 	l->at += len;
@@ -101,8 +101,8 @@ static int refuse_row(const char *name, struct error *err)
 	return error_help(err, "is a quote left open, or is it no table?");
 }
 
-int feed_look_at(int fd, const char *name, const struct feed_how *how, const struct monitor_source *known,
-		 bool untouched, struct feed_look *ret, struct error *err)
+int inflow_look_at(int fd, const char *name, const struct inflow_how *how, const struct monitor_source *known,
+		 bool untouched, struct inflow_look *ret, struct error *err)
 {
 	CLEANUP(cleanup_free) char *buf = xmalloc(LOOK_BYTES);
 	CLEANUP(looker_release) struct looker l = { .known = known, .all = how->all, .rest = STRBUF_INIT };
@@ -117,7 +117,7 @@ int feed_look_at(int fd, const char *name, const struct feed_how *how, const str
 			l.look.lines = is_lines(name, how->format, buf, (size_t)n);
 		}
 		if (untouched) {
-			*ret = (struct feed_look){ true, known->seen, known->digest, l.look.lines, l.look.packed };
+			*ret = (struct inflow_look){ true, known->seen, known->digest, l.look.lines, l.look.packed };
 			return 0;
 		}
 		take(&l, buf, (size_t)n);

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "monitor/feed_internal.h"
+#include "monitor/inflow_internal.h"
 
 #define DEPTH_MAX 64
 
@@ -56,7 +56,7 @@ static int walk(const struct walk *w, const char *dir, size_t level, struct erro
 	return 0;
 }
 
-int feed_glob(int rootfd, const char *pattern, struct strlist *ret, struct error *err)
+int inflow_glob(int rootfd, const char *pattern, struct strlist *ret, struct error *err)
 {
 	CLEANUP(cleanup_free) char *clean = NULL, *dir = NULL;
 	struct walk w = { .rootfd = rootfd, .found = ret };

@@ -6,12 +6,12 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/feed_internal.h"
+#include "monitor/inflow_internal.h"
 
-int feed_piece_at(const struct feed *feed, size_t file, uint64_t from, uint64_t first, struct feed_piece *ret,
+int inflow_piece_at(const struct inflow *inflow, size_t file, uint64_t from, uint64_t first, struct inflow_piece *ret,
 		  struct error *err)
 {
-	const struct feed_file *f = &feed->files[file];
+	const struct inflow_file *f = &inflow->files[file];
 	CLEANUP(cleanup_fd) int fd = -1;
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	size_t whole = 0;
@@ -19,32 +19,32 @@ int feed_piece_at(const struct feed *feed, size_t file, uint64_t from, uint64_t 
 
 	if (from >= f->at.seen)
 		return 0;
-	*ret = (struct feed_piece){ .file = file, .from = from, .to = f->at.seen, .first = first };
-	if (f->packed || f->at.seen - from <= FEED_PIECE)
+	*ret = (struct inflow_piece){ .file = file, .from = from, .to = f->at.seen, .first = first };
+	if (f->packed || f->at.seen - from <= INFLOW_PIECE)
 		return 1;
-	fd = feed_file_open(feed, f, err);
+	fd = inflow_file_open(inflow, f, err);
 	if (fd < 0)
 		return -1;
 	while (!whole && n > 0 && text.len < ROW_BYTES) {
 		bool quoted = false;
-		strbuf_reserve(&text, FEED_PIECE);
-		n = pread(fd, text.buf + text.len, FEED_PIECE, (off_t)(from + text.len));
+		strbuf_reserve(&text, INFLOW_PIECE);
+		n = pread(fd, text.buf + text.len, INFLOW_PIECE, (off_t)(from + text.len));
 		if (n < 0)
 			return error_sys(err, errno, "cannot read %s", f->at.name);
 		text.len += (size_t)n;
-		whole = feed_whole_rows(text.buf, text.len, f->lines, &quoted);
+		whole = inflow_whole_rows(text.buf, text.len, f->lines, &quoted);
 	}
 	if (whole && from + whole < f->at.seen)
 		ret->to = from + whole;
 	return 1;
 }
 
-int feed_read(const struct feed *feed, const struct feed_piece *piece, feed_rows *each, void *ctx, struct error *err)
+int inflow_read(const struct inflow *inflow, const struct inflow_piece *piece, inflow_rows *each, void *ctx, struct error *err)
 {
-	const struct feed_file *f = &feed->files[piece->file];
-	CLEANUP(cleanup_fd) int fd = feed_file_open(feed, f, err);
+	const struct inflow_file *f = &inflow->files[piece->file];
+	CLEANUP(cleanup_fd) int fd = inflow_file_open(inflow, f, err);
 	CLEANUP(cleanup_table) struct table *table = NULL;
-	struct table_options options = feed->options;
+	struct table_options options = inflow->options;
 	struct rows rows;
 	int r;
 
