@@ -49,6 +49,7 @@ static struct profile *make(int fd)
 			abort();
 	if (r < 0)
 		abort();
+	profile_finish(profile);
 	return profile;
 }
 

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/sketch.h"
+#include "monitor/sketch_internal.h"
 
 #define HLL_BITS  12
 #define REGISTERS (1u << HLL_BITS)
@@ -76,6 +76,13 @@ void hll_add(struct hll *h, uint64_t hash)
 
 	if (rank > *at)
 		*at = rank;
+}
+
+void hll_add_numbers(struct hll *h, const double *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!i || values[i] != values[i - 1])
+			hll_add(h, sketch_hash(&values[i], sizeof(values[i]), 0));
 }
 
 void hll_merge(struct hll *into, const struct hll *from)

@@ -11,9 +11,9 @@
 
 /* A tail of at most this many values is joined to another one; a longer one is a run of its own. */
 #define SHORT_TAIL 4096
-/* Of the bound of one rank: the largest error over all x is below it with 99 %. Measured; the 99th percentile was 3.1 for
+/* Of the bound of one rank: the largest error over all x is below it with 99 %. Measured: the 99th percentile was 3.1 to 3.6 for
  * random values in whatever parts they came, and less for ordered ones. */
-#define ERROR_DEVIATIONS 3.4
+#define ERROR_DEVIATIONS 3.7
 
 struct sketch *sketch_new(size_t exact, uint64_t seed)
 {
@@ -149,21 +149,6 @@ static bool join_counted(struct sketch *s, const double *values, const uint64_t 
 
 /* ---- from exact to levels ---- */
 
-static void hash_run(struct hll *h, const double *run, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!i || run[i] != run[i - 1])
-			hll_add(h, number_hash(run[i]));
-}
-
-uint64_t number_hash(double value)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return sketch_hash(&bits, sizeof(bits), 0);
-}
-
 static void need_hll(struct sketch *s)
 {
 	if (!s->hll)
@@ -176,7 +161,7 @@ static void leave_counts(struct sketch *s)
 	if (!s->nvalues)
 		return;
 	need_hll(s);
-	hash_run(s->hll, s->values, s->nvalues);
+	hll_add_numbers(s->hll, s->values, s->nvalues);
 	kll_push_weighted(s, s->values, s->weights, s->nvalues);
 	free(steal(&s->values));
 	free(steal(&s->weights));
@@ -202,8 +187,8 @@ static void fold_run(struct sketch *s, const double *run, size_t n, const struct
 	if (known)
 		hll_merge(s->hll, known);
 	else
-		hash_run(s->hll, run, n);
-	kll_push_run(s, run, n);
+		hll_add_numbers(s->hll, run, n);
+	kll_push_run(s, run, n, 0);
 }
 
 static void sort_tail(struct sketch *s)
@@ -218,14 +203,27 @@ static void sort_tail(struct sketch *s)
 	s->distinct = 0;
 }
 
+/* Where the tail is made of other sketches' tails, and surely has too many values to be counted. */
+static bool fold_runs(struct sketch *s)
+{
+	if (s->sorted || !kll_push_runs(s, s->tail, s->ntail, s->nlevels ? 0 : PROFILE_VALUES + 1))
+		return false;
+	leave_counts(s);
+	need_hll(s);
+	hll_add_numbers(s->hll, s->tail, s->ntail);
+	return true;
+}
+
 static void fold_tail(struct sketch *s)
 {
 	CLEANUP(cleanup_free) struct hll *known = NULL;
 
-	sort_tail(s);
-	if (!has_body(s))
-		known = steal(&s->hll);
-	fold_run(s, s->tail, s->ntail, known);
+	if (!fold_runs(s)) {
+		sort_tail(s);
+		if (!has_body(s))
+			known = steal(&s->hll);
+		fold_run(s, s->tail, s->ntail, known);
+	}
 	s->ntail = 0;
 	s->sorted = true;
 	s->distinct = 0;
@@ -301,7 +299,7 @@ void sketch_seal(struct sketch *s)
 		s->distinct += s->tail[i] != s->tail[i - 1];
 	if (s->distinct > PROFILE_VALUES && s->exact != SIZE_MAX) {
 		need_hll(s);
-		hash_run(s->hll, s->tail, s->ntail);
+		hll_add_numbers(s->hll, s->tail, s->ntail);
 	}
 }
 
@@ -339,7 +337,7 @@ static void merge_body(struct sketch *into, struct sketch *from)
 	leave_counts(into);
 	need_hll(into);
 	if (from->nvalues) {
-		hash_run(into->hll, from->values, from->nvalues);
+		hll_add_numbers(into->hll, from->values, from->nvalues);
 		kll_push_weighted(into, from->values, from->weights, from->nvalues);
 		return;
 	}

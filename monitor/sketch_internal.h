@@ -48,10 +48,13 @@ void sketch_took(struct sketch *, size_t n);
 void sketch_limit(struct sketch *, size_t exact);
 /* How many different values; exact while sketch_exact. */
 double sketch_distinct(struct sketch *);
-uint64_t number_hash(double);
+void hll_add_numbers(struct hll *, const double *values, size_t n);
 
 /* kll.c: a sorted run, values with weights, another one's levels. */
-void kll_push_run(struct sketch *, const double *values, size_t n);
+void kll_push_run(struct sketch *, const double *values, size_t n, size_t level);
+/* Many sorted runs, one after the other: only a sample of them is sorted. `least` different values must be in it, and the
+ * runs must be long, else false: nothing was done. */
+bool kll_push_runs(struct sketch *, const double *values, size_t n, size_t least);
 void kll_push_weighted(struct sketch *, const double *values, const uint64_t *weights, size_t n);
 void kll_merge(struct sketch *into, const struct sketch *from);
 void kll_release(struct sketch *);
