@@ -63,7 +63,7 @@ static void measure_column(struct judgement *j, struct judged *c)
 	else if (type == EVIDENTLY_TEXT)
 		skip(c, DRIFT_UNDECIDED, "a text, for which Evidently trains a classifier: not done here");
 	else if (is_uncounted(c->ref) || is_uncounted(c->cur))
-		skip(c, DRIFT_UNDECIDED, "more different texts than are counted");
+		skip(c, DRIFT_UNDECIDED, "more different texts than can be counted");
 	else
 		measure(j, c);
 }

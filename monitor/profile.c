@@ -66,7 +66,7 @@ struct column *profile_column(struct profile *p, const char *name)
 	GROW(p->columns, p->ncolumns, p->cap);
 	c = &p->columns[p->ncolumns++];
 	*c = (struct column){
-		.name = xstrdup(name), .count = p->rows, .nulls = p->rows, .ascending = true, .values = values_new(),
+		.name = xstrdup(name), .count = p->rows, .nulls = p->rows, .ascending = true, .values = values_new(p->exact == SIZE_MAX),
 	};
 	if (before && before->fine.n) {
 		c->edges = &before->fine;

@@ -91,7 +91,8 @@ struct profile {
 };
 struct profile_options {
 	const struct profile *reference; /* finished; numbers of its columns are counted into their fine edges; NULL */
-	bool exact;   /* keep every number (method evidently): the sketch is never one. ERR_LIMIT above 512 Mi of them. */
+	bool exact;   /* keep every number, and count every text while they fit in 64 MiB (method evidently): the sketch is
+		       * never one. ERR_LIMIT above 512 Mi of them. */
 	bool full;    /* also profile_extra */
 	unsigned threads; /* 0: as many as there are */
 	const struct progress *progress; /* may be NULL; told after each block */
@@ -110,7 +111,7 @@ void profile_free(struct profile *);
 void cleanup_profile(struct profile **);
 struct column *profile_find(const struct profile *, const char *column); /* NULL: absent */
 
-/* The values of a column with counts, most frequent first, then by text; NULL when they were more than PROFILE_VALUES, or
+/* The values of a column with counts, most frequent first, then by text; NULL when they were more than PROFILE_VALUES (of texts with `exact`: than fit), or
  * too long. NaN and infinities do not count. Lent until the column changes. */
 const struct value_count *column_values(const struct column *, size_t *ret_n);
 /* Exact while numbers and texts are kept or counted, else with a relative standard error of 1.6 %. */

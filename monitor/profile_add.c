@@ -237,7 +237,7 @@ void profile_clear(struct profile *p)
 		if (c->against)
 			memset(c->against, 0, c->nagainst * sizeof(*c->against));
 		*c = empty;
-		c->values = values_new();
+		c->values = values_new(exact == SIZE_MAX);
 		if (c->sketch)
 			c->sketch->exact = exact;
 	}

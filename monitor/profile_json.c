@@ -105,27 +105,49 @@ static struct js *write_column(const struct column *c)
 	return json;
 }
 
+/* A column at a time: of many, the values of JSON would be larger than all the text. `put` takes pieces of it. */
+static void write_pieces(const struct profile *p, void (*put)(void *, const struct strbuf *), void *ctx)
+{
+	CLEANUP_STRBUF struct strbuf piece = STRBUF_INIT;
+
+	strbuf_puts(&piece, "{\"columns\":[");
+	for (size_t i = 0; i < p->ncolumns; i++) {
+		CLEANUP_JS struct js *json = write_column(&p->columns[i]);
+
+		strbuf_puts(&piece, i ? "," : "");
+		js_dump(json, JS_CANONICAL, &piece);
+		put(ctx, &piece);
+		strbuf_clear(&piece);
+	}
+	strbuf_puts(&piece, "]");
+	if (p->exact != SIZE_MAX)
+		strbuf_printf(&piece, ",\"exact\":%zu", p->exact);
+	strbuf_printf(&piece, ",\"rows\":%llu,\"version\":%d}", (unsigned long long)p->rows, VERSION);
+	put(ctx, &piece);
+}
+
+static void put_text(void *ctx, const struct strbuf *piece)
+{
+	strbuf_add(ctx, piece->buf, piece->len);
+}
+
+static void put_hash(void *ctx, const struct strbuf *piece)
+{
+	hasher_update(ctx, piece->buf, piece->len);
+}
+
 void profile_write(const struct profile *p, struct strbuf *ret)
 {
-	CLEANUP_JS struct js *json = js_object();
-	struct js *columns = js_array();
-
-	for (size_t i = 0; i < p->ncolumns; i++)
-		js_push(columns, write_column(&p->columns[i]));
-	js_set_int(json, "version", VERSION);
-	js_set_int(json, "rows", (int64_t)p->rows);
-	if (p->exact != SIZE_MAX)
-		js_set_int(json, "exact", (int64_t)p->exact);
-	js_set(json, "columns", columns);
-	js_dump(json, JS_CANONICAL, ret);
+	write_pieces(p, put_text, ret);
 }
 
 void profile_digest(const struct profile *p, struct digest *ret)
 {
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	struct hasher hasher;
 
-	profile_write(p, &text);
-	digest_of(text.buf, text.len, ret);
+	hasher_init(&hasher);
+	write_pieces(p, put_hash, &hasher);
+	hasher_final(&hasher, ret);
 }
 
 /* ---- read ---- */
@@ -167,7 +189,7 @@ static int read_texts(struct column *c, const struct js *json, struct error *err
 
 	if (js_get(json, "distinct"))
 		return hll_from_json(js_get(json, "distinct"), &c->distinct, err);
-	c->values = values_new();
+	c->values = values_new(false);
 	for (size_t i = 0; i < js_len(list); i++)
 		if (read_value(c->values, js_at(list, i), err) < 0)
 			return -1;

@@ -101,7 +101,8 @@ const struct value_count *column_values(const struct column *c, size_t *ret_n)
 	size_t n = 0;
 
 	*ret_n = 0;
-	if (!column_distinct_exact(c) || column_distinct(c) > PROFILE_VALUES)
+	if (!column_distinct_exact(c) || number_distinct(c) > PROFILE_VALUES ||
+	    (!c->values->all && column_distinct(c) > PROFILE_VALUES))
 		return NULL;
 	if (!c->listed) {
 		struct value_count *list = xcalloc((size_t)column_distinct(c) + 1, sizeof(*list));

@@ -7,9 +7,12 @@
 #include "base/mem.h"
 #include "monitor/profile.h"
 
-struct values *values_new(void)
+struct values *values_new(bool all)
 {
-	return xcalloc(1, sizeof(struct values));
+	struct values *v = xcalloc(1, sizeof(*v));
+
+	v->all = all;
+	return v;
 }
 
 void values_free(struct values *v)
@@ -29,7 +32,7 @@ static void place(struct values *v, size_t item)
 
 	while (v->slots[at])
 		at = (at + 1) & (v->nslots - 1);
-	v->slots[at] = (uint16_t)(item + 1);
+	v->slots[at] = (uint32_t)(item + 1);
 }
 
 static void grow(struct values *v)
@@ -45,7 +48,7 @@ static bool add_new(struct values *v, const char *text, size_t len, uint64_t has
 {
 	char *copy;
 
-	if (v->n == PROFILE_VALUES || len > VALUE_BYTES)
+	if (v->all ? v->n == UINT32_MAX / 4 || len > UINT32_MAX : v->n == PROFILE_VALUES || len > VALUE_BYTES)
 		return false;
 	GROW(v->items, v->n, v->cap);
 	copy = xmalloc(len + 1); /* a text of JSON may hold a NUL */
@@ -63,7 +66,7 @@ static bool add_new(struct values *v, const char *text, size_t len, uint64_t has
 bool values_add(struct values *v, const char *text, size_t len, uint64_t hash, uint64_t count)
 {
 	for (size_t at = hash; v->nslots; at++) {
-		uint16_t slot = v->slots[at & (v->nslots - 1)];
+		uint32_t slot = v->slots[at & (v->nslots - 1)];
 		struct value *item = &v->items[slot ? slot - 1 : 0];
 
 		if (!slot)

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-/* Texts, each with how often it came: up to PROFILE_VALUES of them, none above VALUE_BYTES. */
+/* Texts, each with how often it came: up to PROFILE_VALUES of them, none above VALUE_BYTES; or all that come. */
 #define VALUE_BYTES 128u
 
 struct value {
@@ -14,11 +14,12 @@ struct value {
 struct values {
 	struct value *items; /* in the order of their first time */
 	size_t n, cap;
-	uint16_t *slots;     /* 1 + index; 0: free */
+	uint32_t *slots;     /* 1 + index; 0: free */
 	size_t nslots;	     /* a power of two */
 	uint64_t bytes;	     /* of all this */
+	bool all;	     /* without the limits */
 };
-struct values *values_new(void);
+struct values *values_new(bool all);
 void values_free(struct values *);
 /* false: it has no place here. */
 bool values_add(struct values *, const char *text, size_t len, uint64_t hash, uint64_t count);
