@@ -55,7 +55,7 @@ static void level_add(struct level *l, const double *items, size_t n, size_t str
 	size_t have = l->n, at = have + n;
 
 	if (at > l->cap) {
-		l->cap = at + at / 2;
+		l->cap = at + at / 4;
 		l->items = xreallocarray(l->items, l->cap, sizeof(*l->items));
 	}
 	l->n = at;

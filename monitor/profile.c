@@ -15,12 +15,17 @@
 
 /* ---- columns ---- */
 
-void column_forget(struct column *c)
+void column_unlist(struct column *c)
 {
 	for (size_t i = 0; i < c->nlisted; i++)
 		free((char *)c->listed[i].text);
 	free(steal(&c->listed));
 	c->nlisted = 0;
+}
+
+void column_forget(struct column *c)
+{
+	column_unlist(c);
 	free(steal(&c->fine.at));
 	c->fine.n = 0;
 }

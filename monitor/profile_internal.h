@@ -60,6 +60,7 @@ struct js *extra_show(const struct profile *);
 void profile_columns(struct profile *, const struct table *, size_t ncols);
 struct column *profile_column(struct profile *, const char *name);
 void column_forget(struct column *); /* what profile_finish and column_values made */
+void column_unlist(struct column *); /* what column_values made */
 void column_leave_values(struct column *); /* the texts become an estimate */
 
 /* ---- numbers: moments.c ---- */

@@ -102,6 +102,23 @@ static struct js *values_json(const struct column *c, size_t most, bool shares)
 	return list;
 }
 
+/* Of numbers that hardly ever repeat there are none. The list is dropped again: with many columns it would be large. */
+static void set_top(const struct column *c, struct js *json)
+{
+	bool listed = c->listed;
+	struct js *top;
+
+	if (has_numbers(c) && column_distinct(c) > 20 && column_distinct(c) * 2 > (double)c->numbers)
+		return;
+	top = values_json(c, TOP_SHOWN, false);
+	if (js_len(top))
+		js_set(json, "top", top);
+	else
+		js_free(top);
+	if (!listed)
+		column_unlist((struct column *)c);
+}
+
 static void set_length(const struct column *c, struct js *json)
 {
 	struct js *length;
@@ -134,9 +151,7 @@ static struct js *show_column(const struct column *c)
 	js_set_bool(json, "constant", column_constant(c));
 	set_numbers(c, json);
 	set_length(c, json);
-	js_set(json, "top", values_json(c, TOP_SHOWN, false));
-	if (!js_len(js_get(json, "top")))
-		js_del(json, "top");
+	set_top(c, json);
 	js_set(json, "warnings", column_warnings(c));
 	return json;
 }
