@@ -8,9 +8,9 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
-#include "monitor/profile.h"
-#include "monitor/schema.h"
-#include "monitor/table.h"
+#include "monitor/profile/profile.h"
+#include "monitor/schema/schema.h"
+#include "monitor/table/table.h"
 #include "pipeline/data_kinds.h"
 
 #define LINES_MAX 12 /* of one report */

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/settings.h"
 #include "base/strbuf.h"
-#include "monitor/schema.h"
+#include "monitor/schema/schema.h"
 #include "pipeline/grammar.h"
 #include "registry/project.h"
 

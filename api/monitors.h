@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-#include "monitor/watch.h"
+#include "monitor/watch/watch.h"
 /* Monitors of the pipeline, as monitor/ takes them. */
 struct error;
 struct monitor_section;

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "monitor/profile.h"
+#include "monitor/profile/profile.h"
 #include "base/strlist.h"
 #include "registry/project.h"
 #include "store/store.h"

@@ -11,10 +11,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/drift.h"
-#include "monitor/evidently.h"
-#include "monitor/page.h"
-#include "monitor/profile.h"
+#include "monitor/drift/drift.h"
+#include "monitor/drift/evidently.h"
+#include "monitor/page/page.h"
+#include "monitor/profile/profile.h"
 
 #define WINDOWS_LEAST 10
 #define WINDOWS_MOST  50 /* of the reference, evenly spread: their rows are in memory */

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/page.h"
+#include "monitor/page/page.h"
 #include "pipeline/grammar.h"
 #include "registry/monitors.h"
 #include "registry/project.h"

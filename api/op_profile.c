@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
-#include "monitor/page.h"
-#include "monitor/profile.h"
+#include "monitor/page/page.h"
+#include "monitor/profile/profile.h"
 
 static int check_target(const struct profile *p, const char *target, const char *name, struct error *err)
 {

@@ -13,10 +13,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/page.h"
-#include "monitor/profile.h"
-#include "monitor/schema.h"
-#include "monitor/table.h"
+#include "monitor/page/page.h"
+#include "monitor/profile/profile.h"
+#include "monitor/schema/schema.h"
+#include "monitor/table/table.h"
 
 /* ---- infer ---- */
 

@@ -15,7 +15,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "monitor/split.h"
+#include "monitor/split/split.h"
 
 #define PIECE	  ((size_t)128 << 10)
 #define SHARE_FAR 0.05 /* from what was asked: worth a warning */

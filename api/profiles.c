@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/profile.h"
+#include "monitor/profile/profile.h"
 #include "registry/project.h"
 #include "registry/tables.h"
 #include "store/store.h"

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/schema.h"
+#include "monitor/schema/schema.h"
 #include "pipeline/grammar.h"
 #include "pipeline/tables.h"
 #include "registry/project.h"

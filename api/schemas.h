@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 #include "base/strlist.h"
-#include "monitor/table.h"
+#include "monitor/table/table.h"
 /*
  * Which schema is for which tables, as `mlops schema check` is told: a schema's file and tables; the name of a
  * [schema.NAME] of pipeline.ini, and tables other than its own or none; nothing, for all of those sections. A file goes

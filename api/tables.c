@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strlist.h"
-#include "monitor/profile.h"
+#include "monitor/profile/profile.h"
 #include "registry/project.h"
 #include "store/store.h"
 #include "store/tree.h"

@@ -2,7 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "monitor/table.h"
+#include "monitor/table/table.h"
 /*
  * Tables as a user names them: a file, "-" for standard input, or ARTIFACT[@VERSION] of the project. What is on the disk
  * goes before what a name might mean elsewhere. A directory, also one in the store, is its own files of one kind in the

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/profile.h"
-#include "monitor/table.h"
+#include "monitor/profile/profile.h"
+#include "monitor/table/table.h"
 
 enum { PROFILES = 1000, COLUMNS = 50, ROWS = 200 };
 

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "monitor/labels.h"
+#include "monitor/stats/labels.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

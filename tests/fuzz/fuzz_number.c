@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "monitor/number.h"
+#include "monitor/table/number.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "monitor/schema.h"
-#include "monitor/table.h"
+#include "monitor/schema/schema.h"
+#include "monitor/table/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,10 +14,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/drift.h"
-#include "monitor/evidently.h"
-#include "monitor/profile.h"
-#include "monitor/table.h"
+#include "monitor/drift/drift.h"
+#include "monitor/drift/evidently.h"
+#include "monitor/profile/profile.h"
+#include "monitor/table/table.h"
 /* Tables that a seed makes, their profiles, and verdicts on them. */
 
 struct dice {

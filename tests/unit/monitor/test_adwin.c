@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/labels.h"
+#include "monitor/stats/labels.h"
 #include "near_fixture.h"
 #include <string.h>
 

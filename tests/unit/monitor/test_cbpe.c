@@ -11,9 +11,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/isotonic.h"
-#include "monitor/labels.h"
-#include "monitor/stratified.h"
+#include "monitor/stats/isotonic.h"
+#include "monitor/stats/labels.h"
+#include "monitor/stats/stratified.h"
 #include "near_fixture.h"
 #include <string.h>
 

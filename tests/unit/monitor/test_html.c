@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "monitor/html.h"
+#include "monitor/page/html.h"
 #include <string.h>
 
 static void escapes_to(const char *text, size_t len, const char *expected)

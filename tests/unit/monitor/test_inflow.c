@@ -12,8 +12,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/inflow.h"
-#include "monitor/inflow_internal.h"
+#include "monitor/watch/inflow.h"
+#include "monitor/watch/inflow_internal.h"
 
 static size_t whole(const char *text, bool lines)
 {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "monitor/stats.h"
+#include "monitor/stats/stats.h"
 #include "near_fixture.h"
 
 #define CONFIDENCE 0.95

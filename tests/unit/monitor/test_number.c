@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "monitor/number.h"
+#include "monitor/table/number.h"
 
 static uint64_t bits_of(double d)
 {

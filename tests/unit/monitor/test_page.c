@@ -12,9 +12,9 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/utf8.h"
-#include "monitor/page.h"
-#include "monitor/page_number.h"
-#include "monitor/svg.h"
+#include "monitor/page/page.h"
+#include "monitor/page/page_number.h"
+#include "monitor/page/svg.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>

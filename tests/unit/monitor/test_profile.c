@@ -16,8 +16,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/profile.h"
-#include "monitor/table.h"
+#include "monitor/profile/profile.h"
+#include "monitor/table/table.h"
 #include "near_fixture.h"
 
 static struct table *open_text(const char *text, size_t len, const char *name)

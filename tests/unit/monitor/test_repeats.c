@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include "base/mem.h"
-#include "monitor/repeats.h"
+#include "monitor/table/repeats.h"
 
 /* splitmix64: hashes are spread like this. */
 static uint64_t spread(uint64_t x)

@@ -14,10 +14,10 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/profile.h"
-#include "monitor/schema.h"
-#include "monitor/schema_internal.h"
-#include "monitor/table.h"
+#include "monitor/profile/profile.h"
+#include "monitor/schema/schema.h"
+#include "monitor/schema/schema_internal.h"
+#include "monitor/table/table.h"
 
 /* ---- parsing ---- */
 

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/sketch_internal.h"
+#include "monitor/profile/sketch_internal.h"
 
 #define SMALL_EXACT 1024 /* so that tests see levels soon */
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "monitor/stats.h"
+#include "monitor/stats/stats.h"
 #include "near_fixture.h"
 #include <stdio.h>
 #include <stdlib.h>

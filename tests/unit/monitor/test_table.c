@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
-#include "monitor/scan.h"
-#include "monitor/table.h"
+#include "monitor/table/scan.h"
+#include "monitor/table/table.h"
 
 static FILE *file;
 

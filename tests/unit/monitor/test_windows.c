@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "base/mem.h"
-#include "monitor/windows.h"
+#include "monitor/watch/windows.h"
 
 #define DAY 86400000ll
 

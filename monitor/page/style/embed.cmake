@@ -1,0 +1,12 @@
+# Writes page_style.c: the style sheets as strings, without their comments and indents.
+set(text "")
+foreach(name picture page)
+  file(READ ${DIR}/${name}.css css)
+  string(REGEX REPLACE "/\\*[^*]*\\*/" "" css "${css}")
+  string(REGEX REPLACE "\n +" "\n" css "${css}")
+  string(REPLACE "\\" "\\\\" css "${css}")
+  string(REPLACE "\"" "\\\"" css "${css}")
+  string(REPLACE "\n" "\\n\"\n\"" css "${css}")
+  string(APPEND text "const char style_${name}[] =\n\"${css}\";\n")
+endforeach()
+file(WRITE ${OUT} "#include \"monitor/page/page_internal.h\"\n\n${text}")
