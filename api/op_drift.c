@@ -16,6 +16,7 @@
 #include "monitor/page/page.h"
 #include "monitor/profile/profile.h"
 
+#define SETTLE_NUMBERS ((uint64_t)8 << 20) /* of all columns that are read again, both tables */
 #define WINDOWS_LEAST 10
 #define WINDOWS_MOST  50 /* of the reference, evenly spread: their rows are in memory */
 
@@ -207,6 +208,56 @@ static int calibrate(struct comparison *c, struct error *err)
 	return drift_calibrate((const struct profile *const *)w.items, w.n, &c->options, &c->calibration, err);
 }
 
+/* ---- what a sketch leaves open ---- */
+
+static bool can_read_again(const struct comparison *c)
+{
+	for (size_t side = 0; side < 2; side++)
+		for (size_t i = 0; i < c->inputs[side].len; i++)
+			if (lseek(c->inputs[side].items[i].fd, 0, SEEK_SET) < 0)
+				return false;
+	return true;
+}
+
+/* As many of them as their numbers fit. */
+static void find_undecided(const struct comparison *c, const struct js *verdict, struct strlist *ret)
+{
+	const struct js *columns = js_get(verdict, "columns");
+	uint64_t numbers = c->profiles[0]->rows + c->profiles[1]->rows, left = SETTLE_NUMBERS;
+
+	for (size_t i = 0; i < js_len(columns) && numbers <= left; i++) {
+		const struct js *column = js_at(columns, i);
+
+		if (strcmp(js_get_str(column, "state"), drift_state_name(DRIFT_UNDECIDED)) != 0)
+			continue;
+		strlist_push(ret, js_get_str(column, "name"));
+		left -= numbers;
+	}
+}
+
+/* The verdict; columns that are UNDECIDED are read once more, to keep every number of them alone. */
+static int judge(struct comparison *c, enum drift_state *state, struct js **ret, struct error *err)
+{
+	CLEANUP(strlist_release) struct strlist open = STRLIST_INIT;
+	struct profile_options how = { .only = &open, .exact = true, .threads = (unsigned)js_get_int(c->args, "jobs", 0) };
+
+	if (drift_judge(c->profiles[0], c->profiles[1], c->calibration, &c->options, state, ret, err) < 0)
+		return -1;
+	if (c->options.method == DRIFT_MLOPS)
+		find_undecided(c, *ret, &open);
+	if (!open.len || !can_read_again(c))
+		return 0;
+	for (size_t side = 0; side < 2; side++) {
+		CLEANUP(cleanup_profile) struct profile *exact = NULL;
+
+		if (table_inputs_profile(c->ctx, &c->inputs[side], &c->table, &how, &exact, err) < 0)
+			return -1;
+		profile_take_numbers(c->profiles[side], exact);
+	}
+	js_free(steal(ret));
+	return drift_judge(c->profiles[0], c->profiles[1], c->calibration, &c->options, state, ret, err);
+}
+
 /* ---- labels ---- */
 
 struct labelled {
@@ -324,7 +375,7 @@ int op_drift(struct op_context *ctx, const struct js *args, struct js **ret_resu
 	enum drift_state state;
 
 	if (read_options(&c, err) < 0 || open_inputs(&c, err) < 0 || make_profiles(&c, err) < 0 || calibrate(&c, err) < 0 ||
-	    drift_judge(c.profiles[0], c.profiles[1], c.calibration, &c.options, &state, &verdict, err) < 0 ||
+	    judge(&c, &state, &verdict, err) < 0 ||
 	    judge_labels(&c, verdict, &state, err) < 0)
 		return -1;
 	*ret_result = answer(&c, verdict);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/strlist.h"
 #include "monitor/profile/profile_internal.h"
 #include "monitor/profile/sketch_internal.h"
 #include "monitor/table/table.h"
@@ -73,6 +74,7 @@ struct column *profile_column(struct profile *p, const char *name)
 	*c = (struct column){
 		.name = xstrdup(name), .count = p->rows, .nulls = p->rows, .ascending = true, .values = values_new(p->exact == SIZE_MAX),
 	};
+	c->left_out = p->only && !strlist_has(p->only, name);
 	if (before && before->fine.n) {
 		c->edges = &before->fine;
 		c->nagainst = before->fine.n + 1;
@@ -94,6 +96,7 @@ struct profile *profile_new(const struct profile_options *options)
 	struct profile *p = xcalloc(1, sizeof(*p));
 
 	p->reference = options->reference;
+	p->only = options->only;
 	p->exact = options->exact ? SIZE_MAX : PROFILE_EXACT;
 	p->extra = options->full ? extra_new() : NULL;
 	return p;
@@ -133,7 +136,7 @@ int profile_add(struct profile *p, const struct table *table, const struct rows 
 
 	if (!p->open)
 		p->open = profile_new(&(struct profile_options){
-			.reference = p->reference, .exact = p->exact == SIZE_MAX, .full = p->extra });
+			.reference = p->reference, .only = p->only, .exact = p->exact == SIZE_MAX, .full = p->extra });
 	for (size_t done = 0; done < rows->nrows; done += part.nrows) {
 		size_t room = TABLE_BLOCK - p->open->rows;
 
@@ -164,6 +167,23 @@ void profile_finish(struct profile *p)
 			edges_make(c);
 	}
 	p->reference = NULL;
+	p->only = NULL;
+}
+
+void profile_take_numbers(struct profile *into, struct profile *exact)
+{
+	for (size_t i = 0; i < exact->ncolumns; i++) {
+		struct column *from = &exact->columns[i], *c = find_near(into, from->name, i);
+		struct sketch *sketch;
+
+		if (!c || !c->sketch || !from->sketch || from->numbers != c->numbers)
+			continue;
+		sketch = c->sketch;
+		c->sketch = from->sketch;
+		from->sketch = sketch;
+		column_unlist(c);
+		column_unlist(from);
+	}
 }
 
 /* ---- merge ---- */

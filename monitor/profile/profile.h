@@ -19,6 +19,7 @@ struct js;
 struct progress;
 struct rows;
 struct strbuf;
+struct strlist;
 struct table;
 
 /* What the fields of a column are, one after the other. */
@@ -75,6 +76,7 @@ struct column {
 
 	size_t fresh;		  /* private: numbers at the end of the sketch that are in nothing else yet */
 	const struct edges *edges; /* private: those of `against`, lent */
+	bool left_out;		  /* private: not one of `only` */
 	struct value_count *listed; /* private: of column_values */
 	size_t nlisted;
 };
@@ -86,6 +88,7 @@ struct profile {
 	struct profile *open;	  /* private: the block that is not merged yet */
 	const struct table *scanned; /* private, of a block */
 	const struct profile *reference; /* private */
+	const struct strlist *only; /* private */
 	size_t exact;		  /* private: of sketches */
 	uint64_t buffered, text_bytes; /* private: numbers that sketches keep as they came; of `values` */
 };
@@ -93,6 +96,7 @@ struct profile_options {
 	const struct profile *reference; /* finished; numbers of its columns are counted into their fine edges; NULL */
 	bool exact;   /* keep every number, and count every text while they fit in 64 MiB (method evidently): the sketch is
 		       * never one. ERR_LIMIT above 512 Mi of them. */
+	const struct strlist *only; /* columns that are looked at, lent; the others are as if they had no value. NULL: all */
 	bool full;    /* also profile_extra */
 	unsigned threads; /* 0: as many as there are */
 	const struct progress *progress; /* may be NULL; told after each block */
@@ -107,6 +111,9 @@ int profile_add(struct profile *, const struct table *, const struct rows *, str
 /* Columns are matched by name; `from` came after `into` in the table and is left without rows. The result is unfinished. */
 int profile_merge(struct profile *into, struct profile *from, struct error *);
 void profile_finish(struct profile *);
+/* Two finished profiles of one table, `exact` made with that: where a column of both has as many numbers, `into` then knows
+ * them all, and not a sketch of them. */
+void profile_take_numbers(struct profile *into, struct profile *exact);
 void profile_free(struct profile *);
 void cleanup_profile(struct profile **);
 struct column *profile_find(const struct profile *, const char *column); /* NULL: absent */

@@ -146,6 +146,11 @@ static void add_chunk(struct profile *p, struct column *c, const struct field *f
 	struct numbers to = { some ? sketch_room(c->sketch, CHUNK) : room, 0, some ? c->last : -HUGE_VAL };
 	uint64_t bytes = c->values ? c->values->bytes : 0;
 
+	if (c->left_out) {
+		c->nulls += nrows;
+		c->count += nrows;
+		return;
+	}
 	for (size_t i = 0; i < nrows; i++)
 		add_field(c, &to, &fields[i * stride]);
 	c->count += nrows;
@@ -227,7 +232,7 @@ void profile_clear(struct profile *p)
 	for (size_t i = 0; i < p->ncolumns; i++) {
 		struct column *c = &p->columns[i];
 		struct column empty = { .name = c->name, .sketch = c->sketch, .edges = c->edges, .against = c->against,
-					.nagainst = c->nagainst, .ascending = true };
+					.nagainst = c->nagainst, .ascending = true, .left_out = c->left_out };
 
 		column_forget(c);
 		values_free(c->values);

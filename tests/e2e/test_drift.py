@@ -104,6 +104,18 @@ def test_texts_that_evidently_gives_to_a_classifier(tables, mlops):
     assert verdict(mlops, "text.csv", "text.csv", "--method", "evidently", "--ignore", "words")["state"] == "OK"
 
 
+def test_what_a_sketch_leaves_open_is_read_once_more(tmp_path, mlops):
+    """A tail so heavy that the error of a sketch is larger than any threshold."""
+    for name, seed in (("ref.csv", 1), ("cur.csv", 2)):
+        r = random.Random(seed)
+        write(tmp_path / name, [[f"{r.paretovariate(1.5):.4f}", i % 7] for i in range(100_000)], ["heavy", "few"])
+    again = verdict(mlops, "ref.csv", "cur.csv")["columns"]
+    exact = verdict(mlops, "ref.csv", "cur.csv", "--exact")["columns"]
+    assert again == exact and {(c["state"], c["error"]) for c in again} == {("OK", 0.0)}
+    piped = mlops("--json", "drift", "ref.csv", "-", "--columns", "heavy", input=(tmp_path / "cur.csv").read_text())
+    assert piped.status == 8 and json.loads(piped.out)["columns"][0]["error"] > 0.05
+
+
 def test_labels_tell_a_worse_model(tables, mlops):
     def labelled(name, n, seed, wrong):
         r = random.Random(seed)
