@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "monitor/profile/values.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "monitor/profile/profile.h"
 
+#define SLOTS_NEAR 16
+
+static uint64_t secret;
+
+static void make_secret(void)
+{
+	clock_random(&secret, sizeof(secret));
+}
+
 struct values *values_new(bool all)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct values *v = xcalloc(1, sizeof(*v));
 
+	pthread_once(&once, make_secret);
 	v->all = all;
 	return v;
 }
@@ -26,13 +39,30 @@ void values_free(struct values *v)
 	free(v);
 }
 
+/*
+ * The slot of a text, or the free one where it would be. After some by its hash the search goes on by a hash that who
+ * wrote the table cannot know: texts of equal hashes are easily made, and each would be compared with all of them.
+ */
+static uint32_t *slot_of(const struct values *v, const char *text, size_t len, uint64_t hash)
+{
+	size_t at = hash;
+
+	for (size_t seen = 1;; at++, seen++) {
+		uint32_t *slot = &v->slots[at & (v->nslots - 1)];
+		const struct value *item = &v->items[*slot ? *slot - 1 : 0];
+
+		if (!*slot || (item->hash == hash && item->len == len && !memcmp(item->text, text, len)))
+			return slot;
+		if (seen == SLOTS_NEAR)
+			at = sketch_hash(text, len, secret) - 1;
+	}
+}
+
 static void place(struct values *v, size_t item)
 {
-	size_t at = v->items[item].hash & (v->nslots - 1);
+	const struct value *value = &v->items[item];
 
-	while (v->slots[at])
-		at = (at + 1) & (v->nslots - 1);
-	v->slots[at] = (uint32_t)(item + 1);
+	*slot_of(v, value->text, value->len, value->hash) = (uint32_t)(item + 1);
 }
 
 static void grow(struct values *v)
@@ -65,18 +95,12 @@ static bool add_new(struct values *v, const char *text, size_t len, uint64_t has
 
 bool values_add(struct values *v, const char *text, size_t len, uint64_t hash, uint64_t count)
 {
-	for (size_t at = hash; v->nslots; at++) {
-		uint32_t slot = v->slots[at & (v->nslots - 1)];
-		struct value *item = &v->items[slot ? slot - 1 : 0];
+	uint32_t slot = v->nslots ? *slot_of(v, text, len, hash) : 0;
 
-		if (!slot)
-			break;
-		if (item->hash == hash && item->len == len && !memcmp(item->text, text, len)) {
-			item->count += count;
-			return true;
-		}
-	}
-	return add_new(v, text, len, hash, count);
+	if (!slot)
+		return add_new(v, text, len, hash, count);
+	v->items[slot - 1].count += count;
+	return true;
 }
 
 bool values_merge(struct values *into, const struct values *from)
