@@ -62,8 +62,8 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(f.dir));
 	assert_int_equal(project_create(f.dir, &made, &err), 0);
 	assert_int_equal(project_open(f.dir, &f.p, &err), 0);
-	f.outputs[0] = (struct plan_output){ (char *)"models/a", OUT_DATA };
-	f.outputs[1] = (struct plan_output){ (char *)"new/dir/b", OUT_DATA };
+	f.outputs[0] = (struct plan_output){ .path = (char *)"models/a", .use = OUT_DATA };
+	f.outputs[1] = (struct plan_output){ .path = (char *)"new/dir/b", .use = OUT_DATA };
 	f.node.name = "train";
 	f.node.outputs = f.outputs;
 	f.node.noutputs = 2;
