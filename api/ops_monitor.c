@@ -18,16 +18,19 @@ static const struct op rows[] = {
 			   FLAG("html", 0, "write a page with pictures"),
 			   INT("jobs", 'j', "N", "threads (default: as many as there are)")),
 	  .summary = "describe every column of a table",
-	  .details = "One pass over CSV, TSV or JSON lines, plain, .gz or .zst. A line a column: type,\n"
-		     "missing and different values, least, median and largest, and how they lie; then\n"
-		     "what is odd. A directory is all the tables in it.\n\n"
-		     "What is kept of a column is bounded, so a table may be larger than the memory:\n"
-		     "above 65,536 numbers or 4,096 texts, counts marked ~ are estimates (1.6 %), and\n"
-		     "quantiles have the error that --json says.\n\n"
+	  .details = "Examples:\n"
 		     "  mlops profile data.csv\n"
 		     "  mlops profile data.csv --target churn --full --html > profile.html\n"
+		     "  mlops profile data/clean@v3/train.csv\n"
 		     "  zcat big.gz | mlops profile - --format csv --json\n"
-		     "  mlops profile data/clean@v3/train.csv\n",
+		     "\n"
+		     "One pass over CSV, TSV or JSON lines, plain, .gz or .zst. A line a column: type,\n"
+		     "missing and different values, least, median and largest, and how they lie; then\n"
+		     "what is odd. A directory is all the tables in it.\n"
+		     "\n"
+		     "What is kept of a column is bounded, so a table may be larger than the memory:\n"
+		     "above 65,536 numbers or 4,096 texts, counts marked ~ are estimates (1.6 %), and\n"
+		     "quantiles have the error that --json says.\n",
 	  .handler = op_profile },
 	{ .name = "drift.compare", .command = "drift", .method = "POST", .path = "/drift", .role = ROLE_VIEWER,
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
@@ -53,18 +56,19 @@ static const struct op rows[] = {
 			   FLAG("svg", 0, "write one picture"),
 			   INT("jobs", 'j', "N", "threads (default: as many as there are)")),
 	  .summary = "tell whether a table is still like another",
-	  .details = "Exit status 0: no drift; 7: drift, or columns that are missing, empty or of\n"
+	  .details = "Examples:\n"
+		     "  mlops drift train.csv today.csv\n"
+		     "  mlops drift train.csv today.csv --ignore id --critical age --html > page.html\n"
+		     "  mlops drift ref.csv cur.csv --label churned --prediction guess --score p\n"
+		     "\n"
+		     "Exit status 0: no drift; 7: drift, or columns that are missing, empty or of\n"
 		     "another type; 8: too few rows, or too near to say.\n"
 		     "\n"
 		     "A column drifts when it has moved far enough (--threshold), that is no chance\n"
 		     "(--alpha, corrected for the number of columns), and both sides have enough\n"
 		     "values (--min-rows). The table drifts when two columns do, or a critical one,\n"
 		     "or the only one. Times and ids are not judged unless they are named.\n"
-		     "--method evidently gives the numbers of Evidently's DataDriftPreset instead.\n"
-		     "\n"
-		     "  mlops drift train.csv today.csv\n"
-		     "  mlops drift train.csv today.csv --ignore id --critical age --html > page.html\n"
-		     "  mlops drift ref.csv cur.csv --label churned --prediction guess --score p\n",
+		     "--method evidently gives the numbers of Evidently's DataDriftPreset instead.\n",
 	  .handler = op_drift },
 	{ .name = "schema.infer", .command = "schema infer", .method = "POST", .path = "/schemas", .role = ROLE_VIEWER,
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
@@ -73,12 +77,13 @@ static const struct op rows[] = {
 			   TEXT("output", 'o', "FILE", COMPLETE_PATH, "where to write it (default: standard output)"),
 			   FLAG("force", 0, "replace that file")),
 	  .summary = "write the schema that a table meets",
-	  .details = "A file to edit: types, ranges with some room, the values of categories, the\n"
-		     "share of missing values, columns that are unique. The table meets it; a\n"
-		     "column whose values are of mixed kinds has no type in it.\n"
-		     "\n"
+	  .details = "Examples:\n"
 		     "  mlops schema infer data/raw.csv --output schemas/raw.json\n"
-		     "  mlops schema check schemas/raw.json data/new.csv\n",
+		     "  mlops schema check schemas/raw.json data/new.csv\n"
+		     "\n"
+		     "A file to edit: types, ranges with some room, the values of categories, the\n"
+		     "share of missing values, columns that are unique. The table meets it; a\n"
+		     "column whose values are of mixed kinds has no type in it.\n",
 	  .handler = op_schema_infer },
 	{ .name = "schema.check", .command = "schema check", .method = "POST", .path = "/schemas/check",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
@@ -88,14 +93,15 @@ static const struct op rows[] = {
 			   TEXT("previous", 0, "FILE|ARTIFACT", COMPLETE_PATH, "the last version: how many rows there were (max_change)"),
 			   FLAG("html", 0, "write a page")),
 	  .summary = "check tables against their schema",
-	  .details = "Every breach with its first row and value; the header of CSV is row 1. Exit\n"
+	  .details = "Examples:\n"
+		     "  mlops schema check schemas/raw.json data/*.csv\n"
+		     "  mlops schema check raw\n"
+		     "  zcat new.csv.gz | mlops schema check schemas/raw.json -\n"
+		     "\n"
+		     "Every breach with its first row and value; the header of CSV is row 1. Exit\n"
 		     "status 7 says that a table does not fit, 2 that it or the schema cannot be\n"
 		     "read. Without a table those of [schema.NAME] in pipeline.ini are checked,\n"
-		     "without SCHEMA those of all such sections.\n"
-		     "\n"
-		     "  mlops schema check schemas/raw.json data/*.csv\n"
-		     "  zcat new.csv.gz | mlops schema check schemas/raw.json -\n"
-		     "  mlops schema check raw\n",
+		     "without SCHEMA those of all such sections.\n",
 	  .handler = op_schema_check },
 	{ .name = "table.split", .command = "split", .method = "POST", .path = "/splits", .role = ROLE_ENGINEER,
 	  .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG,
@@ -109,7 +115,12 @@ static const struct op rows[] = {
 			   FLAG("force", 0, "replace parts that are there"),
 			   FLAG("check", 0, "write nothing: look whether parts know of each other")),
 	  .summary = "split a table into parts, such as train and test",
-	  .details = "Rows are copied as they stand, in their order, under the same header.\n"
+	  .details = "Examples:\n"
+		     "  mlops split data.csv --parts train=0.7,valid=0.1,test=0.2 -o data/split\n"
+		     "  mlops split visits.csv --by group --column patient -o data/split\n"
+		     "  mlops split --check train.csv test.csv --by time --column day\n"
+		     "\n"
+		     "Rows are copied as they stand, in their order, under the same header.\n"
 		     "  random      by a hash of the row and the seed: a row stays on its side\n"
 		     "              whatever rows are added or removed, and equal rows are together\n"
 		     "  group       all rows with one value of COLUMN are together\n"
@@ -117,11 +128,7 @@ static const struct op rows[] = {
 		     "  time        older rows first, cut between two times\n"
 		     "The parts are then read and checked for rows, groups or times on the wrong\n"
 		     "side. --check does that with parts from anywhere; exit status 7 says that\n"
-		     "one part knows of another.\n"
-		     "\n"
-		     "  mlops split data.csv --parts train=0.7,valid=0.1,test=0.2 -o data/split\n"
-		     "  mlops split visits.csv --by group --column patient -o data/split\n"
-		     "  mlops split --check train.csv test.csv --by time --column day\n",
+		     "one part knows of another.\n",
 	  .handler = op_split },
 	{ .name = "monitor.list", .command = "monitor list", .method = "GET", .path = "/monitors", .role = ROLE_VIEWER,
 	  .flags = OP_LOCAL,

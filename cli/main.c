@@ -39,6 +39,7 @@ struct session {
 	struct detach *detach; /* we run without the terminal */
 	struct remote remote;  /* an agent does it */
 	printer *each;         /* its events are what was asked for */
+	int lost;	       /* errno of what could not be written; 0 */
 	pid_t pager;
 	bool paged;
 };
@@ -154,7 +155,7 @@ static int exit_status(const struct session *s, int failed, const struct error *
 	errno = 0;
 	if (!s->pager && (fflush(stdout) || ferror(stdout)) && !reader_left(stdout)) {
 		fprintf(stderr, "error: cannot write to standard output: %s\n",
-			strerror(errno ? errno : EIO));
+			strerror(s->lost ? s->lost : errno ? errno : EIO));
 		return error_exit_status(ERR_ENV);
 	}
 	return failed ? error_exit_status(err->code) : 0;
@@ -171,6 +172,13 @@ static void show_json(const struct session *s, struct js *result, const struct e
 	if (err)
 		js_set(shown, "error", error_to_json(err));
 	print_json(stdout, shown, pretty);
+}
+
+/* Later writes may have another errno, or none. */
+static void note_loss(struct session *s)
+{
+	if (ferror(stdout) && !s->lost)
+		s->lost = errno;
 }
 
 static void show_error(const struct session *s, const struct error *err)
@@ -190,11 +198,13 @@ static void show(struct session *s, struct js *result, const struct error *err)
 	if (s->args.as_json) {
 		if (result || err)
 			show_json(s, result, err);
+		note_loss(s);
 		return;
 	}
 	/* Markup is for a browser and escaped for it: as it is, whoever reads it. */
 	if (page) {
 		fputs(page, stdout);
+		note_loss(s);
 	} else if (result && print && asked) {
 		struct print p;
 

@@ -7,8 +7,11 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 #include "monitor/profile/profile_internal.h"
 #include "monitor/profile/sketch_internal.h"
+#include "monitor/profile/values.h"
+#include "monitor/table/number.h"
 
 #define MANY_NULLS  0.2
 #define SKEWED	    2.0
@@ -81,6 +84,56 @@ static bool mixed_text(const struct column *c, struct strbuf *ret)
 	return (c->type == COLUMN_CATEGORY || c->type == COLUMN_TEXT) && numbers * 2 >= filled(c);
 }
 
+/* Hex, "1_000", and "1,5" where people write it so: texts here, and everywhere else that reads CSV. */
+static bool number_elsewhere(const char *text, size_t len)
+{
+	char plain[64];
+	size_t n = 0, commas = 0;
+	double number;
+	bool whole;
+
+	if (len > 2 && text[0] == '0' && (text[1] | 0x20) == 'x')
+		return strspn(text + 2, "0123456789abcdefABCDEF") == len - 2;
+	if (!len || len >= sizeof(plain))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		commas += text[i] == ',';
+		if (text[i] != '_' || !i || i + 1 == len)
+			plain[n++] = text[i] == ',' ? '.' : text[i];
+	}
+	return (commas == 1 || n < len) && number_parse(plain, n, &number, &whole);
+}
+
+/* Of texts that were counted one by one. */
+static bool spelled(const struct column *c, struct strbuf *ret)
+{
+	const struct value *first = NULL;
+	uint64_t n = 0;
+
+	for (size_t i = 0; c->values && i < c->values->n; i++)
+		if (number_elsewhere(c->values->items[i].text, c->values->items[i].len)) {
+			n += c->values->items[i].count;
+			first = first ? first : &c->values->items[i];
+		}
+	if (!n || 2 * n < c->types[VALUE_TEXT])
+		return false;
+	strbuf_printf(ret, "%llu value%s such as %.*s %s text: numbers are written as 1234.5", (unsigned long long)n,
+		      n == 1 ? "" : "s", (int)first->len, first->text, n == 1 ? "is" : "are");
+	return true;
+}
+
+static bool not_utf8(const struct column *c, struct strbuf *ret)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; c->values && i < c->values->n; i++)
+		if (utf8_span(c->values->items[i].text, c->values->items[i].len) < c->values->items[i].len)
+			n += c->values->items[i].count;
+	strbuf_printf(ret, "%llu value%s not UTF-8: iconv -f LATIN1 -t UTF-8 may be what it needs", (unsigned long long)n,
+		      n == 1 ? " is" : "s are");
+	return n > 0;
+}
+
 static bool odd_numbers(const struct column *c, struct strbuf *ret)
 {
 	strbuf_printf(ret, "%llu NaN, %llu infinite", (unsigned long long)c->nans,
@@ -124,7 +177,7 @@ static bool far_values(const struct column *c, struct strbuf *ret)
 }
 
 static warning *const warnings[] = {
-	all_null, constant, nulls, mixed, mixed_text, odd_numbers, identifier, skewed, zeros, far_values,
+	all_null, constant, nulls, mixed, mixed_text, spelled, not_utf8, odd_numbers, identifier, skewed, zeros, far_values,
 };
 
 struct js *column_warnings(const struct column *c)
@@ -179,7 +232,8 @@ struct js *profile_warnings(const struct profile *p, const char *target)
 	if (!p->rows)
 		warn(list, "the table has no rows");
 	else if (p->rows < FEW_ROWS)
-		warn(list, "%llu rows are few: shares and quantiles say little", (unsigned long long)p->rows);
+		warn(list, "%llu row%s few: shares and quantiles say little", (unsigned long long)p->rows,
+		     p->rows == 1 ? " is" : "s are");
 	if (target)
 		warn_target(p, target, list);
 	return list;

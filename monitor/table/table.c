@@ -106,8 +106,10 @@ static bool is_utf16(const struct window *w)
 
 static int refuse_strangers(const struct table *t, const struct window *w, struct error *err)
 {
-	if (!w->len)
-		return error_set(err, ERR_USAGE, "%s is empty", t->name);
+	if (!w->len) {
+		error_set(err, ERR_USAGE, "%s is empty", t->name);
+		return error_help(err, "a table has at least a row that names its columns");
+	}
 	for (size_t i = 0; i < ARRAY_LEN(strangers); i++)
 		if (w->len >= strangers[i].len && !memcmp(w->text, strangers[i].bytes, strangers[i].len)) {
 			error_set(err, ERR_USAGE, "%s is %s, not CSV, TSV or JSON lines", t->name, strangers[i].what);

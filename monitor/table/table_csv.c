@@ -28,6 +28,7 @@ struct csv {
 	struct error failed; /* what is wrong with the row behind those that were given out */
 };
 
+#define A_NUL "a NUL byte"
 #define STRAY_QUOTE "a quote inside of a field that does not begin with one"
 
 static struct csv *csv_new(const struct table *t, struct window *w)
@@ -150,7 +151,7 @@ static const char *field_problem(const char *text, size_t len)
 	const char *in = text + 1, *end = text + len - 1;
 
 	if (memchr(text, '\0', len))
-		return "a NUL byte";
+		return A_NUL;
 	if (*text != '"')
 		return memchr(text, '"', len) ? STRAY_QUOTE : NULL;
 	if (len < 2 || *end != '"')
@@ -240,6 +241,8 @@ static int bad_count(const struct csv *c, uint64_t row, size_t n, const char *mo
 static int bad_field(const struct csv *c, uint64_t row, size_t column, const char *what, struct error *err)
 {
 	table_bad(c->table, row, column, what, err);
+	if (!strcmp(what, A_NUL))
+		return error_help(err, "text has none; to drop them, type: tr -d '\\000' < FILE > NEW");
 	return error_help(err, "a field with a quote inside is written in quotes, and that quote twice: \"a \"\"b\"\" c\"");
 }
 

@@ -132,6 +132,11 @@ def test_a_full_or_closed_stdout_is_an_error(mlops, project, program, environmen
     with open("/dev/full", "w") as full:
         status, _, err = mlops("config", stdout=full)
     assert status == 5 and "cannot write to standard output: No space left on device" in err
+    (project / "t.csv").write_text("x,y\n" + "".join(f"{i},{i * i}\n" for i in range(600)))
+    for option in ("--html", "--json", "--full"):
+        with open("/dev/full", "w") as full:
+            status, _, err = mlops("profile", "t.csv", option, stdout=full)
+        assert status == 5 and "cannot write to standard output: No space left on device" in err
     for command in ("config", "help"):
         closed = subprocess.run(["sh", "-c", f'"$0" {command} >&-', program], cwd=project, env=environment,
                                 capture_output=True, encoding="utf-8", check=False)

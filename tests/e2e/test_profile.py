@@ -129,7 +129,9 @@ def test_artifacts_and_directories(mlops, project):
 
 BAD = {
     "x,y\n": ("no rows", 0),
-    "x,y\n1,2\n": ("1 rows are few", 0),
+    "x,y\n1,2\n": ("1 row is few", 0),
+    "x;y\n" + "1,5;a\n-0,25;b\n" * 40: ("x: 80 values such as 1,5 are text: numbers are written as 1234.5", 0),
+    "x\n" + "7\n" * 50 + "0x1F\n": ("x: 1 value such as 0x1F is text", 0),
     "x\n" + "7\n" * 50: ("constant", 0),
     "x\n1e999\n-1e999\nnan\n": ("1 NaN, 2 infinite", 0),
     "x\n" + "1\n" * 95 + "=cmd\n" * 5: ("mixed types: 5 % of the values (5) are not integer", 0),
@@ -139,6 +141,22 @@ BAD = {
     "x,x\n1,2\n": ("x", 2),
     "": ("empty", 2),
 }
+
+
+def test_numbers_of_other_countries_and_other_encodings_are_told(mlops, tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"name\n" + b"\xe9t\xe9\nhiver\n" * 20)
+    assert column(profile(mlops, "t.csv"), "name")["warnings"] == [
+        "20 values are not UTF-8: iconv -f LATIN1 -t UTF-8 may be what it needs"]
+    (tmp_path / "u.csv").write_text('place\n' + '"Bonn, Ulm"\n"x1,5"\n"1,2,3"\n_5\n' * 9)
+    assert column(profile(mlops, "u.csv"), "place")["warnings"] == []
+
+
+def test_what_a_table_lacks_is_told_with_the_way_out(mlops, tmp_path):
+    (tmp_path / "nul.csv").write_bytes(b"a,b\n1,2\n3,\0\n")
+    assert mlops("profile", "nul.csv").err == ('error: nul.csv: row 3, column "b": a NUL byte\n'
+                                               "help: text has none; to drop them, type: tr -d '\\000' < FILE > NEW\n")
+    (tmp_path / "empty.csv").write_bytes(b"")
+    assert "help: a table has at least a row that names its columns" in mlops("profile", "empty.csv").err
 
 
 @pytest.mark.parametrize("text", BAD)
