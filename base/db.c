@@ -57,6 +57,11 @@ int db_error(const struct db *db, int rc, struct error *err)
 	case SQLITE_LOCKED:
 		error_set(err, ERR_CONFLICT, "another program keeps %s locked", db->path);
 		return error_help(err, "find it with: fuser %s", db->path);
+	case SQLITE_INTERRUPT:
+		error_set(err, ERR_LIMIT, "a query of %s takes too long", db->path);
+		return error_help(err, "let it select less, and end: a recursive one may not");
+	case SQLITE_TOOBIG:
+		return error_set(err, ERR_LIMIT, "a query of %s makes a value that is too large", db->path);
 	case SQLITE_CONSTRAINT:
 		return error_set(err, ERR_CONFLICT, "%s: %s", db->name, sqlite3_errmsg(db->h));
 	case SQLITE_IOERR:

@@ -30,7 +30,8 @@ enum db_mode { DB_READ_WRITE, DB_READ_ONLY };
 int db_open(const char *path, const char *lock_path, const struct db_migration *, enum db_mode, struct db **ret,
 	    struct error *);
 /* A database of another program, only to be read, by one query at a time: it may not attach another one, nor change
- * anything, nor do more than SELECT. ERR_NOT_FOUND, ERR_DAMAGED. */
+ * anything, nor do more than SELECT. It ends 5 minutes after this, and no value has more than 64 MiB: ERR_LIMIT.
+ * ERR_NOT_FOUND, ERR_DAMAGED. */
 int db_open_stranger(const char *path, struct db **ret, struct error *);
 void db_close(struct db *);
 void cleanup_db(struct db **);

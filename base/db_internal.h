@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 /* What db.c (opening, transactions) and db_stmt.c (statements) share. */
 struct db_stmt;
 struct error;
@@ -16,6 +17,7 @@ struct db {
 	int depth;        /* of db_begin */
 	int saved;        /* depth at db_savepoint, or 0 */
 	bool undone;      /* a db_rollback dropped what came after it */
+	int64_t deadline_ms; /* of a stranger's: monotonic */
 	int wal_pages, checkpoint_at, checkpoint_every;
 	struct db_stmt **kept;
 	size_t nkept, cap;

@@ -4,12 +4,16 @@
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/clock.h"
 #include "base/db.h"
 #include "base/db_internal.h"
 #include "base/error.h"
 #include "base/mem.h"
 
 #define STRANGER_BUSY_MS 5000
+#define VALUE_MAX	 (64 << 20) /* bytes of a value or row, and of what a query makes on its way */
+#define QUERY_MS	 (5 * 60 * 1000)
+#define OPCODES		 100000 /* between two looks at the clock */
 
 /* Called while a query is compiled. */
 static int allow_reading(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
@@ -22,6 +26,14 @@ static int allow_reading(void *ctx, int action, const char *a, const char *b, co
 	return action == SQLITE_SELECT || action == SQLITE_READ || action == SQLITE_FUNCTION || action == SQLITE_RECURSIVE
 		       ? SQLITE_OK
 		       : SQLITE_DENY;
+}
+
+/* Called while a query runs; other than 0: it ends. */
+static int is_late(void *ctx)
+{
+	const struct db *db = ctx;
+
+	return clock_mono_ms() > db->deadline_ms;
 }
 
 static int check_database(struct db *db, struct error *err)
@@ -61,6 +73,9 @@ int db_open_stranger(const char *path, struct db **ret, struct error *err)
 	if (check_database(db, err) < 0)
 		return -1;
 	sqlite3_set_authorizer(db->h, allow_reading, NULL);
+	sqlite3_limit(db->h, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+	db->deadline_ms = clock_mono_ms() + QUERY_MS;
+	sqlite3_progress_handler(db->h, OPCODES, is_late, db);
 	*ret = steal(&db);
 	return 0;
 }

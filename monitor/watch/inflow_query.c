@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of a database as JSON lines: then they are a file that grows, like any other. */
-#include <fcntl.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
-#include <errno.h>
 #include "base/db.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -93,10 +90,8 @@ int inflow_query(const char *path, const char *query, int *ret_fd, struct error 
 		return -1;
 	if (db_query_dynamic(db, query, &q, err) < 0)
 		return error_wrap(err, "query of %s", path);
-	fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return error_sys(err, errno, "cannot make a file in /tmp");
-	if (write_rows(q, path, fd, err) < 0)
+	fd = io_scratch(err);
+	if (fd < 0 || write_rows(q, path, fd, err) < 0)
 		return -1;
 	*ret_fd = steal_fd(&fd);
 	return 0;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/db.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -669,6 +670,33 @@ static void a_reader_never_checkpoints(void **state)
 	db_close(db);
 }
 
+static int64_t seconds;
+
+static int64_t a_minute_later_each_time(void)
+{
+	seconds += 60;
+	return seconds * 1000000000;
+}
+
+static void a_query_of_another_programs_database_ends(void **state)
+{
+	const char *sql = "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c ORDER BY x";
+	const struct clock_source real = clock_source;
+	struct db *db = open_with(one);
+	struct db_stmt *q = NULL;
+
+	(void)state;
+	db_close(db);
+	clock_source.mono_ns = a_minute_later_each_time;
+	assert_int_equal(db_open_stranger(path, &db, &err), 0);
+	assert_int_equal(db_query_dynamic(db, sql, &q, &err), 0);
+	assert_int_equal(db_step(q, &err), -1);
+	assert_int_equal(err.code, ERR_LIMIT);
+	db_done(q);
+	db_close(db);
+	clock_source = real;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -699,6 +727,7 @@ int main(void)
 	    TEST(a_transaction_holds_the_lock),
 	    TEST(the_log_stays_small),
 	    TEST(a_reader_never_checkpoints),
+	    TEST(a_query_of_another_programs_database_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
