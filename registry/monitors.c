@@ -227,6 +227,18 @@ int monitor_sources_store(struct db *db, int64_t monitor, enum monitor_kind kind
 	return 0;
 }
 
+int monitor_reshape(struct db *db, int64_t monitor, const char *shape, struct error *err)
+{
+	const struct monitor_sources none = { 0 };
+	struct db_stmt *q = db_query(db, "UPDATE monitors SET shape = ?2 WHERE id = ?1");
+
+	db_bind(q, 1, monitor);
+	db_bind(q, 2, shape);
+	if (db_run(q, err) < 0)
+		return -1;
+	return monitor_sources_store(db, monitor, MONITOR_DATA, &none, err);
+}
+
 /* ---- windows ---- */
 
 int monitor_window_state(struct db *db, int64_t monitor, int64_t number, char ret[16], struct error *err)

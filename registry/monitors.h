@@ -34,6 +34,8 @@ void monitor_row_release(struct monitor_row *);
 int monitor_load(struct db *, const char *name, struct monitor_row *ret, struct error *);
 /* Makes it, with a shape, canonical JSON. */
 int monitor_add(struct db *, const char *name, const char *shape, int64_t *ret_id, struct error *);
+/* Another shape of one that has judged nothing and has no reference; what it saw of its data is forgotten. */
+int monitor_reshape(struct db *, int64_t monitor, const char *shape, struct error *);
 
 struct monitor_part {
 	int64_t phase; /* of the season */

@@ -94,6 +94,14 @@ static int begin_monitor(struct watching *x, const char *shape, struct error *er
 	return write_end(x->db, monitor_add(x->db, x->watch->name, shape, &x->row.id, err), err);
 }
 
+/* Nothing was found with the one before: it was a mistake, perhaps. */
+static int change_shape(struct watching *x, const char *shape, struct error *err)
+{
+	if (db_begin(x->db, err) < 0)
+		return -1;
+	return write_end(x->db, monitor_reshape(x->db, x->row.id, shape, err), err);
+}
+
 static int find_monitor(struct watching *x, struct error *err)
 {
 	CLEANUP(cleanup_free) char *shape = watch_shape(x->watch);
@@ -103,6 +111,8 @@ static int find_monitor(struct watching *x, struct error *err)
 		return r < 0 ? -1 : begin_monitor(x, shape, err);
 	if (!strcmp(shape, x->row.shape))
 		return 0;
+	if (!x->row.begun && !x->row.reference)
+		return change_shape(x, shape, err);
 	error_set(err, ERR_CONFLICT, "monitor %s has judged other windows: data, window, time or first windows were changed",
 		  x->watch->name);
 	return error_help(err, "give the changed monitor a new name; what this one found stays");
