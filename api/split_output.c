@@ -38,13 +38,18 @@ void split_output_release(struct split_output *out)
 	*out = (struct split_output)SPLIT_OUTPUT_INIT;
 }
 
-static int refuse_present(const char *dir, char *const *names, size_t n, struct error *err)
+/* A part that is there is replaced with `force`; a directory never is. */
+static int refuse_present(const char *dir, char *const *names, size_t n, bool force, struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(cleanup_free) char *path = path_join(dir, names[i]);
 		struct stat st;
 
 		if (lstat(path, &st))
+			continue;
+		if (S_ISDIR(st.st_mode))
+			return error_set(err, ERR_CONFLICT, "%s is in the way: it is a directory", path);
+		if (force)
 			continue;
 		error_set(err, ERR_EXISTS, "%s is there already", path);
 		return error_help(err, "--force replaces it; --output DIR writes elsewhere");
@@ -78,7 +83,7 @@ int split_output_open(const char *dir, char *const *names, size_t n, bool force,
 	while (len > 1 && dir[len - 1] == '/')
 		len--;
 	out.dir = xstrndup(dir, len);
-	if (!force && refuse_present(out.dir, names, n, err) < 0)
+	if (refuse_present(out.dir, names, n, force, err) < 0)
 		return -1;
 	if (!stat(out.dir, &st) && !S_ISDIR(st.st_mode))
 		return error_set(err, ERR_CONFLICT, "%s is in the way: it is no directory", dir);

@@ -174,6 +174,14 @@ def test_what_is_there_is_not_replaced_without_force(table, mlops):
     assert status == 4 and "no directory" in err
 
 
+def test_a_directory_in_the_way_of_a_part_costs_none(table, mlops):
+    (table / "out" / "test.csv").mkdir(parents=True)
+    (table / "out" / "train.csv").write_text("precious")
+    status, _, err = mlops("split", "t.csv", "-o", "out", "--force")
+    assert status == 4 and "test.csv is in the way" in err
+    assert (table / "out" / "train.csv").read_text() == "precious"
+
+
 @pytest.mark.parametrize("args, status, message", [
     (("--parts", "train=0.8,test=0.3"), 2, "are 1.1 together, not 1"),
     (("--parts", "train=1"), 2, "above 0 and below 1"),
