@@ -62,6 +62,8 @@ static void measure_column(struct judgement *j, struct judged *c)
 		skip(c, DRIFT_SKIPPED, "of no type that Evidently judges");
 	else if (type == EVIDENTLY_TEXT)
 		skip(c, DRIFT_UNDECIDED, "a text, for which Evidently trains a classifier: not done here");
+	else if (type == EVIDENTLY_WIDE || evidently_type(c->ref) == EVIDENTLY_WIDE)
+		skip(c, DRIFT_UNDECIDED, "whole numbers beyond 2^53, which are not all told apart here");
 	else if (is_uncounted(c->ref) || is_uncounted(c->cur))
 		skip(c, DRIFT_UNDECIDED, "more different texts than can be counted");
 	else
@@ -87,7 +89,7 @@ static void weigh_table(struct judgement *j)
 		judgement_set(j, DRIFT_FOUND, xasprintf("%zu of %zu columns drifted", j->drifted, j->judged));
 	else if ((double)(j->drifted + j->undecided) >= share * all)
 		judgement_set(j, DRIFT_UNDECIDED,
-			      xasprintf("%zu of %zu columns drifted, and %zu of texts could turn that", j->drifted, j->judged,
+			      xasprintf("%zu of %zu columns drifted, and %zu that are open could turn that", j->drifted, j->judged,
 					j->undecided));
 	else
 		judgement_set(j, DRIFT_NONE, xasprintf("%zu of %zu columns drifted, drift is %g %% of them", j->drifted,

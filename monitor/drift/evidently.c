@@ -33,8 +33,10 @@ enum evidently_type evidently_type(const struct column *c)
 		return column_distinct(c) > (double)filled(c) * 0.5 ? EVIDENTLY_TEXT : EVIDENTLY_CATEGORIES;
 	if (c->types[VALUE_BOOL])
 		return c->types[VALUE_BOOL] == c->count ? EVIDENTLY_CATEGORIES : EVIDENTLY_UNKNOWN;
-	if (whole && c->max >= 0x1p63)
+	if (whole && c->min >= 0 && c->max > 0x1p63 && c->max < 0x1p64)
 		return EVIDENTLY_UNKNOWN;
+	if (whole && (c->min <= -0x1p53 || c->max >= 0x1p53 || c->plus_infs + c->minus_infs > 0))
+		return EVIDENTLY_WIDE;
 	return whole && column_distinct(c) <= FEW_WHOLE ? EVIDENTLY_CATEGORIES : EVIDENTLY_NUMBERS;
 }
 

@@ -15,10 +15,11 @@ struct error;
 
 /* What Evidently takes a column of pandas for. */
 enum evidently_type {
-	EVIDENTLY_UNKNOWN, /* it leaves the column out: truth values with gaps, whole numbers beyond 64 bits */
+	EVIDENTLY_UNKNOWN, /* it leaves the column out: truth values with gaps, whole numbers of 64 bits without a sign */
 	EVIDENTLY_NUMBERS,
 	EVIDENTLY_CATEGORIES,
 	EVIDENTLY_TEXT, /* judged by a classifier that it trains, which we do not have */
+	EVIDENTLY_WIDE, /* whole numbers beyond 2^53: it tells them apart, and a profile does not */
 };
 enum evidently_type evidently_type(const struct column *);
 

@@ -113,7 +113,12 @@ static void columns_are_what_pandas_reads(void **state)
 		{ "x,y\nTrue,a\n,a\n", EVIDENTLY_UNKNOWN },		/* objects */
 		{ "x,y\nu,a\nu,a\nv,a\nv,a\n", EVIDENTLY_CATEGORIES },
 		{ "x,y\nu,a\nv,a\nw,a\nw,a\n", EVIDENTLY_TEXT },
-		{ "x,y\n9223372036854775808,a\n1,a\n", EVIDENTLY_UNKNOWN }, /* uint64 */
+		{ "x,y\n9223372036854779904,a\n1,a\n", EVIDENTLY_UNKNOWN }, /* uint64 */
+		{ "x,y\n9223372036854775807,a\n1,a\n", EVIDENTLY_WIDE },    /* int64, which no double holds */
+		{ "x,y\n-9007199254740993,a\n1,a\n", EVIDENTLY_WIDE },
+		{ "x,y\n9007199254740991,a\n1,a\n", EVIDENTLY_CATEGORIES },
+		{ "x,y\n9007199254740994,a\n,a\n", EVIDENTLY_NUMBERS },     /* doubles in pandas, too */
+		{ "x,y\n99999999999999999999,a\n1,a\n", EVIDENTLY_WIDE },   /* objects */
 	};
 	(void)state;
 
