@@ -359,7 +359,10 @@ static int conclude(const struct comparison *c, enum drift_state state, const ch
 			       -1 :
 			       error_help(err, "keep every number, which takes more memory: --exact");
 	default:
-		return error_set(err, ERR_UNDECIDED, "cannot judge: %s", reason);
+		error_set(err, ERR_UNDECIDED, "cannot judge: %s", reason);
+		return c->options.method == DRIFT_EVIDENTLY ?
+			       -1 :
+			       error_help(err, "--min-rows N asks for fewer values a side; --columns judges times and ids, too");
 	}
 }
 

@@ -193,7 +193,7 @@ static int show(struct op_context *ctx, const struct js *args, const struct watc
 {
 	CLEANUP(monitor_row_release) struct monitor_row row = MONITOR_ROW_INIT;
 	CLEANUP_JS struct js *shown = describe(watch), *windows = js_array();
-	int64_t limit = js_get_int(args, "limit", WINDOWS_SHOWN);
+	int64_t limit = js_get_int(args, "limit", js_get_bool(args, "html") ? (int64_t)PAGE_WINDOWS : WINDOWS_SHOWN);
 	struct db *db;
 	int r;
 

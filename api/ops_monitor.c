@@ -145,7 +145,7 @@ static const struct op rows[] = {
 	{ .name = "monitor.show", .command = "monitor show", .method = "GET", .path = "/monitors/{monitor}",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_PAGED,
 	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
-			   INT("limit", 'n', "N", "newest windows to show (default: 100)"),
+			   INT("limit", 'n', "N", "newest windows to show (default: 100; of a page 500)"),
 			   FLAG("html", 0, "write a page with pictures"),
 			   TEXT("file", 0, "FILE", COMPLETE_PIPELINE, "the pipeline file; default: pipeline.ini")),
 	  .summary = "show the windows of a monitor and their verdicts",

@@ -121,10 +121,10 @@ static bool is_calm(const struct js *column)
 static void put_columns(struct print *p, const struct js *columns)
 {
 	static const struct table_column titles[] = {
-		{ "column", false, true, 0 },	 { "type", false, false, 8 },	{ "state", false, false, 0 },
-		{ "score", true, false, 1 },	 { "drift at", true, false, 2 }, { "test", false, false, 7 },
-		{ "p", true, false, 6 },	 { "no value", false, false, 5 }, { "reference", false, false, 3 },
-		{ "current", false, false, 4 }, { "", false, true, 9 },
+		{ "COLUMN", false, true, 0 },	 { "TYPE", false, false, 8 },	{ "STATE", false, false, 0 },
+		{ "SCORE", true, false, 1 },	 { "DRIFT AT", true, false, 2 }, { "TEST", false, false, 7 },
+		{ "P", true, false, 6 },	 { "NO VALUE", false, false, 5 }, { "REFERENCE", false, false, 3 },
+		{ "CURRENT", false, false, 4 }, { "", false, true, 9 },
 	};
 	struct table table;
 	size_t calm = 0;

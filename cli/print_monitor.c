@@ -9,7 +9,8 @@
 #include "cli/print.h"
 #include "cli/text.h"
 
-#define NAMED 3 /* columns of a window that are named */
+#define NAMED	 3 /* columns of a window that are named */
+#define ACCURACY "ACCURACY"
 
 static enum style style_of(const char *state)
 {
@@ -45,9 +46,9 @@ static void put_counts(const struct js *counts, struct strbuf *ret)
 void print_monitor_list(struct print *p, const struct js *result)
 {
 	static const struct table_column titles[] = {
-		{ "monitor", false, true, 0 }, { "state", false, false, 0 },  { "", false, false, 1 },
-		{ "windows", false, true, 1 }, { "of", false, false, 2 },     { "data", false, true, 3 },
-		{ "reference", false, true, 4 }, { "model", false, true, 5 },
+		{ "MONITOR", false, true, 0 },	 { "STATE", false, false, 0 }, { "", false, false, 0 },
+		{ "WINDOWS", false, true, 1 },	 { "OF", false, false, 2 },    { "DATA", false, true, 3 },
+		{ "REFERENCE", false, true, 4 }, { "MODEL", false, true, 5 },
 	};
 	const struct js *monitors = js_get(result, "monitors");
 	struct table table;
@@ -134,13 +135,18 @@ static void cell_performance(struct table *table, const struct js *figure)
 static void put_windows(struct print *p, const struct js *windows, const struct js *performance)
 {
 	static const struct table_column titles[] = {
-		{ "window", true, false, 0 }, { "from", false, false, 1 },  { "to", false, false, 4 },
-		{ "rows", true, false, 3 },   { "state", false, false, 0 }, { "score", true, false, 2 },
-		{ "accuracy", false, false, 2 }, { "columns", false, true, 1 },
+		{ "WINDOW", true, false, 0 },	 { "FROM", false, false, 1 },  { "TO", false, false, 6 },
+		{ "ROWS", true, false, 5 },	 { "STATE", false, false, 0 }, { "SCORE", true, false, 3 },
+		{ ACCURACY, false, false, 4 },	 { "COLUMNS", false, true, 2 },
 	};
+	struct table_column columns[ARRAY_LEN(titles)];
 	struct table table;
+	size_t n = 0;
 
-	table_init(&table, titles, ARRAY_LEN(titles));
+	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
+		if (js_len(performance) || strcmp(titles[i].title, ACCURACY))
+			columns[n++] = titles[i];
+	table_init(&table, columns, n);
 	for (size_t i = 0; i < js_len(windows); i++) {
 		const struct js *w = js_at(windows, i);
 		CLEANUP_STRBUF struct strbuf names = STRBUF_INIT;
@@ -155,7 +161,8 @@ static void put_windows(struct print *p, const struct js *windows, const struct 
 			table_cell(&table, STYLE_PLAIN, "%s", "");
 		else
 			table_cell(&table, STYLE_PLAIN, "%.2f", most);
-		cell_performance(&table, performance_of(performance, w));
+		if (js_len(performance))
+			cell_performance(&table, performance_of(performance, w));
 		table_cell(&table, STYLE_PLAIN, "%s", names.len ? names.buf : is_calm(text_of(w, "state")) ? "" : text_of(w, "reason"));
 	}
 	table_print(&table, p);

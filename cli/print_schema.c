@@ -30,6 +30,14 @@ static bool says_something(const struct js *column)
 	return js_len(js_get(column, "breaches")) || strcmp(js_get_str(column, "state"), "OK") || js_get_str(column, "renamed_from");
 }
 
+/* Of a column that is there and of its type, with values that do not fit: as on the page. */
+static const char *state_of(const struct js *column)
+{
+	const char *state = js_get_str(column, "state");
+
+	return js_len(js_get(column, "breaches")) && !strcmp(state, "OK") ? "FAILED" : state;
+}
+
 static enum style style_of(const struct js *column)
 {
 	const char *state = js_get_str(column, "state");
@@ -39,7 +47,7 @@ static enum style style_of(const struct js *column)
 	return !strcmp(state, "OK") ? STYLE_GOOD : STYLE_WARN;
 }
 
-/* "3, first in row 17: 300"; of unique: which row it repeats. */
+/* "3 rows, first row 17: 300"; of unique: which row it repeats. */
 static void say_where(const struct js *breach, struct strbuf *text)
 {
 	const char *value = js_get_str(breach, "value");
@@ -49,7 +57,7 @@ static void say_where(const struct js *breach, struct strbuf *text)
 	if (!count)
 		return;
 	if (count > 1 || !row)
-		strbuf_printf(text, "%s%s", human_count((uint64_t)count, number), row ? ", first in " : "");
+		strbuf_printf(text, "%s row%s%s", human_count((uint64_t)count, number), count == 1 ? "" : "s", row ? ", first " : "");
 	if (row)
 		strbuf_printf(text, "row %s", human_count((uint64_t)row, number));
 	if (before)
@@ -76,7 +84,7 @@ static void add_row(struct table *table, const char *name, const char *state, en
 static void add_column(struct table *table, const struct js *column)
 {
 	const struct js *breaches = js_get(column, "breaches");
-	const char *name = js_get_str(column, "name"), *state = js_get_str(column, "state"), *was = js_get_str(column, "renamed_from");
+	const char *name = js_get_str(column, "name"), *state = state_of(column), *was = js_get_str(column, "renamed_from");
 	CLEANUP(cleanup_free) char *note = NULL;
 
 	if (was)

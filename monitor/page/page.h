@@ -8,6 +8,8 @@
 struct js;
 struct strbuf;
 
+#define PAGE_WINDOWS 500u /* of a monitor, the last ones; a strip of more has cells that nobody can see */
+
 /* `name` heads the page: what was looked at, as the user typed it. */
 void page_profile(const struct js *shown, const char *name, struct strbuf *ret); /* of profile_show */
 void page_drift(const struct js *verdict, const char *reference, const char *current, struct strbuf *ret); /* of drift_judge */
@@ -15,6 +17,7 @@ void page_schema(const struct js *report, const char *name, struct strbuf *ret);
 /*
  * Of monitor.show:
  *   {"monitor", "reference": what the windows are compared with, "method",
+ *    "alarm": bool, "windows_by_state": {STATE: how many there are, also of those that are not in:}
  *    "windows": [{"window","from","to","rows","time","state","reason","score_max","judged","drifted",
  *      "columns": [{"name","state","score","threshold","nulls": share}]}],
  *    "performance": [{"window","metric","value","low","high","baseline"}]}

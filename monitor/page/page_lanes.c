@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "monitor/page/page.h"
 #include "monitor/page/page_monitor.h"
 
 static bool is_drift(const char *state)
@@ -109,7 +110,7 @@ static int worse(const void *a, const void *b)
 
 void lanes_make(const struct js *windows, struct lanes *ret)
 {
-	size_t all = js_len(windows), n = all < LANES_WINDOWS ? all : LANES_WINDOWS;
+	size_t all = js_len(windows), n = all < PAGE_WINDOWS ? all : PAGE_WINDOWS;
 
 	*ret = (struct lanes){
 		.windows = windows,

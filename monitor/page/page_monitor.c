@@ -240,23 +240,36 @@ static void put_window(struct html *h, const void *ctx, size_t i)
 	page_td_data(h, "wide", text_of(window, "reason"), HTML_VALUE);
 }
 
-static void put_windows(struct html *h, const struct lanes *lanes)
+/* Also of the windows that were not asked for. */
+static size_t total(const struct js *shown, const struct lanes *lanes)
 {
+	const struct js *counts = js_get(shown, "windows_by_state");
+	double n = 0;
+
+	for (void *it = js_iter(counts); it; it = js_next(counts, it))
+		n += fmax(js_number(js_iter_value(it)), 0);
+	return n > (double)js_len(lanes->windows) && n < 1e15 ? (size_t)n : js_len(lanes->windows);
+}
+
+static void put_windows(struct html *h, const struct js *shown, const struct lanes *lanes)
+{
+	size_t left = total(shown, lanes) - lanes->n;
+
 	const struct page_rows rows = { put_head, put_window, "Windows", "windows", lanes->n, 12 };
 	char count[FIGURE];
 
 	html_element(h, "h2", NULL, "Windows");
 	page_rows(h, &rows, lanes);
-	if (lanes->first)
-		html_elementf(h, "p", "sub", "%s older windows are left out of this page; --json has them.",
-			      figure_count((double)lanes->first, count));
+	if (left)
+		html_elementf(h, "p", "sub", "%s older %s left out of this page; --json with -n has them.",
+			      figure_count((double)left, count), left == 1 ? "window is" : "windows are");
 }
 
 static void put_figures(struct html *h, const struct js *shown, const struct lanes *lanes)
 {
 	size_t counts[LEVELS] = { 0 }, alerts = 0;
 	double rows = 0;
-	char figure[FIGURE];
+	char figure[FIGURE], all[FIGURE], windows[2 * FIGURE + 4];
 
 	for (size_t i = 0; i < lanes->n; i++) {
 		counts[lanes->states[i]]++;
@@ -264,7 +277,9 @@ static void put_figures(struct html *h, const struct js *shown, const struct lan
 		rows += js_get_real(js_at(lanes->windows, lanes->first + i), "rows", 0);
 	}
 	html_open_class(h, "dl", "figures");
-	page_figure(h, "windows", figure_count((double)js_len(lanes->windows), figure));
+	snprintf(windows, sizeof(windows), lanes->n < total(shown, lanes) ? "%s of %s" : "%s",
+		 figure_count((double)lanes->n, figure), figure_count((double)total(shown, lanes), all));
+	page_figure(h, "windows", windows);
 	page_figure(h, "with drift", figure_count((double)alerts, figure));
 	if (counts[LEVEL_UNSURE])
 		page_figure(h, "not decided", figure_count((double)counts[LEVEL_UNSURE], figure));
@@ -274,6 +289,16 @@ static void put_figures(struct html *h, const struct js *shown, const struct lan
 	if (js_get_str(shown, "method"))
 		page_figure(h, "method", text_of(shown, "method"));
 	html_close(h);
+}
+
+static void put_verdict(struct html *h, const struct js *shown, const struct js *last)
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	if (js_get_bool(shown, "alarm"))
+		strbuf_puts(&text, "ALARM, two of the last three windows. The last one: ");
+	strbuf_puts(&text, text_of(last, "reason"));
+	page_verdict(h, js_get_str(last, "state"), text.buf);
 }
 
 void page_monitor(const struct js *shown, struct strbuf *ret)
@@ -287,7 +312,7 @@ void page_monitor(const struct js *shown, struct strbuf *ret)
 	if (js_get_str(shown, "reference"))
 		page_sub(&h, "compared with ", text_of(shown, "reference"), "");
 	if (lanes.n)
-		page_verdict(&h, js_get_str(last, "state"), js_get_str(last, "reason"));
+		put_verdict(&h, shown, last);
 	put_figures(&h, shown, &lanes);
 	page_main(&h);
 	if (!lanes.n)
@@ -300,7 +325,7 @@ void page_monitor(const struct js *shown, struct strbuf *ret)
 		put_charts(&h, &lanes);
 	}
 	if (lanes.n)
-		put_windows(&h, &lanes);
+		put_windows(&h, shown, &lanes);
 	page_end(&h);
 	lanes_release(&lanes);
 }

@@ -5,8 +5,6 @@
 /* What monitor.show returned, turned round: a lane a column, with a figure a window. */
 struct js;
 
-#define LANES_WINDOWS 500u /* the last ones; a strip of more has cells that nobody can see */
-
 enum level { /* how a window looks in a strip; of the style */
 	LEVEL_NONE, LEVEL_HALF, LEVEL_BELOW, LEVEL_ABOVE, LEVEL_TWICE, LEVEL_FAR, LEVEL_UNSURE, LEVEL_BROKEN, LEVELS
 };

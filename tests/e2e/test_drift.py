@@ -61,6 +61,7 @@ def test_drift_is_seven_and_the_worst_come_first(tables, mlops):
 def test_cannot_judge_is_eight(tables, mlops):
     result = verdict(mlops, "ref.csv", "small.csv", status=8)
     assert result["state"] == "INSUFFICIENT" and "120" in result["reason"]
+    assert "help: --min-rows N" in mlops("drift", "ref.csv", "small.csv").err
     assert verdict(mlops, "ref.csv", "small.csv", "--min-rows", "100", status=7)["state"] == "DRIFT"
 
 

@@ -65,6 +65,14 @@ def test_the_monitor_of_electricity_tells_when_victoria_was_connected(tmp_path, 
     assert status == 7 and result["waiting"] == 288
     assert states == {n: "OK" if n < 51 else "DRIFT" for n in range(26, 134)}
     assert mlops("--json", "monitor", "check", "weeks", cwd=place).status == 0
+    page = mlops("monitor", "show", "weeks", "--html", cwd=place).out
+    assert "<dt>windows</dt><dd>108</dd>" in page and "ALARM, two of the last three windows" in page
+    few = mlops("monitor", "show", "weeks", "--html", "-n", "8", cwd=place).out
+    assert "<dt>windows</dt><dd>8 of 108</dd>" in few and "100 older windows are left out" in few
+    shown = mlops("monitor", "show", "weeks", cwd=place).out.splitlines()
+    assert shown[1].split() == ["WINDOW", "FROM", "TO", "ROWS", "STATE", "SCORE", "COLUMNS"]
+    told = [line.strip() for line in (place / "README.md").read_text().splitlines()]
+    assert set(line.strip() for line in shown[-30:]) >= {line for line in told if line.startswith("133 ")}
 
 
 # -- in containers --

@@ -7,7 +7,7 @@ import subprocess
 
 from conftest import PROGRAM, ROOT
 
-SECONDS = 10
+SECONDS = 20
 
 
 def tour(text):

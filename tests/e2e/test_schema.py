@@ -44,6 +44,13 @@ def breaches(report):
     return found | {(None, b["check"]) for b in report["breaches"]}
 
 
+def test_a_column_with_breaches_is_not_called_ok(table, mlops):
+    write(table / "old.csv", [[r[0], "200", *r[2:]] for r in rows_of(500)])
+    status, out, _ = mlops("schema", "check", "schemas/s.json", "old.csv")
+    line = next(line for line in out.splitlines() if " age " in line)
+    assert status == 7 and line.startswith("FAILED") and line.endswith("500 rows, first row 2: 200"), out
+
+
 def test_a_schema_is_a_file_to_edit(table, mlops):
     text = (table / "schemas/s.json").read_text()
     schema = json.loads(text)
