@@ -92,7 +92,7 @@ static void put_cell(struct html *h, const struct matrix *m, size_t i, size_t k)
 static void put_row(struct html *h, const struct matrix *m, size_t i)
 {
 	CLEANUP_STRBUF struct strbuf cut = STRBUF_INIT;
-	char number[16];
+	char number[24];
 
 	html_cut(m->names[i], 18, &cut);
 	svg_text(h, "label", NAMES - 28, (double)i * CELL + 37, ANCHOR_END, cut.buf);

@@ -32,7 +32,6 @@ enum column_type {
 	COLUMN_TEXT,
 };
 const char *column_type_name(enum column_type);
-bool column_type_parse(const char *, enum column_type *ret);
 
 #define PROFILE_VALUES	4096u  /* distinct values that are counted one by one */
 #define PROFILE_EXACT	65536u /* numbers of a column that are kept as they are; fewer in more than 64 columns, see profile_add.c */

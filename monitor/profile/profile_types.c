@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a column is, and what speaks for it. */
-#include <string.h>
-
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "monitor/profile/profile_internal.h"
@@ -18,16 +16,6 @@ static const char *const value_names[VALUE_TYPES] = {
 const char *column_type_name(enum column_type type)
 {
 	return type_names[type];
-}
-
-bool column_type_parse(const char *text, enum column_type *ret)
-{
-	for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
-		if (!strcmp(text, type_names[i])) {
-			*ret = (enum column_type)i;
-			return true;
-		}
-	return false;
 }
 
 /*
