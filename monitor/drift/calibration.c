@@ -136,7 +136,7 @@ static double calibrate_numbers(const struct windows *windows)
 	CLEANUP(band_release) struct band all = { 0 };
 	double deviation = deviation_of(windows), total;
 
-	if (windows->n < SCORES_LEAST || !(deviation > 0))
+	if (windows->n < SCORES_LEAST || !(deviation > 0) || isinf(deviation))
 		return 0;
 	for (size_t i = 0; i < windows->n; i++)
 		band_init(&parts[i], windows->columns[i], NULL);
@@ -213,8 +213,8 @@ static double calibrate_categories(const struct windows *windows)
 	CLEANUP(cleanup_free) struct tally *texts = NULL;
 	CLEANUP(cleanup_free) double *scores = xcalloc(windows->n + 1, sizeof(*scores));
 	size_t k = texts_of(windows, &texts);
-	CLEANUP(cleanup_free) uint64_t *all = xcalloc(k + 1, sizeof(*all)), *own = xcalloc(k + 1, sizeof(*own)),
-						*others = xcalloc(k + 1, sizeof(*others));
+	CLEANUP(cleanup_free) uint64_t *all = xcalloc(k + 3, sizeof(*all)), *own = xcalloc(k + 3, sizeof(*own)),
+						*others = xcalloc(k + 3, sizeof(*others));
 
 	if (windows->n < SCORES_LEAST || k < 2)
 		return 0;
@@ -241,8 +241,8 @@ static double calibrate_nulls(const struct windows *windows)
 	}
 	for (size_t i = 0; i < windows->n; i++) {
 		uint64_t filled = column_filled(windows->columns[i]);
-		uint64_t own[3] = { filled, windows->columns[i]->count - filled };
-		uint64_t others[3] = { all[0] - own[0], all[1] - own[1] };
+		uint64_t own[5] = { filled, windows->columns[i]->count - filled };
+		uint64_t others[5] = { all[0] - own[0], all[1] - own[1] };
 
 		scores[i] = shares_effect(others, own, 2).score.value;
 	}

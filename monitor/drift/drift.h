@@ -10,9 +10,10 @@
  * Method `mlops`: a column drifts when its effect is at least its threshold AND its p-value, adjusted over all tests of
  * the table by Benjamini and Hochberg, is at most alpha AND both sides have min_rows values.
  *   numbers     first Wasserstein distance over the reference's deviation; p of Kolmogorov and Smirnov. By value, as
- *               categories, when the reference has at most 20 distinct ones.
+ *               categories, when the reference has at most 20 distinct ones. Without a finite deviation: Kolmogorov and
+ *               Smirnov's distance.
  *   categories  Jensen-Shannon distance (base 2); p of chi-square homogeneity. Values of which fewer than 5 are
- *               expected on a side are counted together.
+ *               expected on a side are counted together, but for rows of those that one side alone has beyond chance.
  *   a constant  drifts when other values have more than 1 % of the rows; p of two shares.
  *   nulls       the share without a value (for numbers, NaN and infinities are none) is a test of its own: the
  *               Jensen-Shannon distance of "there" and "not there", p of two shares.

@@ -76,11 +76,43 @@ static double chance_of(size_t k, double n, double m)
 	return k < 2 ? 0 : sqrt(df * cube * cube * cube * (1 / n + 1 / m) / (8 * M_LN2));
 }
 
+/*
+ * Rare values of which only one side has any. Were the rows dealt to the two sides at random, a value of t rows would be
+ * on that side alone with probability share^t, `share` its part of all rows. `beyond` is how many rows are more than that
+ * and three deviations: none without drift, all of them where every value is new.
+ */
+struct alone {
+	double rows, expected, variance;
+};
+
+static void alone_add(struct alone *alone, uint64_t own, uint64_t other, double share)
+{
+	double t = (double)(own + other), p = pow(share, t);
+
+	alone->rows += other ? 0 : t;
+	alone->expected += t * p;
+	alone->variance += t * t * p * (1 - p);
+}
+
+static uint64_t alone_beyond(const struct alone *alone)
+{
+	return (uint64_t)fmax(alone->rows - alone->expected - 3 * sqrt(alone->variance), 0);
+}
+
+static void push_cell(uint64_t *refs, uint64_t *curs, size_t *n, uint64_t ref, uint64_t cur)
+{
+	if (ref + cur == 0)
+		return;
+	refs[*n] = ref;
+	curs[(*n)++] = cur;
+}
+
 struct effect shares_effect(uint64_t *ref, uint64_t *cur, size_t k)
 {
-	CLEANUP(cleanup_free) double *a = xcalloc(k + 1, sizeof(double)), *b = xcalloc(k + 1, sizeof(double));
+	CLEANUP(cleanup_free) double *a = xcalloc(k + 3, sizeof(double)), *b = xcalloc(k + 3, sizeof(double));
 	struct effect effect = EFFECT_NONE;
-	uint64_t rare_ref = 0, rare_cur = 0;
+	uint64_t rare_ref = 0, rare_cur = 0, gone, come;
+	struct alone only_ref = { 0 }, only_cur = { 0 };
 	double n = 0, m = 0, df, p;
 	size_t kept = 0;
 
@@ -92,15 +124,18 @@ struct effect shares_effect(uint64_t *ref, uint64_t *cur, size_t k)
 		if ((double)(ref[i] + cur[i]) * fmin(n, m) / (n + m) < EXPECTED_LEAST) {
 			rare_ref += ref[i];
 			rare_cur += cur[i];
+			alone_add(&only_ref, ref[i], cur[i], n / (n + m));
+			alone_add(&only_cur, cur[i], ref[i], m / (n + m));
 			continue;
 		}
 		ref[kept] = ref[i];
 		cur[kept++] = cur[i];
 	}
-	if (rare_ref + rare_cur > 0) {
-		ref[kept] = rare_ref;
-		cur[kept++] = rare_cur;
-	}
+	gone = alone_beyond(&only_ref);
+	come = alone_beyond(&only_cur);
+	push_cell(ref, cur, &kept, rare_ref - gone, rare_cur - come);
+	push_cell(ref, cur, &kept, gone, 0);
+	push_cell(ref, cur, &kept, 0, come);
 	for (size_t i = 0; i < kept; i++) {
 		a[i] = (double)ref[i];
 		b[i] = (double)cur[i];
@@ -140,8 +175,8 @@ struct effect categories_effect(const struct column *ref, const struct column *c
 
 	if (!cells_init(&cells, ref, cur))
 		return (struct effect)EFFECT_NONE;
-	before = xcalloc(cells.n + 1, sizeof(*before));
-	now = xcalloc(cells.n + 1, sizeof(*now));
+	before = xcalloc(cells.n + 3, sizeof(*before));
+	now = xcalloc(cells.n + 3, sizeof(*now));
 	for (size_t i = 0; i < cells.n; i++) {
 		before[i] = cells.items[i].ref;
 		now[i] = cells.items[i].cur;

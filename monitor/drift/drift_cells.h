@@ -19,5 +19,5 @@ struct cells {
 bool cells_init(struct cells *, const struct column *ref, const struct column *cur);
 void cells_release(struct cells *);
 
-/* Jensen and Shannon's distance of counts over k cells and its p; pools rare cells, in place. Room for k + 1. */
+/* Jensen and Shannon's distance of counts over k cells and its p; pools rare cells, in place. Room for k + 3. */
 struct effect shares_effect(uint64_t *ref, uint64_t *cur, size_t k);

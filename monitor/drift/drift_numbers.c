@@ -7,6 +7,7 @@
 #include "monitor/profile/profile.h"
 #include "monitor/stats/stats.h"
 
+#define KS_CHANCE 1.95 /* over sqrt(1/n + 1/m): of 1,000 samples without drift, one is farther apart */
 #define EXACT_P 200 /* values a side, up to which p is exact: beyond, the limit is as good and takes no time */
 
 static double p_of(double d, uint64_t n, uint64_t m)
@@ -50,10 +51,16 @@ struct effect numbers_effect(const struct column *ref, const struct column *cur)
 		return constant_effect(ref, &now);
 	band_init(&before, ref, NULL);
 	gap = band_gap(&before, &now);
-	effect.test = "wasserstein";
-	effect.score = (struct range){ gap.distance / deviation, gap.distance_low / deviation, gap.distance_high / deviation };
 	effect.p = (struct range){ p_of(gap.ks, before.count, now.count), p_of(gap.ks_high, before.count, now.count),
 				   p_of(gap.ks_low, before.count, now.count) };
+	if (!(deviation > 0) || !isfinite(gap.distance_high / deviation) || !isfinite(deviation)) {
+		effect.test = "ks";
+		effect.score = (struct range){ gap.ks, gap.ks_low, gap.ks_high };
+		effect.chance = KS_CHANCE * sqrt(1 / (double)before.count + 1 / (double)now.count);
+		return effect;
+	}
+	effect.test = "wasserstein";
+	effect.score = (struct range){ gap.distance / deviation, gap.distance_low / deviation, gap.distance_high / deviation };
 	effect.chance = DRIFT_CHANCE * gap.chance / deviation;
 	return effect;
 }

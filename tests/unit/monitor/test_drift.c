@@ -442,6 +442,35 @@ static void no_false_alarms_and_power(void **state)
 	profile_free(ref);
 }
 
+/* Each value is rare, so they are counted together; but that all of them are new is not lost in that. */
+static void rare_row(struct dice *d, size_t row, double shift, struct strbuf *ret)
+{
+	(void)row;
+	strbuf_printf(ret, "%c%u,%.9g", shift > 0 ? 'v' : 'u', (unsigned)(1500 * roll(d)), roll_normal(d) * 1e300 + shift * 1e300);
+}
+
+static void rare_values_that_all_are_new_drift(void **state)
+{
+	struct profile *ref = profile_of("kind,huge", rare_row, 1, 2000, 0, &plain);
+	struct profile *same = profile_of("kind,huge", rare_row, 2, 2000, 0, &plain);
+	struct profile *moved = profile_of("kind,huge", rare_row, 3, 2000, 0.5, &plain);
+	struct js *verdict;
+	(void)state;
+
+	assert_int_equal(judge(ref, same, &defaults, &verdict), DRIFT_NONE);
+	assert_string_equal(state_of(verdict, "kind"), "OK");
+	assert_string_equal(state_of(verdict, "huge"), "OK");
+	js_free(verdict);
+	assert_int_equal(judge(ref, moved, &defaults, &verdict), DRIFT_FOUND);
+	assert_string_equal(state_of(verdict, "kind"), "DRIFT");
+	assert_string_equal(state_of(verdict, "huge"), "DRIFT");
+	assert_string_equal(js_get_str(column_of(verdict, "huge"), "test"), "ks"); /* no double holds its deviation */
+	js_free(verdict);
+	profile_free(ref);
+	profile_free(same);
+	profile_free(moved);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +480,7 @@ int main(void)
 		cmocka_unit_test(what_is_gone_quarantines),
 		cmocka_unit_test(unknown_column_is_an_error_with_the_nearest_name),
 		cmocka_unit_test(special_values_are_defined),
+		cmocka_unit_test(rare_values_that_all_are_new_drift),
 		cmocka_unit_test(codes_that_are_digits_by_chance_stay_categories),
 		cmocka_unit_test(reference_from_the_future_is_a_warning),
 		cmocka_unit_test(parts_of_the_current_table_do_not_matter),
