@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/compress.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -315,159 +314,6 @@ static void both_ways_to_scan_give_the_same_rows(void **state)
 	}
 }
 
-/* What a scan was given, in the order of blocks. */
-struct seen {
-	struct strbuf text;
-	uint64_t blocks, rows;
-	uint64_t stop_at; /* the block whose end fails */
-	unsigned begun, ended, failed;
-};
-struct seen_block {
-	struct strbuf text;
-	uint64_t number, rows, next;
-};
-
-static void *begin(void *ctx, uint64_t number)
-{
-	struct seen_block *b = xcalloc(1, sizeof(*b));
-
-	__atomic_add_fetch(&((struct seen *)ctx)->begun, 1, __ATOMIC_RELAXED);
-	b->text = (struct strbuf)STRBUF_INIT;
-	b->number = number;
-	b->next = number * TABLE_BLOCK;
-	return b;
-}
-
-static int add(void *state, const struct rows *rows, struct error *err)
-{
-	struct seen_block *b = state;
-
-	if (rows->first != b->next)
-		return error_set(err, ERR_FAILED, "rows are not in order");
-	b->next += rows->nrows;
-	b->rows += rows->nrows;
-	strbuf_printf(&b->text, "%zu: ", rows->nrows);
-	show_rows(rows, &b->text);
-	return 0;
-}
-
-static int end(void *ctx, void *state, bool failed, struct error *err)
-{
-	struct seen *seen = ctx;
-	struct seen_block *b = state;
-	int r = 0;
-
-	seen->ended++;
-	seen->failed += failed;
-	if (!failed && b->number == seen->stop_at) {
-		r = error_set(err, ERR_FAILED, "enough");
-	} else if (!failed) {
-		assert_int_equal(b->number, seen->blocks);
-		seen->blocks++;
-		seen->rows += b->rows;
-		strbuf_add(&seen->text, b->text.buf, b->text.len);
-	}
-	strbuf_release(&b->text);
-	free(b);
-	return r;
-}
-
-static int scan(const char *name, unsigned threads, uint64_t stop_at, struct seen *ret, struct error *err)
-{
-	static const struct table_work work = { begin, add, end };
-	CLEANUP(cleanup_table) struct table *t = NULL;
-	int r;
-
-	*ret = (struct seen){ .text = STRBUF_INIT, .stop_at = stop_at };
-	lseek(fileno(file), 0, SEEK_SET);
-	assert_int_equal(table_open(fileno(file), name, NULL, &t, err), 0);
-	r = table_scan(t, &work, ret, threads, err);
-	assert_int_equal(ret->begun, ret->ended);
-	return r;
-}
-
-static void compare_threads(const char *name, uint64_t stop_at, const char *want)
-{
-	struct error first_err = { 0 };
-	struct seen first;
-	int r = scan(name, 1, stop_at, &first, &first_err);
-
-	if (want && !strstr(first_err.msg, want))
-		fail_msg("\"%s\" is not in \"%s\"", want, first_err.msg);
-	assert_int_equal(r, want ? -1 : 0);
-	for (unsigned threads = 2; threads <= 4; threads++) {
-		struct error err = { 0 };
-		struct seen seen;
-
-		assert_int_equal(scan(name, threads, stop_at, &seen, &err), r);
-		assert_string_equal(err.msg, first_err.msg);
-		assert_int_equal(seen.blocks, first.blocks);
-		assert_int_equal(seen.rows, first.rows);
-		assert_string_equal(seen.text.buf, first.text.buf);
-		strbuf_release(&seen.text);
-	}
-	strbuf_release(&first.text);
-}
-
-static void threads_change_nothing(void **state)
-{
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
-	(void)state;
-	make_table(&text, 2 * TABLE_BLOCK + 5000, false);
-	write_file(text.buf, text.len);
-	compare_threads("a.csv", UINT64_MAX, NULL);
-	compare_threads("a.csv", 1, "enough");
-	strbuf_puts(&text, "1,2\"x,3\n");
-	for (int i = 0; i < 1000; i++)
-		strbuf_puts(&text, "4,5,\"6\"\n");
-	write_file(text.buf, text.len);
-	compare_threads("a.csv", UINT64_MAX, "row 136074, column \"b\": a quote inside");
-}
-
-static void threads_change_nothing_of_lines(void **state)
-{
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-
-	(void)state;
-	for (int i = 0; i < 2 * (int)TABLE_BLOCK + 5; i++)
-		strbuf_printf(&text, "{\"a\":%d,\"b\":\"x\\n%d\"%s}\n", i, i, i % 50000 ? "" : ",\"c\":[1]");
-	write_file(text.buf, text.len);
-	compare_threads("a.jsonl", 1, "enough");
-	strbuf_puts(&text, "{");
-	write_file(text.buf, text.len);
-	compare_threads("a.jsonl", UINT64_MAX, "row 131078: no name");
-}
-
-static void compressed_tables_are_read_like_plain_ones(void **state)
-{
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	struct compressor *c;
-	struct seen plain, packed;
-	struct error err = { 0 };
-
-	(void)state;
-	make_table(&text, TABLE_BLOCK + 7, false);
-	write_file(text.buf, text.len);
-	assert_int_equal(scan("a.csv", 1, UINT64_MAX, &plain, NULL), 0);
-	assert_int_equal(ftruncate(fileno(file), 0), 0);
-	lseek(fileno(file), 0, SEEK_SET);
-	c = compress_to(fileno(file), "a.csv.zst");
-	assert_int_equal(compress_add(c, text.buf, text.len, NULL), 0);
-	assert_int_equal(compress_end(c, NULL), 0);
-	compress_free(c);
-	for (unsigned threads = 1; threads <= 3; threads++) {
-		assert_int_equal(scan("a.csv.zst", threads, UINT64_MAX, &packed, NULL), 0);
-		assert_string_equal(plain.text.buf, packed.text.buf);
-		strbuf_release(&packed.text);
-	}
-	strbuf_release(&plain.text);
-	assert_int_equal(ftruncate(fileno(file), lseek(fileno(file), 0, SEEK_END) / 2), 0);
-	assert_int_equal(scan("a.csv.zst", 2, UINT64_MAX, &packed, &err), -1);
-	assert_int_equal(err.code, ERR_DAMAGED);
-	strbuf_release(&packed.text);
-}
-
 static void a_part_is_the_rows_between_two_places(void **state)
 {
 	CLEANUP(cleanup_table) struct table *t = NULL;
@@ -514,9 +360,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_row_may_be_longer_than_a_piece, setup, teardown),
 		cmocka_unit_test(both_ways_to_scan_find_the_same),
 		cmocka_unit_test_setup_teardown(both_ways_to_scan_give_the_same_rows, setup, teardown),
-		cmocka_unit_test_setup_teardown(threads_change_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(threads_change_nothing_of_lines, setup, teardown),
-		cmocka_unit_test_setup_teardown(compressed_tables_are_read_like_plain_ones, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_part_is_the_rows_between_two_places, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_words_may_mean_nothing, setup, teardown),
 	};
