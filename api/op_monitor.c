@@ -72,8 +72,12 @@ static int verdict_of(const struct js *result, const char *name, struct error *e
 	int64_t insufficient = js_get_int(result, "insufficient", 0);
 
 	if (drifted || quarantined) {
-		error_set(err, ERR_VERDICT, "monitor %s: %lld of %lld windows drifted, %lld are quarantined", name,
-			  (long long)drifted, (long long)judged, (long long)quarantined);
+		CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+		strbuf_printf(&text, "%lld of %lld windows drifted", (long long)drifted, (long long)judged);
+		if (quarantined)
+			strbuf_printf(&text, ", %lld quarantined", (long long)quarantined);
+		error_set(err, ERR_VERDICT, "monitor %s: %s", name, text.buf);
 		return error_help(err, "look at them: mlops monitor show %s", name);
 	}
 	if (judged > unsure || !(unsure + insufficient))

@@ -430,7 +430,8 @@ static void finish_steps(struct parser *p)
 			error_help(err, "add the command that makes its outputs: cmd = python3 train.py");
 		}
 	}
-	if (!pipeline->nsteps && !p->problems->count) {
+	/* schemas and monitors work without a step */
+	if (!pipeline->nsteps && !pipeline->nschemas && !pipeline->nmonitors && !p->problems->count) {
 		struct error *err = problem(p, 0, 0, "%s has no steps", pipeline->file);
 		error_help(err, "add a section [step.train] with cmd = python3 train.py");
 	}

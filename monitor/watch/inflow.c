@@ -119,8 +119,10 @@ static int look_at(struct inflow *inflow, struct inflow_file *file, const struct
 		return -1;
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, errno, "cannot stat %s", file->at.name);
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, ERR_USAGE, "%s is a %s, not a file", file->at.name, fs_kind_name(st.st_mode));
+	if (!S_ISREG(st.st_mode)) {
+		error_set(err, ERR_USAGE, "%s is a %s, not a file", file->at.name, fs_kind_name(st.st_mode));
+		return S_ISDIR(st.st_mode) ? error_help(err, "name the files in it: data = %s/*.csv", file->at.name) : -1;
+	}
 	if (inflow_look_at(fd, file->at.name, how, known, is_untouched(known, &st), &look, err) < 0)
 		return -1;
 	place(file, known, &look, &st);

@@ -89,6 +89,20 @@ def test_what_is_complete_is_judged_and_the_rest_waits(mlops, project, watch, ch
     assert [w["from"] for w in show()["windows"]] == [0, 1000, 2000]
 
 
+def test_a_monitor_needs_no_step(mlops, tmp_path):
+    (tmp_path / "old.csv").write_text(csv(1, 1000))
+    (tmp_path / "new.csv").write_text(csv(2, 1000, shift=1))
+    (tmp_path / "pipeline.ini").write_text("[monitor.m]\ndata = new.csv\nreference = old.csv\nwindow = file\n"
+                                           "[monitor.d]\ndata = old\nreference = old.csv\n")
+    (tmp_path / "old").mkdir()
+    assert mlops("init").status == 0
+    status, _, err = mlops("monitor", "check", "m")
+    assert status == 7 and err.startswith("error: monitor m: 1 of 1 windows drifted\n"), err
+    status, _, err = mlops("monitor", "check", "d")
+    assert status == 2 and "old is a directory, not a file\nhelp: name the files in it: data = old/*.csv" in err
+    assert mlops("run").out.startswith("up to date  (0 steps")
+
+
 def test_an_event_is_told_for_each_window_and_written_for_each(mlops, project, watch):
     (project / "logs/1.csv").write_text(csv(2, 3000))
     status, out, _ = mlops("--json", "monitor", "check", "m", cwd=project)
