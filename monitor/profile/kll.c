@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "monitor/profile/sketch_internal.h"
+#include "monitor/table/stable_hash.h"
 
 #define LEVEL_MIN   8
 #define GROUP	    4u /* values of which one is picked */
@@ -36,7 +37,7 @@ static uint64_t throw_coin(struct sketch *s, const double *items, size_t n)
 		sum += bits;
 	}
 	sum ^= s->coins++ * 0x9e3779b97f4a7c15u;
-	return sketch_hash(&sum, sizeof(sum), s->seed);
+	return stable_hash(&sum, sizeof(sum), s->seed);
 }
 
 static struct level *level_at(struct sketch *s, size_t h)

@@ -18,6 +18,7 @@
 #include "monitor/table/number.h"
 #include "monitor/profile/profile_internal.h"
 #include "monitor/profile/sketch_internal.h"
+#include "monitor/table/stable_hash.h"
 #include "monitor/table/table.h"
 #include "monitor/profile/values.h"
 
@@ -53,7 +54,7 @@ static bool is_bool(const struct field *f, bool *ret)
 
 static void add_text(struct column *c, enum value_type type, const char *text, size_t len)
 {
-	uint64_t hash = sketch_hash(text, len, 0);
+	uint64_t hash = stable_hash(text, len, 0);
 
 	c->types[type]++;
 	if (type == VALUE_TEXT) {
@@ -158,7 +159,7 @@ static void add_chunk(struct profile *p, struct column *c, const struct field *f
 	if (!to.n)
 		return;
 	if (!c->sketch)
-		c->sketch = sketch_new(p->exact, sketch_hash(c->name, strlen(c->name), 0));
+		c->sketch = sketch_new(p->exact, stable_hash(c->name, strlen(c->name), 0));
 	if (!some) {
 		c->first = to.at[0];
 		memcpy(sketch_room(c->sketch, CHUNK), room, to.n * sizeof(*room));

@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "monitor/profile/profile_internal.h"
 #include "monitor/profile/sketch_internal.h"
+#include "monitor/table/stable_hash.h"
 #include "monitor/table/table.h"
 #include "monitor/profile/values.h"
 
@@ -177,7 +178,7 @@ static int read_value(struct values *v, const struct js *json, struct error *err
 		strbuf_puts(&bytes, text);
 	else if (!coded || !base64_decode(coded, &bytes))
 		return error_set(err, ERR_DAMAGED, "a value is damaged");
-	if (count <= 0 || !values_add(v, bytes.buf, bytes.len, sketch_hash(bytes.buf, bytes.len, 0), (uint64_t)count))
+	if (count <= 0 || !values_add(v, bytes.buf, bytes.len, stable_hash(bytes.buf, bytes.len, 0), (uint64_t)count))
 		return error_set(err, ERR_DAMAGED, "a value is damaged");
 	return 0;
 }

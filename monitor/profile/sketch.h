@@ -41,6 +41,3 @@ void hll_merge(struct hll *into, const struct hll *from);
 double hll_count(const struct hll *);
 struct js *hll_to_json(const struct hll *);
 int hll_from_json(const struct js *, struct hll **ret, struct error *);
-
-/* A hash of bytes that is the same on every machine; for sketches and splits, not for security. */
-uint64_t sketch_hash(const void *, size_t, uint64_t seed);

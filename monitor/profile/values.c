@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "monitor/profile/profile.h"
+#include "monitor/table/stable_hash.h"
 
 #define SLOTS_NEAR 16
 
@@ -54,7 +55,7 @@ static uint32_t *slot_of(const struct values *v, const char *text, size_t len, u
 		if (!*slot || (item->hash == hash && item->len == len && !memcmp(item->text, text, len)))
 			return slot;
 		if (seen == SLOTS_NEAR)
-			at = sketch_hash(text, len, secret) - 1;
+			at = stable_hash(text, len, secret) - 1;
 	}
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "monitor/profile/sketch.h"
+#include "monitor/table/stable_hash.h"
 #include "monitor/table/table.h"
 
 void row_hashes_release(struct row_hashes *h)
@@ -27,7 +27,7 @@ uint64_t hash_seeded(uint64_t hash, uint64_t seed)
 
 uint64_t field_hash(const struct field *f)
 {
-	return sketch_hash(f->text, f->len, 0);
+	return stable_hash(f->text, f->len, 0);
 }
 
 /* Fields are added, not chained, so that the order of columns does not matter. */
@@ -40,10 +40,10 @@ uint64_t row_hash(struct row_hashes *h, const struct table *table, const struct 
 		const char *name = table_column(table, h->len);
 
 		GROW(h->seeds, h->len, h->cap);
-		h->seeds[h->len++] = sketch_hash(name, strlen(name), 0);
+		h->seeds[h->len++] = stable_hash(name, strlen(name), 0);
 	}
 	for (size_t i = 0; i < rows->ncols; i++)
 		if (f[i].kind != FIELD_NULL)
-			sum += sketch_hash(f[i].text, f[i].len, h->seeds[i]);
+			sum += stable_hash(f[i].text, f[i].len, h->seeds[i]);
 	return mix(sum);
 }

@@ -20,6 +20,7 @@
 #include "base/strbuf.h"
 #include "monitor/profile/profile.h"
 #include "monitor/profile/values.h"
+#include "monitor/table/stable_hash.h"
 #include "monitor/table/table.h"
 #include "near_fixture.h"
 
@@ -461,14 +462,14 @@ static double time_of_values(bool colliding)
 	char text[24];
 
 	colliding_text(0, text);
-	common = sketch_hash(text, sizeof(text), 0);
+	common = stable_hash(text, sizeof(text), 0);
 	for (uint64_t i = 0; i < 40000; i++) {
 		uint64_t hash;
 
 		colliding_text(i, text);
 		text[16] = colliding ? text[16] : (char)i;
 		text[17] = colliding ? text[17] : (char)(i >> 8);
-		hash = sketch_hash(text, sizeof(text), 0);
+		hash = stable_hash(text, sizeof(text), 0);
 		assert_true(!colliding || hash == common);
 		assert_true(values_add(v, text, sizeof(text), hash, 1));
 		assert_true(values_add(v, text, sizeof(text), hash, 1));
