@@ -228,8 +228,8 @@ static void put_window(struct html *h, const void *ctx, size_t i)
 	html_open(h, "td");
 	page_state(h, js_get_str(window, "state"));
 	html_close(h);
-	put_value(h, NULL, js_get(window, "from"));
-	put_value(h, "wide", js_get(window, "to"));
+	put_value(h, "w", js_get(window, "from"));
+	put_value(h, "w wide", js_get(window, "to"));
 	page_td(h, "n", figure_count(js_number(js_get(window, "rows")), one));
 	html_open_class(h, "td", "n wide");
 	if (js_get(window, "judged"))
