@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/httpd.h"
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -8,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "agent/access.h"
@@ -51,6 +54,7 @@ struct listener {
 
 struct httpd {
 	struct listener listeners[HTTPD_LISTEN_MAX];
+	int closed_door; /* what stands for the listening sockets when nobody may come in any more */
 	size_t nlisteners;
 	bool in_place; /* see head.h */
 	atomic_bool quiet, closed;
@@ -591,7 +595,14 @@ int httpd_start(const struct httpd_config *config, struct httpd **ret, struct er
 	h->in_place = !strncmp(MHD_get_version(), "0.", 2);
 	router_ready();
 	metrics_start();
+	h->closed_door = eventfd(0, EFD_CLOEXEC);
+	if (h->closed_door < 0) {
+		error_sys(err, errno, "cannot start the HTTP server");
+		free(h);
+		return -1;
+	}
 	if (watch_start(err) < 0) {
+		close(h->closed_door);
 		free(h);
 		return -1;
 	}
@@ -609,15 +620,19 @@ const char *httpd_url(const struct httpd *h, size_t i)
 	return i < h->nlisteners ? h->listeners[i].socket.url : NULL;
 }
 
+/*
+ * Nobody can connect any more. MHD_quiesce_daemon() would do it, but races with its own workers: both take the socket
+ * out of an epoll set, and who comes second ends the process. So the socket makes way for a descriptor that is never
+ * readable; libmicrohttpd closes that one in its place.
+ */
 void httpd_quiesce(struct httpd *h)
 {
 	atomic_store(&h->quiet, true);
 	for (size_t i = 0; i < h->nlisteners; i++) {
 		struct listener *l = &h->listeners[i];
-		MHD_socket fd = l->daemon ? MHD_quiesce_daemon(l->daemon) : MHD_INVALID_SOCKET;
 
-		if (fd != MHD_INVALID_SOCKET)
-			close(fd);
+		if (l->daemon)
+			dup3(h->closed_door, l->socket.fd, O_CLOEXEC);
 		if (l->socket.path)
 			unlink(l->socket.path);
 	}
@@ -643,6 +658,7 @@ void httpd_stop(struct httpd *h)
 		listen_release(&h->listeners[i].socket);
 	}
 	watch_stop();
+	close(h->closed_door);
 	free(h);
 }
 

@@ -116,7 +116,7 @@ def alive(pid):
     """Whether a process still runs; one that waits to be reaped does not."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: it was reaped between open and read
         return False
 
 
