@@ -190,6 +190,15 @@ op_handler op_run_create, op_run_get, op_run_update, op_run_delete, op_run_resto
 	op_run_untag, op_metric_log, op_param_log;                  /* op_tracking.c */
 op_handler op_profile, op_drift, op_schema_infer, op_schema_check, op_split; /* op_profile.c, op_drift.c, op_schema.c, op_split.c */
 op_handler op_monitor_list, op_monitor_show, op_monitor_check;      /* op_monitor.c */
+op_handler op_monitor_rows, op_monitor_labels;                      /* op_ingest.c */
+op_handler op_monitor_history, op_monitor_replay, op_monitor_ack, op_monitor_pause, op_monitor_resume; /* op_policy.c */
+op_handler op_model_promote, op_model_approve, op_model_reject, op_model_rollback, op_model_release,
+	op_model_approvals;                                         /* op_promote.c */
+op_handler op_model_card;                                           /* op_card.c */
+op_handler op_trigger_list, op_trigger_show, op_trigger_fire, op_trigger_pause, op_trigger_resume, op_trigger_history,
+	op_trigger_next, op_trigger_push;                           /* op_trigger.c */
+op_handler op_hooks_install, op_hooks_remove;                       /* op_hooks.c */
+op_handler op_ci;                                                   /* op_ci.c */
 op_handler op_metric_history;                                       /* op_metric.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what

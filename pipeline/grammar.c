@@ -152,11 +152,39 @@ static void add_monitor(struct parser *p, char *name, struct place at)
 		(struct monitor_section){ .name = name, .at = at, .window_rows = 1000, .min_rows = 500 };
 }
 
+static void add_model(struct parser *p, char *name, struct place at)
+{
+	struct pipeline *pipeline = p->pipeline;
+
+	GROW(pipeline->models, pipeline->nmodels, pipeline->models_cap);
+	pipeline->models[pipeline->nmodels++] =
+		(struct model_section){ .name = name, .at = at, .approve_within_ms = 7 * 86400000LL };
+}
+
+static void add_trigger(struct parser *p, char *name, struct place at)
+{
+	struct pipeline *pipeline = p->pipeline;
+
+	GROW(pipeline->triggers, pipeline->ntriggers, pipeline->triggers_cap);
+	pipeline->triggers[pipeline->ntriggers++] = (struct trigger_section){ .name = name, .at = at, .stop_after = 2 };
+}
+
+static void add_notify(struct parser *p, char *name, struct place at)
+{
+	struct pipeline *pipeline = p->pipeline;
+
+	GROW(pipeline->notifies, pipeline->nnotifies, pipeline->notifies_cap);
+	pipeline->notifies[pipeline->nnotifies++] = (struct notify_section){ .name = name, .at = at };
+}
+
 /* What a section with a NAME becomes. */
 static const struct {
 	const char *section;
 	void (*add)(struct parser *, char *name, struct place);
-} named_sections[] = { { "step.", add_step }, { "remote.", add_remote }, { "image.", add_image }, { "monitor.", add_monitor }, { "schema.", add_schema } };
+} named_sections[] = {
+	{ "step.", add_step },	     { "remote.", add_remote }, { "image.", add_image },     { "monitor.", add_monitor },
+	{ "schema.", add_schema },   { "model.", add_model },	{ "trigger.", add_trigger }, { "notify.", add_notify },
+};
 
 static void open_named(struct parser *p, const struct ini_entry *entry)
 {
@@ -347,7 +375,7 @@ static void finish_images(struct parser *p)
 	}
 }
 
-static void clean_path(struct parser *p, struct text_at *path)
+void clean_path(struct parser *p, struct text_at *path)
 {
 	CLEANUP(cleanup_free) char *clean = NULL;
 	struct error why;
@@ -470,6 +498,9 @@ void parse_text(struct parser *p, const char *text, size_t len, const char *file
 	if (steps) {
 		finish_images(p);
 		monitors_finish(p);
+		models_finish(p);
+		triggers_finish(p);
+		notifies_finish(p);
 		finish_steps(p); /* last: that there are none is told when nothing else is */
 	}
 }

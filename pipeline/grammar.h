@@ -21,6 +21,7 @@ enum grammar_type {
 	G_BOOL, G_NUMBER, G_COUNT, G_USER, G_SIZE /* 4G */, G_DURATION /* 2h, ms */, G_PLOTS, G_ANY,
 	G_AXIS /* one of a matrix */, G_POOL, G_BACKOFF /* 10s..5m */, G_CAUSES, G_SECRETS,
 	G_WINDOW /* 1000 rows, 7d, file */, G_TIMES, G_REFERENCE, G_SEASON, G_METHOD,
+	G_LINES /* an item a line */, G_HOLDOUT, G_COOLDOWN,
 };
 struct grammar_key {
 	const char *section; /* "pipeline", "params", "step.", ... ; a trailing dot takes a NAME */
@@ -173,6 +174,51 @@ struct monitor_section {
 	double threshold, share; /* 0: not said */
 	struct text_at schema;   /* of a [schema.NAME] */
 };
+/* [model.NAME]: an output that becomes a version, and what an alias asks of it. Paths are project paths, clean. */
+struct model_holdout {
+	char *name;
+	struct text_at path;
+};
+struct model_section {
+	char *name;
+	struct place at;
+	struct text_at from;
+	struct textlist gate;    /* a condition each: see gate.h */
+	struct model_holdout *holdouts; /* in file order; the first is the one that tests mean */
+	size_t nholdouts, holdouts_cap;
+	char *alias;             /* NULL: not said */
+	struct text_at champion;
+	struct textlist approve; /* a role, or users; empty: nobody */
+	int64_t approve_within_ms;
+	bool protect;
+	struct text_at reference, slices, example, signature, limitations;
+};
+/* [trigger.NAME]: what starts a run without a person. */
+struct trigger_section {
+	char *name;
+	struct place at;
+	struct textlist branch, paths, on;
+	struct text_at cron, tz, catchup;
+	int64_t jitter_ms;
+	struct text_at data;
+	char *monitor;
+	struct text_at pipeline;
+	struct text_at file;
+	struct textlist steps, params, update;
+	struct text_at cancel;
+	char *group;
+	struct textlist budget;
+	int64_t cooldown_ms, cooldown_windows; /* at most one is not 0 */
+	struct text_at alarm, clear;
+	int64_t stop_after;
+};
+/* [notify.NAME]: who is told of what. */
+struct notify_section {
+	char *name;
+	struct place at;
+	struct textlist on;
+	struct text_at url, format;
+};
 struct pipeline {
 	char *file;              /* project path, as errors print it */
 	char *name;              /* [pipeline] name, else the file's name without .ini */
@@ -195,6 +241,12 @@ struct pipeline {
 	size_t nremotes, remotes_cap;
 	struct schema_section *schemas; /* in file order */
 	size_t nschemas, schemas_cap;
+	struct model_section *models; /* in file order */
+	size_t nmodels, models_cap;
+	struct trigger_section *triggers; /* in file order */
+	size_t ntriggers, triggers_cap;
+	struct notify_section *notifies; /* in file order */
+	size_t nnotifies, notifies_cap;
 };
 /* `overrides` are "K=V" from -p and may be NULL: V is JSON if it parses, else a string, as in [params];
  * an unknown K is ERR_USAGE with the nearest. `rootfd` is the project. */

@@ -61,6 +61,48 @@ static void monitor_release(struct monitor_section *monitor)
 		textlist_release(lists[i]);
 }
 
+static void model_release(struct model_section *model)
+{
+	struct text_at *const texts[] = { &model->from,	   &model->champion,  &model->reference,  &model->slices,
+					  &model->example, &model->signature, &model->limitations };
+
+	free(model->name);
+	free(model->alias);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]->text);
+	for (size_t i = 0; i < model->nholdouts; i++) {
+		free(model->holdouts[i].name);
+		free(model->holdouts[i].path.text);
+	}
+	free(model->holdouts);
+	textlist_release(&model->gate);
+	textlist_release(&model->approve);
+}
+
+static void trigger_release(struct trigger_section *trigger)
+{
+	struct text_at *const texts[] = { &trigger->cron, &trigger->tz,	    &trigger->catchup, &trigger->data, &trigger->pipeline,
+					  &trigger->file, &trigger->cancel, &trigger->alarm,   &trigger->clear };
+	struct textlist *const lists[] = { &trigger->branch, &trigger->paths,  &trigger->on,	&trigger->steps,
+					   &trigger->params, &trigger->update, &trigger->budget };
+
+	free(trigger->name);
+	free(trigger->monitor);
+	free(trigger->group);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]->text);
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		textlist_release(lists[i]);
+}
+
+static void notify_release(struct notify_section *notify)
+{
+	free(notify->name);
+	free(notify->url.text);
+	free(notify->format.text);
+	textlist_release(&notify->on);
+}
+
 void pipeline_free(struct pipeline *pipeline)
 {
 	if (!pipeline)
@@ -87,6 +129,15 @@ void pipeline_free(struct pipeline *pipeline)
 	for (size_t i = 0; i < pipeline->nmonitors; i++)
 		monitor_release(&pipeline->monitors[i]);
 	free(pipeline->monitors);
+	for (size_t i = 0; i < pipeline->nmodels; i++)
+		model_release(&pipeline->models[i]);
+	free(pipeline->models);
+	for (size_t i = 0; i < pipeline->ntriggers; i++)
+		trigger_release(&pipeline->triggers[i]);
+	free(pipeline->triggers);
+	for (size_t i = 0; i < pipeline->nnotifies; i++)
+		notify_release(&pipeline->notifies[i]);
+	free(pipeline->notifies);
 	for (size_t i = 0; i < pipeline->npools; i++)
 		free(pipeline->pools[i].name);
 	free(pipeline->pools);

@@ -8,6 +8,9 @@
 #define IMAGE(field)    offsetof(struct image_section, field)
 #define MONITOR(field)  offsetof(struct monitor_section, field)
 #define SCHEMA(field)   offsetof(struct schema_section, field)
+#define MODEL(field)    offsetof(struct model_section, field)
+#define TRIGGER(field)  offsetof(struct trigger_section, field)
+#define NOTIFY(field)   offsetof(struct notify_section, field)
 
 /* Rows of one section stand together. A section whose keys are all unsupported is refused as a whole. */
 const struct grammar_key grammar_keys[] = {
@@ -73,11 +76,24 @@ const struct grammar_key grammar_keys[] = {
 	{ "image.", "network", G_BOOL, "0.1", "yes", "whether its RUN instructions reach the network", IMAGE(network) },
 	{ "image.", "timeout", G_DURATION, "0.1", "1h", "time after which the build is stopped", IMAGE(timeout_ms) },
 
-	{ "model.", "from", G_PATH, NULL, NULL, "output that becomes a version of the model", 0 },
-	{ "model.", "gate", G_LIST, NULL, NULL, "conditions before the alias moves to it", 0 },
-	{ "model.", "alias", G_NAME, NULL, NULL, "alias that moves", 0 },
-	{ "model.", "approve", G_NAME, NULL, NULL, "role that has to agree", 0 },
-	{ "model.", "*", G_ANY, NULL, NULL, "further settings of the model", 0 },
+	{ "model.", "from", G_PATH, "0.1", NULL, "output that becomes a version of the model", MODEL(from) },
+	{ "model.", "gate", G_LINES, "0.1", NULL, "conditions before the alias moves to it, one a line", MODEL(gate) },
+	{ "model.", "holdout.*", G_HOLDOUT, "0.1", NULL,
+	  "table with label, candidate and champion of each example, for tests of the gate", 0 },
+	{ "model.", "alias", G_NAME, "0.1", "champion", "alias that moves", MODEL(alias) },
+	{ "model.", "champion", G_PATH, "0.1", NULL,
+	  "directory in which a run finds the files of the version that has the alias", MODEL(champion) },
+	{ "model.", "approve", G_LIST, "0.1", NULL, "who has to agree: a role, or names of users", MODEL(approve) },
+	{ "model.", "approve_within", G_DURATION, "0.1", "7d", "time after which a question is answered with no",
+	  MODEL(approve_within_ms) },
+	{ "model.", "protect", G_BOOL, "0.1", "no", "whether nothing but the gate, or an admin with a reason, moves the alias",
+	  MODEL(protect) },
+	{ "model.", "reference", G_PATH, "0.1", NULL,
+	  "table it was trained on: monitors of the model compare with it from its promotion on", MODEL(reference) },
+	{ "model.", "slices", G_PATH, "0.1", NULL, "table of metrics by slice, for its card", MODEL(slices) },
+	{ "model.", "example", G_PATH, "0.1", NULL, "file with an example of its input", MODEL(example) },
+	{ "model.", "signature", G_PATH, "0.1", NULL, "JSON file that says what it takes and gives", MODEL(signature) },
+	{ "model.", "limitations", G_PATH, "0.1", NULL, "text for its card, from the repository", MODEL(limitations) },
 
 	{ "schema.", "path", G_PATHS, "0.1", NULL, "tables that must fit the schema: files, directories, patterns",
 	  SCHEMA(paths) },
@@ -116,18 +132,40 @@ const struct grammar_key grammar_keys[] = {
 	  MONITOR(share) },
 	{ "monitor.", "schema", G_TEXT, "0.1", NULL, "[schema.NAME] that each window must fit", MONITOR(schema) },
 
-	{ "trigger.", "branch", G_LIST, NULL, NULL, "branches whose pushes start a run", 0 },
-	{ "trigger.", "paths", G_LIST, NULL, NULL, "only pushes that change one of these", 0 },
-	{ "trigger.", "cron", G_TEXT, NULL, NULL, "times of day and week that start a run", 0 },
-	{ "trigger.", "tz", G_TEXT, NULL, NULL, "time zone of cron", 0 },
-	{ "trigger.", "monitor", G_NAME, NULL, NULL, "monitor whose drift starts a run", 0 },
-	{ "trigger.", "update", G_PATH, NULL, NULL, "data to refresh before the run", 0 },
-	{ "trigger.", "cooldown", G_DURATION, NULL, NULL, "shortest time between two runs", 0 },
-	{ "trigger.", "*", G_ANY, NULL, NULL, "further settings of the trigger", 0 },
+	{ "trigger.", "branch", G_LIST, "0.1", NULL, "branches whose pushes start a run: names, patterns", TRIGGER(branch) },
+	{ "trigger.", "paths", G_LIST, "0.1", NULL, "only pushes that change one of these", TRIGGER(paths) },
+	{ "trigger.", "on", G_LIST, "0.1", "push", "push, pull_request, tag: what of a repository starts a run", TRIGGER(on) },
+	{ "trigger.", "cron", G_TEXT, "0.1", NULL, "times that start a run: minute hour day month weekday", TRIGGER(cron) },
+	{ "trigger.", "tz", G_TEXT, "0.1", "UTC", "time zone of cron: Europe/Berlin", TRIGGER(tz) },
+	{ "trigger.", "catchup", G_TEXT, "0.1", "last", "what of the times that were missed is made up for: none, last, all",
+	  TRIGGER(catchup) },
+	{ "trigger.", "jitter", G_DURATION, "0.1", NULL, "start up to so much later, each trigger at its own moment",
+	  TRIGGER(jitter_ms) },
+	{ "trigger.", "data", G_TEXT, "0.1", NULL, "artifact whose new version, or directory whose change, starts a run",
+	  TRIGGER(data) },
+	{ "trigger.", "monitor", G_NAME, "0.1", NULL, "monitor whose drift starts a run", TRIGGER(monitor) },
+	{ "trigger.", "pipeline", G_TEXT, "0.1", NULL, "project whose successful run starts one", TRIGGER(pipeline) },
+	{ "trigger.", "file", G_PATH, "0.1", "pipeline.ini", "pipeline file to run", TRIGGER(file) },
+	{ "trigger.", "steps", G_LIST, "0.1", "all", "steps to run", TRIGGER(steps) },
+	{ "trigger.", "params", G_ENV, "0.1", NULL, "params of its runs: KEY=VALUE", TRIGGER(params) },
+	{ "trigger.", "update", G_PATHS, "0.1", NULL, "tracked data to bring to its newest version before the run",
+	  TRIGGER(update) },
+	{ "trigger.", "cancel", G_TEXT, "0.1", "no", "superseded: a newer cause ends the run that an older one started",
+	  TRIGGER(cancel) },
+	{ "trigger.", "group", G_NAME, "0.1", "the trigger's name", "triggers of one group run one at a time; one waits",
+	  TRIGGER(group) },
+	{ "trigger.", "budget", G_LIST, "0.1", "1/day, 3/week with monitor", "most runs that it starts: 1/day, 3/week",
+	  TRIGGER(budget) },
+	{ "trigger.", "cooldown", G_COOLDOWN, "0.1", "6 windows with monitor", "shortest time between two runs", 0 },
+	{ "trigger.", "alarm", G_TEXT, "0.1", "2 of 3", "windows that must drift before a run", TRIGGER(alarm) },
+	{ "trigger.", "clear", G_TEXT, "0.1", "0.8 for 2", "share of the thresholds, and windows below it, that end an alarm",
+	  TRIGGER(clear) },
+	{ "trigger.", "stop_after", G_COUNT, "0.1", "2", "failed or rejected runs in a row after which a person is asked",
+	  TRIGGER(stop_after) },
 
-	{ "notify.", "on", G_LIST, NULL, NULL, "events to tell about", 0 },
-	{ "notify.", "url", G_TEXT, NULL, NULL, "where to tell it", 0 },
-	{ "notify.", "*", G_ANY, NULL, NULL, "further settings of the notification", 0 },
+	{ "notify.", "on", G_LIST, "0.1", NULL, "what to tell about: fail, fixed, drift, approval, promoted", NOTIFY(on) },
+	{ "notify.", "url", G_TEXT, "0.1", NULL, "where to tell it: https://, or ${secret.NAME}", NOTIFY(url) },
+	{ "notify.", "format", G_TEXT, "0.1", "json", "json, or text as Slack and Mattermost take it", NOTIFY(format) },
 
 	{ "remote.", "url", G_TEXT, "0.1", NULL, "a directory or an agent that holds objects, runs and results for all",
 	  REMOTE(url) },
@@ -162,6 +200,9 @@ const char *grammar_type_name(enum grammar_type type)
 		[G_REFERENCE] = "table, or first N windows",
 		[G_SEASON] = "duration, or N windows",
 		[G_METHOD] = "mlops or evidently",
+		[G_LINES] = "list, one a line",
+		[G_HOLDOUT] = "path",
+		[G_COOLDOWN] = "duration, or N windows",
 	};
 
 	return names[type];

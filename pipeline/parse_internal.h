@@ -54,12 +54,26 @@ void value_times(struct parser *, const struct ini_entry *, void *section);
 void value_reference(struct parser *, const struct ini_entry *, void *section);
 void value_season(struct parser *, const struct ini_entry *, void *section);
 void value_method(struct parser *, const struct ini_entry *, void *field);
-/* What its keys must be to each other, when all of the file was read. */
+/* Of models, triggers and notifications: values_model.c, values_trigger.c, values_notify.c. The last two put what they
+ * read into the section. */
+void value_lines(struct parser *, const struct ini_entry *, void *field);
+void value_holdout(struct parser *, const struct ini_entry *, void *section);
+void value_cooldown(struct parser *, const struct ini_entry *, void *section);
+/* What the keys of a section must be to each other, when all of the file was read. */
 void monitors_finish(struct parser *);
+void models_finish(struct parser *);
+void triggers_finish(struct parser *);
+void notifies_finish(struct parser *);
+/* "1000 rows", also "1 row"; a duration, also of weeks and years. False: it is none. */
+bool value_counted(const char *text, const char *word, int64_t *ret);
+bool value_lasting(const char *text, int64_t *ret);
+/* A project path as all of the program writes it. */
+void clean_path(struct parser *, struct text_at *path);
 
 #define NAME_MAX_BYTES 100
 /* NULL when the text can name a step, else what is wrong with it. */
 const char *name_fault(const char *name);
 void textlist_release(struct textlist *);
+void textlist_push(struct textlist *, char *text, struct place); /* takes the text */
 /* The whole of a regular file of at most `max` bytes; opened without waiting, so that a FIFO is named instead of hung on. */
 int parse_read_file(int rootfd, const char *path, size_t max, struct strbuf *ret, struct error *);

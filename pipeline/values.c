@@ -24,7 +24,7 @@ void textlist_release(struct textlist *list)
 	*list = (struct textlist){ 0 };
 }
 
-static void textlist_push(struct textlist *list, char *text, struct place at)
+void textlist_push(struct textlist *list, char *text, struct place at)
 {
 	GROW(list->items, list->len, list->cap);
 	list->items[list->len++] = (struct text_at){ text, at };
@@ -459,6 +459,9 @@ void value_store(struct parser *p, const struct grammar_key *row, const struct i
 		[G_REFERENCE] = value_reference,
 		[G_SEASON] = value_season,
 		[G_METHOD] = value_method,
+		[G_LINES] = value_lines,
+		[G_HOLDOUT] = value_holdout,
+		[G_COOLDOWN] = value_cooldown,
 	};
 	struct pipeline *pipeline = p->pipeline;
 	char *base = (char *)pipeline;
@@ -473,5 +476,11 @@ void value_store(struct parser *p, const struct grammar_key *row, const struct i
 		base = (char *)&pipeline->monitors[pipeline->nmonitors - 1];
 	else if (!strcmp(row->section, "schema."))
 		base = (char *)&pipeline->schemas[pipeline->nschemas - 1];
+	else if (!strcmp(row->section, "model."))
+		base = (char *)&pipeline->models[pipeline->nmodels - 1];
+	else if (!strcmp(row->section, "trigger."))
+		base = (char *)&pipeline->triggers[pipeline->ntriggers - 1];
+	else if (!strcmp(row->section, "notify."))
+		base = (char *)&pipeline->notifies[pipeline->nnotifies - 1];
 	readers[row->type](p, entry, base + row->field);
 }

@@ -17,7 +17,7 @@ static struct error *refuse(struct parser *p, const struct ini_entry *entry, con
 }
 
 /* "1000 rows", also "1 row": digits, a blank, and the word. */
-static bool counted(const char *text, const char *word, int64_t *ret)
+bool value_counted(const char *text, const char *word, int64_t *ret)
 {
 	size_t digits = strspn(text, "0123456789"), len = strlen(word);
 	const char *rest = text + digits + strspn(text + digits, " \t");
@@ -29,7 +29,7 @@ static bool counted(const char *text, const char *word, int64_t *ret)
 }
 
 /* As parse_duration, and weeks and years of 365.25 days. */
-static bool lasting(const char *text, int64_t *ret)
+bool value_lasting(const char *text, int64_t *ret)
 {
 	static const struct {
 		char unit;
@@ -58,7 +58,7 @@ void value_window(struct parser *p, const struct ini_entry *entry, void *section
 
 	if (!line)
 		return;
-	if (strcmp(line->text, "file") != 0 && !counted(line->text, "rows", &rows) && !lasting(line->text, &ms)) {
+	if (strcmp(line->text, "file") != 0 && !value_counted(line->text, "rows", &rows) && !value_lasting(line->text, &ms)) {
 		error_help(refuse(p, entry, line), "write a number of rows, a time, or: file. Such as 1000 rows, 12h, 7d, 1w");
 		return;
 	}
@@ -88,7 +88,7 @@ static bool rows_step(const char *text, int64_t *ret_step, int64_t *ret_start)
 	const char *from = strstr(text, " from ");
 	CLEANUP(cleanup_free) char *step = from ? xstrndup(text, (size_t)(from - text)) : NULL;
 
-	return from && lasting(step, ret_step) && moment(from + strlen(" from "), ret_start);
+	return from && value_lasting(step, ret_step) && moment(from + strlen(" from "), ret_start);
 }
 
 void value_times(struct parser *p, const struct ini_entry *entry, void *section)
@@ -118,7 +118,7 @@ void value_reference(struct parser *p, const struct ini_entry *entry, void *sect
 		return;
 	if (strncmp(line->text, "first ", 6) != 0)
 		monitor->reference = (struct text_at){ xstrdup(line->text), { line->line, line->column } };
-	else if (!counted(line->text + 6, "windows", &monitor->first) || monitor->first > FIRST_MAX)
+	else if (!value_counted(line->text + 6, "windows", &monitor->first) || monitor->first > FIRST_MAX)
 		error_help(refuse(p, entry, line), "name a table, or say: first 26 windows; at most %d", FIRST_MAX);
 }
 
@@ -127,7 +127,7 @@ void value_season(struct parser *p, const struct ini_entry *entry, void *section
 	const struct ini_line *line = value_line(p, entry);
 	struct monitor_section *monitor = section;
 
-	if (line && !counted(line->text, "windows", &monitor->season_windows) && !lasting(line->text, &monitor->season_ms))
+	if (line && !value_counted(line->text, "windows", &monitor->season_windows) && !value_lasting(line->text, &monitor->season_ms))
 		error_help(refuse(p, entry, line), "say after what time all comes again: 1y, 7d, or 52 windows");
 }
 

@@ -24,7 +24,8 @@ FLOORS = {
     "runners": ("base",),
     "pipeline": ("registry", "store", "runners", "base"),
     "monitor": ("registry", "store", "base"),
-    "api": ("pipeline", "monitor", "registry", "store", "runners", "base"),
+    "policy": ("pipeline", "monitor", "registry", "store", "runners", "base"),
+    "api": ("policy", "pipeline", "monitor", "registry", "store", "runners", "base"),
     "agent": ("api", "registry", "store", "base"),
     "cli": ("api", "base"),
 }
@@ -59,7 +60,7 @@ BANNED = """
 """.split()
 
 SPDX_C = "/* SPDX-License-Identifier: Apache-2.0 */"
-SECONDS_LIMIT = 1800
+SECONDS_LIMIT = 1950
 HELP_WIDTH = 80
 
 

@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Who holds an alias, who held it, and who has to agree before it moves.
+
+-- Every move of an alias by gate, person or rollback. The newest row of an alias is its holder.
+CREATE TABLE promotions (
+	id     INTEGER PRIMARY KEY, -- their order
+	model  INTEGER NOT NULL REFERENCES registered_models ON DELETE CASCADE,
+	alias  TEXT NOT NULL,
+	before INTEGER,             -- number of the version; NULL: nobody had it
+	after  INTEGER NOT NULL,
+	how    TEXT NOT NULL CHECK (how IN ('gate', 'approval', 'person', 'rollback')),
+	actor  TEXT NOT NULL,
+	reason TEXT,
+	time   INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX promotions_by_alias ON promotions (model, alias, id);
+
+-- A question for people: may this version have the alias?
+CREATE TABLE approvals (
+	id      INTEGER PRIMARY KEY,
+	model   INTEGER NOT NULL REFERENCES registered_models ON DELETE CASCADE,
+	number  INTEGER NOT NULL,
+	alias   TEXT NOT NULL,
+	who     TEXT NOT NULL, -- JSON: roles or users
+	state   TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'rejected', 'expired', 'superseded')),
+	asked   INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	decided INTEGER,
+	actor   TEXT,
+	reason  TEXT
+) STRICT;
+
+CREATE INDEX approvals_waiting ON approvals (expires) WHERE state = 'waiting';
+
+-- Versions that may not have the alias again by itself, and aliases that move by people only.
+CREATE TABLE rejected_versions (
+	model  INTEGER NOT NULL REFERENCES registered_models ON DELETE CASCADE,
+	number INTEGER NOT NULL,
+	reason TEXT NOT NULL,
+	PRIMARY KEY (model, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE held_aliases (
+	model INTEGER NOT NULL REFERENCES registered_models ON DELETE CASCADE,
+	alias TEXT NOT NULL,
+	actor TEXT NOT NULL,
+	since INTEGER NOT NULL,
+	PRIMARY KEY (model, alias)
+) STRICT, WITHOUT ROWID;
