@@ -2,6 +2,7 @@
 #include "base/http_client.h"
 #include <curl/curl.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -11,6 +12,7 @@
 #include "base/library.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/reach.h"
 /*
  * curl's multi interface tells which sockets it wants watched and for what. They live in
  * one epoll descriptor, which is itself readable when one of them is ready, so the loop
@@ -48,6 +50,7 @@ struct http_call {
 	void *ctx;
 	struct strbuf body;
 	const char *stopped; /* why we broke the reply off; NULL: we did not */
+	char refused[64];    /* the last address that it may not go to; "": none */
 	bool malformed;      /* a header with a line break, which would be two */
 	char why[CURL_ERROR_SIZE];
 };
@@ -59,6 +62,7 @@ struct http_client {
 	struct loop_timer *timer;
 	struct http_call *calls; /* in the order they were started */
 	char *url, *unix_path, *ca, *cert, *key, *name, *wanted;
+	const struct reach *reach;
 	int broken; /* errno for which sockets cannot be watched: all requests fail */
 	struct error unloaded; /* without libcurl there is no multi, and no easy either: all fail with this */
 	bool watched;
@@ -275,8 +279,14 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 /* curl's own sockets would be inherited by programs we start. */
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *addr)
 {
-	(void)arg;
+	struct http_call *call = arg;
+
 	(void)purpose;
+	if (call->client->reach && !reach_allows(call->client->reach, &addr->addr)) {
+		if (getnameinfo(&addr->addr, addr->addrlen, call->refused, sizeof(call->refused), NULL, 0, NI_NUMERICHOST))
+			strcpy(call->refused, "where it leads");
+		return CURL_SOCKET_BAD;
+	}
 	return socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
 }
 
@@ -383,6 +393,10 @@ static int fail_reach(const struct http_call *call, CURLcode code, struct error 
 		sys = EAGAIN; /* its queue is full; curl waits for it as if for TCP, and forgets the errno */
 	if (call->client->broken)
 		sys = call->client->broken;
+	if (call->refused[0]) {
+		error_set(err, ERR_DENIED, "%s is not allowed: %s is no public address", call->client->name, call->refused);
+		return EACCES;
+	}
 	if (call->malformed)
 		why = "a header holds a line break";
 	error_set(err, ERR_ENV, "cannot reach %s: %s", call->client->name, sys ? strerror((int)sys) : why);
@@ -535,6 +549,7 @@ static void set_transfer(struct http_call *call)
 	SET(CURLOPT_ERRORBUFFER, call->why);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, call);
 	SET(CURLOPT_TCP_NODELAY, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L); /* a log may be silent for days, a dead host too */
 	SET(CURLOPT_WRITEFUNCTION, take_bytes);
@@ -621,6 +636,7 @@ struct http_client *http_client_new(struct loop *loop, const struct http_server 
 	client->ca = copy(server->ca);
 	client->cert = copy(server->cert);
 	client->key = copy(server->key);
+	client->reach = server->reach;
 	client->name = server->unix_path ? xasprintf("unix://%s", server->unix_path) : xstrdup(server->url);
 	client->epoll = epoll_create1(EPOLL_CLOEXEC);
 	client->broken = client->epoll < 0 ? errno : 0;

@@ -20,12 +20,15 @@ struct http_call;
 struct http_client;
 struct http_reply;
 struct loop;
+struct reach;
 
 struct http_server {
 	const char *url;       /* "http://engine", "https://host:2376": scheme, host, port; no path */
 	const char *unix_path; /* connect here instead of to the host; NULL: TCP */
 	/* https: PEM files; NULL: the system's authorities, no certificate of ours */
 	const char *ca, *cert, *key;
+	const struct reach *reach; /* addresses that a connection may go to (base/reach.h), lent while the client lives; NULL: all.
+				    * Each that is tried is looked at; refused: ERR_DENIED */
 };
 struct http_request {
 	const char *method;
@@ -51,7 +54,7 @@ struct http_reply {
 	int status;               /* 0: no reply, `error` says why */
 	const struct strbuf *body; /* NUL-terminated beyond its length; lent */
 	const char *header;       /* value of the header asked for by http_want, or NULL; lent */
-	/* With status 0, and when the reply broke off: then status is what its head said. ERR_ENV; sys is ECONNREFUSED,
+	/* With status 0, and when the reply broke off: then status is what its head said. ERR_DENIED, or ERR_ENV; sys is ECONNREFUSED,
 	 * ENOENT, EACCES, ETIMEDOUT, ECONNRESET, EPROTO (not HTTP, TLS refused), EAGAIN (a Unix socket whose
 	 * queue is full), another errno of connecting, or 0. Else NULL. */
 	const struct error *error;
