@@ -2,7 +2,7 @@
 --
 -- Who holds an alias, who held it, and who has to agree before it moves.
 
--- Every move of an alias by gate, person or rollback. The newest row of an alias is its holder.
+-- Every move of an alias, by gate, person, rollback or a client. Who holds it now stands in model_aliases.
 CREATE TABLE promotions (
 	id     INTEGER PRIMARY KEY, -- their order
 	model  INTEGER NOT NULL REFERENCES registered_models ON DELETE CASCADE,
@@ -25,6 +25,7 @@ CREATE TABLE approvals (
 	alias   TEXT NOT NULL,
 	who     TEXT NOT NULL, -- JSON: roles or users
 	state   TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'rejected', 'expired', 'superseded')),
+	asker   TEXT NOT NULL, -- who wants it
 	asked   INTEGER NOT NULL,
 	expires INTEGER NOT NULL,
 	decided INTEGER,

@@ -24,14 +24,15 @@ CREATE TABLE decisions (
 	UNIQUE (monitor, number, kind, firing)
 ) STRICT;
 
--- A table that took the place of a monitor's reference when a version was promoted; the newest counts.
+-- With what monitors that watch MODEL@ALIAS compare: the table on which the version that holds it was trained. The newest
+-- row of an alias counts; its id tells which reference it is.
 CREATE TABLE monitor_references (
 	id      INTEGER PRIMARY KEY,
-	monitor TEXT NOT NULL,     -- its name
-	model   TEXT NOT NULL,
-	number  INTEGER NOT NULL,  -- of the version that was trained on it
-	content INTEGER NOT NULL REFERENCES contents (id),
+	model   INTEGER NOT NULL REFERENCES registered_models ON DELETE CASCADE,
+	alias   TEXT NOT NULL,
+	number  INTEGER NOT NULL,  -- of the version
+	content INTEGER REFERENCES contents (id), -- NULL: as the monitor's own section says
 	time    INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX monitor_references_by_name ON monitor_references (monitor, id);
+CREATE INDEX monitor_references_by_alias ON monitor_references (model, alias, id);
