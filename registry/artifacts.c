@@ -267,7 +267,14 @@ int artifact_each_content(struct db *db,
 		" FROM cache_outputs o JOIN cache k ON k.key = o.key"
 		" UNION ALL SELECT m.profile, 4, 'reference of monitor ' || m.name FROM monitors m WHERE m.profile IS NOT NULL"
 		" UNION ALL SELECT r.profile, 4, 'reference of monitor ' || m.name"
-		" FROM monitor_reference r JOIN monitors m ON m.id = r.monitor)"
+		" FROM monitor_reference r JOIN monitors m ON m.id = r.monitor"
+		" UNION ALL SELECT k.content, 3, m.name || '@v' || v.number FROM candidates k"
+		" JOIN model_versions v ON v.id = k.version JOIN registered_models m ON m.id = v.model"
+		" UNION ALL SELECT k.reference, 4, 'reference of ' || m.name || '@v' || v.number FROM candidates k"
+		" JOIN model_versions v ON v.id = k.version JOIN registered_models m ON m.id = v.model"
+		" WHERE k.reference IS NOT NULL"
+		" UNION ALL SELECT f.content, 4, f.role || ' of ' || m.name || '@v' || v.number FROM candidate_files f"
+		" JOIN model_versions v ON v.id = f.version JOIN registered_models m ON m.id = v.model)"
 		" SELECT c.kind, c.digest, c.size, c.files, n.what, min(n.rank)"
 		" FROM named n JOIN contents c ON c.id = n.content GROUP BY c.id");
 	struct content content;
