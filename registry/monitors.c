@@ -390,6 +390,25 @@ int monitor_windows(struct db *db, int64_t monitor, int64_t limit, struct js **r
 	return 0;
 }
 
+int monitor_window(struct db *db, int64_t monitor, int64_t number, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT number, start, stop, rows, state, time, verdict, labelled, wrong, judged, digest, profile"
+			     " FROM monitor_windows WHERE monitor = ?1 AND number = ?2");
+	CLEANUP_JS struct js *window = js_object();
+	int r;
+
+	db_bind(q, 1, monitor);
+	db_bind(q, 2, number);
+	r = db_step(q, err);
+	if (r < 0 || (r > 0 && describe_window(q, window, err) < 0))
+		return -1;
+	if (r == 0)
+		return error_set(err, ERR_NOT_FOUND, "there is no window %lld", (long long)number);
+	*ret = steal(&window);
+	return 0;
+}
+
 int64_t monitor_count(struct db *db, int64_t monitor, const char *state)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(

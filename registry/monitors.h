@@ -86,6 +86,8 @@ int monitor_set_errors(struct db *, int64_t monitor, const struct js *errors, st
 /* Of the newest windows, oldest first, at most `limit`: [{number, start, stop, rows, state, time, digest, profile,
  * verdict{}, labelled, wrong, judged}] */
 int monitor_windows(struct db *, int64_t monitor, int64_t limit, struct js **ret, struct error *);
+/* One of them; ERR_NOT_FOUND. */
+int monitor_window(struct db *, int64_t monitor, int64_t number, struct js **ret, struct error *);
 /* "OK", "DRIFT", ... of a window, or "". */
 int monitor_window_state(struct db *, int64_t monitor, int64_t number, char ret[16], struct error *);
 int64_t monitor_count(struct db *, int64_t monitor, const char *state); /* NULL: all */
