@@ -86,8 +86,9 @@ int approval_close(struct db *, int64_t id, const char *state, const char *actor
 		   struct error *);
 /* Questions that nobody answered in time, with their events; *ret_next: when the next one is over, 0 for never. */
 int approvals_expire(struct db *, const char *origin, int64_t now_ms, int64_t *ret_next, struct error *);
-/* They are the same person, as far as names tell: "anna", "anna (token laptop)", "Anna <anna@example.org>". */
-bool person_is(const char *a, const char *b);
+/* The first is one of the second's lines, as far as names tell: "anna", "anna (token laptop)", "Anna <anna@example.org>".
+ * Either may be NULL: nobody. */
+bool person_is(const char *person, const char *others);
 
 /* ---- references of monitors ---- */
 
