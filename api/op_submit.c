@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/moment.h"
 #include "base/shell.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
@@ -29,7 +30,8 @@ static const char *const flags[] = { "keep_going", "only", "downstream", "force"
 
 void submit_words(const struct js *args, struct strlist *ret)
 {
-	const struct js *words = js_get(args, "args"), *params = js_get(args, "param");
+	const struct js *words = js_get(args, "args"), *params = js_get(args, "param"), *update = js_get(args, "update");
+	const char *time = js_get_str(args, "trigger_time");
 	int64_t jobs = js_get_int(args, "jobs", 0);
 
 	strlist_push(ret, "run");
@@ -39,6 +41,12 @@ void submit_words(const struct js *args, struct strlist *ret)
 		strlist_push(ret, "-p");
 		strlist_push(ret, js_text(js_at(params, i)));
 	}
+	for (size_t i = 0; i < js_len(update); i++)
+		strlist_push_owned(ret, xasprintf("--update=%s", js_text(js_at(update, i))));
+	if (time)
+		strlist_push_owned(ret, xasprintf("--trigger-time=%s", time));
+	if (js_typeof(js_get(args, "trigger_window")) == JS_INT)
+		strlist_push_owned(ret, xasprintf("--trigger-window=%lld", (long long)js_get_int(args, "trigger_window", 0)));
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		CLEANUP(cleanup_free) char *flag = xasprintf("--%s", flags[i]);
 
@@ -51,7 +59,7 @@ void submit_words(const struct js *args, struct strlist *ret)
 		strlist_push_owned(ret, xasprintf("--jobs=%lld", (long long)jobs));
 }
 
-static char *command_line(const char *project, const struct js *args)
+char *submit_command(const char *project, const struct js *args)
 {
 	CLEANUP(strlist_release) struct strlist words = STRLIST_INIT;
 	struct strbuf line = STRBUF_INIT;
@@ -92,6 +100,8 @@ static int check_args(const struct js *args, struct error *err)
 {
 	static const char *const local[] = { "dry", "no_wait", "detach" };
 	struct combinations combos CLEANUP(combinations_release) = { 0 };
+	const char *time = js_get_str(args, "trigger_time");
+	int64_t ms;
 
 	for (size_t i = 0; i < ARRAY_LEN(local); i++)
 		if (js_get_bool(args, local[i]))
@@ -99,7 +109,10 @@ static int check_args(const struct js *args, struct error *err)
 					 !strcmp(local[i], "no_wait") ? "no-wait" : local[i]);
 	if (js_get_bool(args, "only") && js_get_bool(args, "downstream"))
 		return error_set(err, ERR_USAGE, "--only and --downstream exclude each other");
-	if (check_words(js_get(args, "args"), "step", err) < 0 || check_params(js_get(args, "param"), err) < 0 ||
+	if (time && parse_moment(time, clock_wall_ms(), &ms, err) < 0)
+		return error_wrap(err, "--trigger-time");
+	if (check_words(js_get(args, "args"), "step", err) < 0 || check_words(js_get(args, "update"), "path", err) < 0 ||
+	    check_params(js_get(args, "param"), err) < 0 ||
 	    combinations_read(js_get(args, "param"), &combos, err) < 0)
 		return -1;
 	if (!combos.many)
@@ -113,7 +126,7 @@ static int check_args(const struct js *args, struct error *err)
 /* Those that decide what runs, without the project. */
 static struct js *kept_args(const struct js *args)
 {
-	static const char *const keys[] = { "args", "param", "jobs" };
+	static const char *const keys[] = { "args", "param", "jobs", "update", "trigger_time", "trigger_window" };
 	struct js *kept = js_object();
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
@@ -154,7 +167,7 @@ int op_run_submit(struct op_context *ctx, const struct js *args, struct js **ret
 {
 	const char *project = js_get_str(args, "project");
 	CLEANUP_JS struct js *kept = kept_args(args);
-	CLEANUP(cleanup_free) char *command = command_line(project, kept);
+	CLEANUP(cleanup_free) char *command = submit_command(project, kept);
 	CLEANUP_JS struct js *row = NULL;
 	char run[33];
 	struct job_new job = {

@@ -480,7 +480,7 @@ struct place parse_place(const struct error *syntax)
 	return at;
 }
 
-void parse_text(struct parser *p, const char *text, size_t len, const char *file, bool steps)
+void parse_text(struct parser *p, const char *text, size_t len, const char *file, enum parse_part part)
 {
 	struct error syntax = { 0 };
 
@@ -495,12 +495,14 @@ void parse_text(struct parser *p, const char *text, size_t len, const char *file
 	}
 	finish_remotes(p);
 	finish_schemas(p);
-	if (steps) {
-		finish_images(p);
+	if (part >= PARSE_DEFINITIONS) {
 		monitors_finish(p);
 		models_finish(p);
 		triggers_finish(p);
 		notifies_finish(p);
+	}
+	if (part == PARSE_ALL) {
+		finish_images(p);
 		finish_steps(p); /* last: that there are none is told when nothing else is */
 	}
 }

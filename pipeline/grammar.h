@@ -172,6 +172,7 @@ struct monitor_section {
 	struct textlist columns, ignore, critical;
 	bool evidently;
 	double threshold, share; /* 0: not said */
+	int64_t late_ms;
 	struct text_at schema;   /* of a [schema.NAME] */
 };
 /* [model.NAME]: an output that becomes a version, and what an alias asks of it. Paths are project paths, clean. */
@@ -212,6 +213,14 @@ struct trigger_section {
 	struct text_at alarm, clear;
 	int64_t stop_after;
 };
+/* What its budget, alarm and clear say, with defaults of a trigger with a monitor where they say nothing. */
+struct trigger_limits {
+	int64_t per_day, per_week; /* 0: no limit */
+	int64_t alarm_of, alarm_in;
+	double clear_share;
+	int64_t clear_for;
+};
+void trigger_limits(const struct trigger_section *, struct trigger_limits *ret);
 /* [notify.NAME]: who is told of what. */
 struct notify_section {
 	char *name;
@@ -235,6 +244,7 @@ struct pipeline {
 	struct step *steps;      /* in file order */
 	size_t nsteps, cap;
 	struct strmap by_name;   /* name -> struct step * */
+	char *trigger_time, *trigger_window; /* not of the file: what ${trigger.*} stand for in this run, or NULL */
 	struct monitor_section *monitors; /* in file order */
 	size_t nmonitors, monitors_cap;
 	struct remote_section *remotes; /* in file order */
@@ -261,6 +271,10 @@ int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, s
 int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *);
 /* Only its [schema.NAME] sections, likewise. */
 int pipeline_load_schemas(int rootfd, const char *path, struct pipeline **ret, struct error *);
+/* Only what watches and starts: its [model.NAME], [monitor.NAME], [trigger.NAME] and [notify.NAME], and [schema.NAME]
+ * for monitors that name one, likewise. */
+int pipeline_load_definitions(int rootfd, const char *path, struct pipeline **ret, struct error *);
+int pipeline_parse_definitions(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *);
 /* Tells all mistakes. *ret receives what could be read, when the others allow to plan it: steps with mistakes of their
  * own are marked `faulty`. Else it stays as it is. -1 when there are mistakes. */
 struct problems;

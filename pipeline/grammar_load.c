@@ -70,7 +70,7 @@ int pipeline_parse(const char *text, size_t len, const char *file, const char *p
 	CLEANUP(parser_release) struct parser p = { .problems = &problems };
 	const char *name;
 
-	parse_text(&p, text, len, file, true);
+	parse_text(&p, text, len, file, PARSE_ALL);
 	if (problems_verdict(&problems, err) < 0)
 		return -1;
 	name = p.pipeline->params_file.text ? p.pipeline->params_file.text : "params";
@@ -134,7 +134,7 @@ static int read_pipeline(struct parser *p, int rootfd, const char *path, struct 
 			error_help(err, "run: mlops init");
 		return -1;
 	}
-	parse_text(p, text.buf, text.len, path, true);
+	parse_text(p, text.buf, text.len, path, PARSE_ALL);
 	return 0;
 }
 
@@ -184,8 +184,16 @@ static bool opens_section(const char *head, const char *line, size_t len)
 	return len - at >= strlen(head) && !memcmp(line + at, head, strlen(head));
 }
 
+static bool opens_one(const char *const *heads, const char *line, size_t len)
+{
+	for (; *heads; heads++)
+		if (opens_section(*heads, line, len))
+			return true;
+	return false;
+}
+
 /* Keeps the lines of these sections at their places; the others become empty. */
-static void keep_sections(const char *head, const char *text, size_t len, struct strbuf *ret)
+static void keep_sections(const char *const *heads, const char *text, size_t len, struct strbuf *ret)
 {
 	const char *end = text + len, *stop;
 	bool keeps = false;
@@ -197,22 +205,31 @@ static void keep_sections(const char *head, const char *text, size_t len, struct
 		if (!stop)
 			stop = end;
 		if (*text == '[')
-			keeps = opens_section(head, text, (size_t)(stop - text));
+			keeps = opens_one(heads, text, (size_t)(stop - text));
 		if (keeps)
 			strbuf_add(ret, text, (size_t)(stop - text));
 		strbuf_putc(ret, '\n');
 	}
 }
 
-static int parse_sections(const char *head, const char *text, size_t len, const char *file, struct pipeline **ret,
-			  struct error *err)
+/* Some sections of a file, which must be whole. */
+struct part {
+	const char *heads[7];
+	enum parse_part part;
+};
+static const struct part remotes = { { "remote." }, PARSE_REMOTES };
+static const struct part schemas = { { "schema." }, PARSE_REMOTES };
+static const struct part definitions = { { "model.", "monitor.", "schema.", "trigger.", "notify." }, PARSE_DEFINITIONS };
+
+static int parse_sections(const struct part *part, const char *text, size_t len, const char *file, struct pipeline **ret,
+		      struct error *err)
 {
 	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
 	CLEANUP(parser_release) struct parser p = { .problems = &problems };
 	CLEANUP_STRBUF struct strbuf kept = STRBUF_INIT;
 
-	keep_sections(head, text, len, &kept);
-	parse_text(&p, kept.buf, kept.len, file, false);
+	keep_sections(part->heads, text, len, &kept);
+	parse_text(&p, kept.buf, kept.len, file, part->part);
 	if (problems_verdict(&problems, err) < 0)
 		return -1;
 	*ret = steal(&p.pipeline);
@@ -221,24 +238,34 @@ static int parse_sections(const char *head, const char *text, size_t len, const 
 
 int pipeline_parse_remotes(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
 {
-	return parse_sections("remote.", text, len, file, ret, err);
+	return parse_sections(&remotes, text, len, file, ret, err);
 }
 
-static int load_sections(const char *head, int rootfd, const char *path, struct pipeline **ret, struct error *err)
+int pipeline_parse_definitions(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
+{
+	return parse_sections(&definitions, text, len, file, ret, err);
+}
+
+static int load_part(const struct part *part, int rootfd, const char *path, struct pipeline **ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
 	if (parse_read_file(rootfd, path, INI_MAX_BYTES, &text, err) < 0)
 		return -1;
-	return parse_sections(head, text.buf, text.len, path, ret, err);
+	return parse_sections(part, text.buf, text.len, path, ret, err);
 }
 
 int pipeline_load_remotes(int rootfd, const char *path, struct pipeline **ret, struct error *err)
 {
-	return load_sections("remote.", rootfd, path, ret, err);
+	return load_part(&remotes, rootfd, path, ret, err);
 }
 
 int pipeline_load_schemas(int rootfd, const char *path, struct pipeline **ret, struct error *err)
 {
-	return load_sections("schema.", rootfd, path, ret, err);
+	return load_part(&schemas, rootfd, path, ret, err);
+}
+
+int pipeline_load_definitions(int rootfd, const char *path, struct pipeline **ret, struct error *err)
+{
+	return load_part(&definitions, rootfd, path, ret, err);
 }

@@ -31,8 +31,10 @@ struct parser {
 /* Adds a problem and returns it for error_help, or NULL when it is only counted. */
 struct error *problem(struct parser *, int line, int column, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Reads the text into p->pipeline, which it makes; without `steps` only remotes are asked to be whole. */
-void parse_text(struct parser *p, const char *text, size_t len, const char *file, bool steps);
+/* What of the text must be whole: its remotes and schemas, also what watches and starts, or all. */
+enum parse_part { PARSE_REMOTES, PARSE_DEFINITIONS, PARSE_ALL };
+/* Reads the text into p->pipeline, which it makes. */
+void parse_text(struct parser *p, const char *text, size_t len, const char *file, enum parse_part);
 void parser_release(struct parser *);
 /* The place in an error of FILE:LINE:COLUMN: the reader of INI has it as text only. */
 struct place parse_place(const struct error *);

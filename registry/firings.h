@@ -13,7 +13,7 @@ struct error;
 struct js;
 
 /* The triggers of the project are these: {NAME: spec}. Those that are no more there keep their firings; a new one begins
- * at now_ms. *ret_changed: how many differ from before. */
+ * at now_ms, as does one that comes back, or whose times or data are others. *ret_changed: how many differ from before. */
 int triggers_set(struct db *, const char *project, const struct js *specs, int64_t now_ms, int *ret_changed, struct error *);
 /* {id, project, name, spec{}, present, paused{}, since, last, seen}; ERR_NOT_FOUND */
 int trigger_load(struct db *, const char *project, const char *name, struct js **ret, struct error *);
@@ -39,9 +39,19 @@ int firing_add(struct db *, const struct firing_new *, int64_t *ret_id, struct e
 /* {id, project, trigger, cause, kind, time, evidence{}, args{}, decision, reason, run_id, outcome, actor, created,
  * settled} */
 int firing_load(struct db *, int64_t id, struct js **ret, struct error *);
+int firing_of_cause(struct db *, int64_t trigger, const char *cause, int64_t *ret_id, struct error *); /* 0: it is new */
 int firing_of_run(struct db *, const char *run_id, int64_t *ret_id, struct error *); /* 0: it has none */
 /* The newest first. `project` and `trigger` may be NULL: all. */
 int firings_list(struct db *, const char *project, const char *trigger, int64_t limit, struct js **ret, struct error *);
+/* Those that `run` and have not ended, or wait, of the project's triggers whose `group` (or else name) it is; the oldest
+ * first. */
+int firings_of_group(struct db *, const char *project, const char *group, const char *decision, struct js **ret,
+		     struct error *);
+/* How many of a trigger ran with a logical time after `from` and before `to`, and the last of those times. */
+int firings_count(struct db *, int64_t trigger, int64_t from, int64_t to, int64_t *ret_count, int64_t *ret_last,
+		  struct error *);
+/* Those that run although their jobs ended before `ended_before`: nobody was there to settle them. [{run_id, state}] */
+int firings_unsettled(struct db *, int64_t ended_before, struct js **ret, struct error *);
 /* One that waited, or ran: its decision becomes another. */
 int firing_decide(struct db *, int64_t id, const char *decision, const char *reason, const char *run_id, struct error *);
 /* How its run ended. 1, or 0 when that was said before. */

@@ -36,3 +36,5 @@ CREATE TABLE firings (
 CREATE INDEX firings_by_run ON firings (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX firings_waiting ON firings (id) WHERE decision = 'waiting';
 CREATE INDEX firings_open ON firings (id) WHERE decision = 'run' AND outcome IS NULL;
+CREATE INDEX firings_by_trigger ON firings (trigger);
+CREATE INDEX firings_that_ran ON firings (trigger, time) WHERE decision = 'run';
