@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/shell.h"
 #include "pipeline/grammar.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
@@ -30,7 +31,7 @@ static bool is_read(const struct pipeline *pipeline, const char *path)
 	return false;
 }
 
-static void tell(struct op_context *ctx, const char *text)
+void data_tell(struct op_context *ctx, const char *text)
 {
 	CLEANUP_JS struct js *event = js_object();
 
@@ -41,13 +42,13 @@ static void tell(struct op_context *ctx, const char *text)
 	ctx->emit(ctx->ctx, event);
 }
 
-static int bring_path(struct op_context *ctx, const char *path, const struct content *content, struct error *err)
+int data_put(struct op_context *ctx, const char *path, const struct content *content, struct error *err)
 {
+	CLEANUP(cleanup_free) char *word = shell_word(path), *keep = xasprintf("run: mlops add %s to keep what is there", word);
 	CLEANUP_JS struct js *notes = js_array();
-	CLEANUP(cleanup_free) char *text = xasprintf("brought %s, as mlops.lock names it", path);
 	struct scanner scanner;
 	struct checkout checkout = {
-		.scanner = &scanner, .unknown = UNKNOWN_REFUSE, .verify = true, .progress = ctx->progress,
+		.scanner = &scanner, .unknown = UNKNOWN_REFUSE, .keep = keep, .verify = true, .progress = ctx->progress,
 	};
 	struct checkout_result result = { 0 };
 
@@ -56,12 +57,19 @@ static int bring_path(struct op_context *ctx, const char *path, const struct con
 	    remotes_fetch(ctx, content, 1, notes, NULL, err) < 0)
 		return -1;
 	for (size_t i = 0; i < js_len(notes); i++)
-		tell(ctx, js_text(js_at(notes, i)));
-	if (checkout_path(&checkout, path, content, &result, err) < 0) {
+		data_tell(ctx, js_text(js_at(notes, i)));
+	return checkout_path(&checkout, path, content, &result, err);
+}
+
+static int bring_path(struct op_context *ctx, const char *path, const struct content *content, struct error *err)
+{
+	CLEANUP(cleanup_free) char *text = xasprintf("brought %s, as mlops.lock names it", path);
+
+	if (data_put(ctx, path, content, err) < 0) {
 		error_wrap(err, "%s is missing, and cannot be brought as mlops.lock names it", path);
 		return error_help(err, "run: mlops pull, where the remote is; or put the file there by hand");
 	}
-	tell(ctx, text);
+	data_tell(ctx, text);
 	return 0;
 }
 

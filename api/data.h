@@ -47,6 +47,14 @@ int data_mend(struct op_context *, const struct strmap *lost, struct error *);
  * store or a remote. The work tree is held. */
 struct pipeline;
 int data_bring(struct op_context *, const struct pipeline *, struct error *);
+/* Puts the content there, over any other that is kept; what is kept nowhere is refused. It comes from the store or a
+ * remote. The work tree is held. */
+int data_put(struct op_context *, const char *path, const struct content *, struct error *);
+/* update.c: the newest stored version of each of these paths comes to its place, and mlops.lock names it. A path that a
+ * step makes, or that is part of another version, is ERR_CONFLICT. The work tree is held. */
+int data_update(struct op_context *, const struct js *paths, struct error *);
+/* A remark for who waits. */
+void data_tell(struct op_context *, const char *text);
 /* op_checkout.c: checkout of what was brought already. Arguments and result are those of data.checkout. */
 int data_place(struct op_context *, const struct js *args, struct js **ret_result, struct error *);
 /* The work tree has the content that mlops.lock names for this path, as data or output. */

@@ -78,8 +78,11 @@ int loaded_make(struct op_context *ctx, const char *file, const struct js *overr
 	if (loaded_path(ctx, file, &path, err) < 0)
 		return -1;
 	add_texts(&params, overrides);
-	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0 ||
-	    (bring && data_bring(ctx, ret->pipeline, err) < 0) || loaded_once_made(p, ret->pipeline, &made, err) < 0)
+	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0)
+		return -1;
+	ret->pipeline->trigger_time = ret->trigger_time ? xstrdup(ret->trigger_time) : NULL;
+	ret->pipeline->trigger_window = ret->trigger_window ? xstrdup(ret->trigger_window) : NULL;
+	if ((bring && data_bring(ctx, ret->pipeline, err) < 0) || loaded_once_made(p, ret->pipeline, &made, err) < 0)
 		return -1;
 	return plan_make(p->rootfd, ret->pipeline, &made, &ret->plan, err);
 }

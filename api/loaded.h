@@ -11,6 +11,7 @@ struct project;
 struct strlist;
 
 struct loaded {
+	const char *trigger_time, *trigger_window; /* given: what ${trigger.*} stand for, or NULL */
 	struct pipeline *pipeline;
 	struct plan *plan;
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "api/combinations.h"
+#include "api/data.h"
 #include "api/data_kinds.h"
 #include "api/experiments.h"
 #include "api/loaded.h"
@@ -9,10 +11,12 @@
 #include "api/remotes.h"
 #include "api/scratch_tree.h"
 #include "api/submit.h"
+#include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/moment.h"
 #include "base/strbuf.h"
 #include "pipeline/grammar.h"
 #include "pipeline/run.h"
@@ -28,24 +32,69 @@ static bool ends_in_ini(const char *text)
 	return len > 4 && !strcmp(text + len - 4, ".ini");
 }
 
-static int run_plain(struct op_context *ctx, const char *file, const struct js *params, struct run_options *opt,
+/* What a trigger says beyond steps and params; also by hand. */
+struct occasion {
+	char time[32], window[24]; /* "" when not said */
+};
+
+/* One moment has one text, because it stands in keys. */
+static int read_occasion(const struct js *args, struct occasion *ret, struct error *err)
+{
+	const char *time = js_get_str(args, "trigger_time");
+	int64_t ms;
+
+	if (time && parse_moment(time, clock_wall_ms(), &ms, err) < 0)
+		return error_wrap(err, "--trigger-time");
+	if (time)
+		clock_format_utc(ms, ret->time);
+	if (time && ms % 1000 == 0)
+		strcpy(strchr(ret->time, '.'), "Z");
+	if (js_get(args, "trigger_window"))
+		snprintf(ret->window, sizeof(ret->window), "%lld", (long long)js_get_int(args, "trigger_window", 0));
+	return 0;
+}
+
+static int run_plain(struct op_context *ctx, const char *file, const struct js *args, struct run_options *opt,
 		     struct js **ret_result, struct error *err)
 {
+	struct occasion occasion = { "", "" };
 	struct loaded loaded CLEANUP(loaded_release) = { 0 };
 	struct remotes remotes CLEANUP(remotes_release) = { 0 };
 	CLEANUP(cleanup_fd) int tree = -1;
 
 	/* Once the tree is ours and whole, what it holds is worth planning. */
+	if (read_occasion(args, &occasion, err) < 0)
+		return -1;
+	loaded.trigger_time = *occasion.time ? occasion.time : NULL;
+	loaded.trigger_window = *occasion.window ? occasion.window : NULL;
 	if (run_enter(ctx->project, opt, &tree, err) < 0 || (!opt->dry && scratch_sweep(ctx, false, err) < 0) ||
-	    loaded_make(ctx, file, params, !opt->dry, &loaded, err) < 0)
+	    data_update(ctx, js_get(args, "update"), err) < 0 ||
+	    loaded_make(ctx, file, js_get(args, "param"), !opt->dry, &loaded, err) < 0)
 		return -1;
 	remotes_of(ctx->project, loaded.pipeline, &remotes);
 	opt->remotes = &remotes;
 	return pipeline_run(ctx->project, loaded.plan, opt, ret_result, err);
 }
 
+/* What would change the tree, or mean something else for each of several runs. */
+static int check_update(const struct js *args, bool many, struct error *err)
+{
+	static const char *const one[] = { "update", "trigger_time", "trigger_window" };
+
+	if (js_len(js_get(args, "update")) && js_get_bool(args, "dry")) {
+		error_set(err, ERR_USAGE, "--dry and --update exclude each other: an update changes the work tree");
+		return error_help(err, "see what is newest: mlops history PATH");
+	}
+	for (size_t i = 0; many && i < ARRAY_LEN(one); i++)
+		if (js_get(args, one[i]))
+			return error_set(err, ERR_USAGE, "--%s%s and a param with several values exclude each other",
+					 i ? "trigger-" : "", i ? one[i] + strlen("trigger_") : one[i]);
+	return 0;
+}
+
 /*
- * run.start {args[], param[], jobs, keep_going, only, downstream, force, dry, no_wait}
+ * run.start {args[], param[], jobs, keep_going, only, downstream, force, dry, no_wait, update[], trigger_time,
+ *     trigger_window}
  * -> what pipeline_run gives (pipeline/run.h), or experiments_run when a param has several values; emits its events.
  * With `project`, run.submit.
  */
@@ -64,7 +113,8 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.dry = js_get_bool(args, "dry"),
 		.keep_going = js_get_bool(args, "keep_going"),
 		.no_wait = js_get_bool(args, "no_wait"),
-		.record = ctx->project->scratch || getenv(JOB_VARIABLE),
+		.record = (ctx->project->scratch || getenv(JOB_VARIABLE)) && !getenv(JOB_TRIGGERED),
+		.untrusted = getenv(JOB_UNTRUSTED) != NULL,
 		.job = getenv(JOB_VARIABLE),
 		.jobs = (int)jobs,
 		.spawner = ctx->spawner,
@@ -85,7 +135,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		return error_set(err, ERR_USAGE, "--only and --downstream exclude each other");
 	if (opt.dry && js_get_bool(args, "detach"))
 		return error_set(err, ERR_USAGE, "--dry and --detach exclude each other");
-	if (combinations_read(js_get(args, "param"), &combos, err) < 0)
+	if (combinations_read(js_get(args, "param"), &combos, err) < 0 || check_update(args, combos.many, err) < 0)
 		return -1;
 	for (size_t i = file != NULL; i < js_len(words); i++)
 		strlist_push(&opt.steps, js_text(js_at(words, i)));
@@ -95,7 +145,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 	} else if (combos.many) {
 		r = experiments_run(ctx, args, file, &combos, &opt, ret_result, err);
 	} else {
-		r = run_plain(ctx, file, js_get(args, "param"), &opt, ret_result, err);
+		r = run_plain(ctx, file, args, &opt, ret_result, err);
 	}
 	strlist_release(&opt.steps);
 	return r;

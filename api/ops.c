@@ -145,6 +145,9 @@ static const struct op rows[] = {
 		FLAG("dry", 'n', "show what would run and why; change nothing"),
 		FLAG("no-wait", 0, "fail when another run holds the project"),
 		FLAG("detach", 'd', "go on without the terminal"),
+		MANY("update", 0, "PATH", COMPLETE_PATH, "first move this data to its newest stored version"),
+		TEXT("trigger-time", 0, "TIME", COMPLETE_NONE, "what ${trigger.time} is, as a trigger would give it"),
+		INT("trigger-window", 0, "N", "what ${trigger.window} is"),
 		TEXT("project", 0, "NAME", COMPLETE_NONE, "a project that an agent is to run, instead of what is here")),
 	  .summary = "run the steps that are not up to date",
 	  .details =
@@ -156,6 +159,8 @@ static const struct op rows[] = {
 		"                               each combination, beside the work tree\n"
 		"  mlops run --dry              only say what would run and why\n"
 		"  mlops run --detach           go on without the terminal\n"
+		"  mlops run --update data/raw  with the newest data that was added, here or to\n"
+		"                               the agent; mlops.lock names it then\n"
 		"  mlops run --project churn    let the agent run a project that it knows\n"
 		"\n"
 		"A step runs again when its command, its inputs, the parameters it uses or its\n"

@@ -44,7 +44,10 @@ static const struct op rows[] = {
 		FLAG("keep-going", 0, "after a failure, run what does not depend on it"),
 		FLAG("only", 0, "just the named steps, not what they need"),
 		FLAG("downstream", 0, "the named steps and all that depends on them"),
-		FLAG("force", 0, "run also what is up to date")),
+		FLAG("force", 0, "run also what is up to date"),
+		FIELD("update", OPP_MANY, OP_TEXT, "first move this data to its newest stored version"),
+		FIELD("trigger-time", 0, OP_TEXT, "what ${trigger.time} is"),
+		FIELD("trigger-window", 0, OP_INT, "what ${trigger.window} is")),
 	  .summary = "run a project of the agent" },
 };
 OP_TABLE(ops_projects, rows);

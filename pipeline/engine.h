@@ -180,6 +180,12 @@ void engine_emit_run(struct engine *);
 void engine_emit_recorded(struct engine *);
 void engine_note(struct engine *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* allowed.c: what a run may not do is told before its first step */
+int check_local(const struct engine *, struct error *);   /* steps on this machine, where only containers may run */
+int check_trigger(const struct engine *, struct error *); /* ${trigger.*} that this run has no value for */
+int check_trust(const struct engine *, struct error *);   /* secrets and network, when it is not trusted; after the look */
+bool task_may_run(const struct task *);                   /* by the first look */
+
 /* schedule.c */
 int schedule_run(struct engine *, struct error *); /* every task of the engine to its end */
 void schedule_pump(struct engine *);               /* starts what can start, ends what has ended */

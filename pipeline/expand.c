@@ -109,6 +109,25 @@ static int add_run_id(const struct expand_scope *scope, const char *name, struct
 	return 0;
 }
 
+static int add_trigger(const struct expand_scope *scope, const char *name, struct strbuf *out, struct error *err)
+{
+	static const char *const names[] = { "trigger.time", "trigger.window" };
+	bool window = !strcmp(name, "window");
+	const char *value;
+
+	if (!window && strcmp(name, "time") != 0) {
+		error_set(err, ERR_USAGE, "unknown ${trigger.%s}", SHOW(name));
+		return error_help(err, "behind 'trigger.' may stand: time, window");
+	}
+	if (!scope->trigger)
+		return error_set(err, ERR_USAGE, "${%s} is known in 'cmd' only", names[window]);
+	value = window ? scope->trigger->window : scope->trigger->time;
+	if (!value)
+		*scope->trigger->ret_unset = names[window];
+	strbuf_printf(out, value ? "%s" : "${%s}", value ? value : names[window]);
+	return 0;
+}
+
 static int no_matrix(const char *name, struct error *err)
 {
 	error_set(err, ERR_USAGE, "${matrix.%s} in a step without a matrix", SHOW(name));
@@ -179,6 +198,7 @@ static const struct variable {
 	{ "out", add_out, false },
 	{ "step", add_step, false },
 	{ "run.id", add_run_id, false },
+	{ "trigger.", add_trigger, false },
 	{ "image.", add_image, false },
 	{ "secret.", add_secret, false },
 };
@@ -196,7 +216,7 @@ static const struct variable *find_variable(const char *name)
 
 static int unknown_variable(const char *name, struct error *err)
 {
-	static const char *const words[] = { "out", "step", "run.id", "params", "matrix", "env" };
+	static const char *const words[] = { "out", "step", "run.id", "params", "matrix", "env", "trigger" };
 	CLEANUP(cleanup_free) char *head = xstrndup(name, strcmp(name, "run.id") ? strcspn(name, ".") : 6);
 	const char *near = nearest_word(words, ARRAY_LEN(words), head);
 
@@ -205,7 +225,7 @@ static int unknown_variable(const char *name, struct error *err)
 		return error_help(err, "did you mean ${%s%s}?", near,
 				  strcmp(near, "out") && strcmp(near, "step") && strcmp(near, "run.id") ? ".NAME" : "");
 	return error_help(err, "known are ${params.KEY} ${matrix.AXIS} ${matrix.key} ${env.NAME} ${out} ${step} "
-			       "${run.id}; a variable of a shell inside sh -c is written $NAME or $${NAME}");
+			       "${run.id} ${trigger.time} ${trigger.window}; a variable of a shell inside sh -c is written $NAME or $${NAME}");
 }
 
 static bool plain_for_shell(const char *text)

@@ -10,7 +10,12 @@
 struct error;
 struct js;
 /* Values ${...} may name: params.KEY, matrix.AXIS and matrix.key (of an instance of a matrix), out (when there is
- * one), env.NAME, step, and run.id, which is left as it is for the key and replaced when the step starts. */
+ * one), env.NAME, step, and run.id, which is left as it is for the key and replaced when the step starts; trigger.time and
+ * trigger.window, which stay as they are where a run has none. */
+struct expand_trigger {
+	const char *time, *window; /* text, or NULL */
+	const char **ret_unset;    /* receives the name of one that is NULL, and was named; lent for ever */
+};
 struct expand_scope {
 	const struct js *params;
 	const struct strlist *outs; /* NULL: ${out} is not known here */
@@ -19,6 +24,7 @@ struct expand_scope {
 	const char *matrix_key;
 	const char *step;
 	const char *run_id;        /* NULL: ${run.id} stays literal */
+	const struct expand_trigger *trigger; /* NULL: ${trigger.*} are not known here */
 	struct strlist *used_params; /* receives each params.KEY; may be NULL */
 	size_t *ret_offset;        /* receives where in the text an error is, in bytes; may be NULL */
 	size_t *room;              /* bytes that texts may still become, together; NULL: one may become 16 MiB */

@@ -114,6 +114,8 @@ void pipeline_free(struct pipeline *pipeline)
 	free(pipeline->name);
 	textlist_release(&pipeline->env);
 	free(pipeline->params_file.text);
+	free(pipeline->trigger_time);
+	free(pipeline->trigger_window);
 	free(pipeline->image.text);
 	for (size_t i = 0; i < pipeline->nremotes; i++) {
 		free(pipeline->remotes[i].name);

@@ -37,6 +37,7 @@ struct plan_node {
 				   * runs on this machine */
 	const struct image_section *build; /* of an image that is built here, else NULL */
 	struct strlist argv;      /* ${run.id} still literal */
+	const char *unset;        /* "trigger.time": the command names it and this run has none; else NULL */
 	struct strlist env;       /* NAME=VALUE: pipeline's and step's, expanded, sorted by NAME */
 	/* Lists without room are lent by the first instance of the step, which reads the same. */
 	struct strlist inputs;    /* project paths, globs resolved, sorted, unique */

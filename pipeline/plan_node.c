@@ -239,9 +239,13 @@ static int fill_argv(struct plan_builder *b, size_t index, struct error *err)
 	CLEANUP(strlist_release) struct strlist outs = STRLIST_INIT;
 	size_t offset = 0;
 	struct expand_scope scope = plan_scope(b, node, &b->used[index], &offset);
+	const struct expand_trigger trigger = {
+		.time = b->pipeline->trigger_time, .window = b->pipeline->trigger_window, .ret_unset = &node->unset,
+	};
 
 	list_outs(b, node, &outs);
 	scope.outs = &outs;
+	scope.trigger = &trigger;
 	if (expand_command(&scope, node->step->cmd.text, &node->argv, err) < 0)
 		return plan_fault(b, node->step, command_place(node->step, offset), err);
 	return 0;

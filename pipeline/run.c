@@ -280,7 +280,7 @@ static bool needs_secrets(void *ctx, const struct plan_node *node)
 	const struct task *t = node->user;
 
 	(void)ctx;
-	return t && (t->look->state == STEP_STALE || t->look->state == STEP_BLOCKED);
+	return t && task_may_run(t);
 }
 
 /* Files of secrets go when their attempt ends; what a killed mlops left goes here. */
@@ -483,27 +483,10 @@ static int check_needs(struct engine *e, struct error *err)
 	return run_secrets_open(e->project, e->plan, needs_secrets, NULL, &e->secrets, err);
 }
 
-/* What a project's file may make this machine do is its operator's to say. */
-static int check_local(const struct engine *e, struct error *err)
-{
-	if (!strcmp(settings_get(&e->project->settings, SETTING_RUN_LOCAL), "yes"))
-		return 0;
-	for (size_t i = 0; i < e->plan->len; i++) {
-		const struct plan_node *node = &e->plan->nodes[i];
-
-		if (!node->selected || node->image)
-			continue;
-		error_set(err, ERR_DENIED, "step %s would run on this machine itself, which is not allowed here", node->name);
-		return error_help(err, "give it an image=; or let the operator allow it: mlops project add ... --allow-local, "
-				       "or run.local in the settings");
-	}
-	return 0;
-}
-
 static int prepare(struct engine *e, struct error *err)
 {
-	if (check_local(e, err) < 0 || container_pin_images(e, err) < 0 || look_at_all(e, err) < 0 || check_needs(e, err) < 0 ||
-	    tables_before_run(e, err) < 0 || container_check(e, err) < 0 || container_find_orphans(e, err) < 0)
+	if (check_local(e, err) < 0 || container_pin_images(e, err) < 0 || look_at_all(e, err) < 0 || check_trust(e, err) < 0 ||
+	    check_needs(e, err) < 0 || tables_before_run(e, err) < 0 || container_check(e, err) < 0 || container_find_orphans(e, err) < 0)
 		return -1;
 	sweep_secrets(e);
 	return 0;
@@ -519,7 +502,7 @@ static int run_locked(struct engine *e, struct js **ret_result, struct error *er
 		return -1;
 	look_ask_remotes(e->looker, &e->fetcher.look);
 	make_tasks(e);
-	if (look_conditions(e->looker, err) < 0)
+	if (look_conditions(e->looker, err) < 0 || check_trigger(e, err) < 0)
 		return -1;
 	if (e->opt->dry ? look_at_all(e, err) < 0 || check_needs(e, err) < 0 : prepare(e, err) < 0)
 		return show_early_failure(e, ret_result, err);

@@ -118,6 +118,7 @@ struct run_options {
 	enum select_mode select;
 	bool force, dry, keep_going, no_wait;
 	bool record;                   /* leave a run even when nothing has to run */
+	bool untrusted;                /* of somebody's code: no secrets, no network, nothing of it is used again */
 	const char *job;               /* the run that an agent was asked for (registry/jobs.h); NULL: a new one */
 	int jobs;                      /* 0: the cores */
 	struct spawner *spawner;       /* of the local runner */

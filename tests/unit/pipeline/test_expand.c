@@ -116,6 +116,31 @@ static void run_id_stays_literal_until_it_is_known(void **state)
 	assert_words("a --id=${run.id} 'x${run.id}'", "a|--id=4e1d|x4e1d");
 }
 
+static void what_a_trigger_says_stays_literal_where_a_run_has_none(void **state)
+{
+	struct strlist argv CLEANUP(strlist_release) = STRLIST_INIT;
+	const char *unset = NULL;
+	struct expand_trigger trigger = { .time = "2026-01-31T03:00:00Z", .ret_unset = &unset };
+	struct expand_scope with = { .step = "a", .trigger = &trigger };
+	struct error err;
+
+	(void)state;
+	assert_int_equal(expand_command(&with, "sh -c 'x ${trigger.time}' ${trigger.time}", &argv, &err), 0);
+	assert_string_equal(argv.items[2], "x 2026-01-31T03:00:00Z");
+	assert_string_equal(argv.items[3], "2026-01-31T03:00:00Z");
+	assert_null(unset);
+	strlist_release(&argv);
+	argv = (struct strlist)STRLIST_INIT;
+	assert_int_equal(expand_command(&with, "x ${trigger.window}", &argv, &err), 0);
+	assert_string_equal(argv.items[1], "${trigger.window}");
+	assert_string_equal(unset, "trigger.window");
+	assert_int_equal(expand_command(&with, "x ${trigger.tim}", &argv, &err), -1);
+	assert_non_null(strstr(err.help, "time, window"));
+	with.trigger = NULL;
+	assert_int_equal(expand_command(&with, "x ${trigger.time}", &argv, &err), -1);
+	assert_non_null(strstr(err.msg, "'cmd' only"));
+}
+
 static void used_params_are_told(void **state)
 {
 	CLEANUP(cleanup_free) char *got = NULL;
@@ -370,6 +395,7 @@ int main(void)
 		CASE(words_follow_posix_quoting),
 		CASE(values_expand_inside_words_and_never_split),
 		CASE(run_id_stays_literal_until_it_is_known),
+		CASE(what_a_trigger_says_stays_literal_where_a_run_has_none),
 		CASE(used_params_are_told),
 		CASE(what_needs_a_shell_is_refused),
 		CASE(broken_quoting_is_placed),
