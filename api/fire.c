@@ -145,6 +145,8 @@ static int judge(struct op_context *ctx, struct db *db, const struct js *trigger
 	bool limits = !c->no_limits;
 
 	check_pause(trigger, d);
+	if (!d->word && c->held)
+		decide(d, "skipped", xstrdup(c->held));
 	if (!d->word && limits && check_budget(db, trigger, c, d, err) < 0)
 		return -1;
 	if (!d->word && limits && check_cooldown(db, trigger, c, d, err) < 0)

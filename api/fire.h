@@ -5,9 +5,9 @@
 /*
  * A cause meets a trigger: the decision, its row, its run and its event are one transaction.
  *
- * Order of the reasons not to run: the cause is known; the trigger is paused; its budget is used up; its cooldown goes on;
- * its group runs already (then one firing waits, and a newer one takes its place). Budget and cooldown count in logical
- * time, and only firings that ran.
+ * Order of the reasons not to run: the cause is known; the trigger is paused; the cause is held; its budget is used up; its
+ * cooldown goes on; its group runs already (then one firing waits, and a newer one takes its place). Budget and cooldown
+ * count in logical time, and only firings that ran.
  */
 struct db;
 struct error;
@@ -21,6 +21,7 @@ struct cause {
 	const struct js *evidence;  /* NULL: {} */
 	const struct js *args;      /* beyond what the trigger says: {commit, ref, untrusted, ...} as run.submit takes them */
 	int64_t window;             /* number of the monitor's window, with kind drift */
+	const char *held;           /* why it may not run by itself: it is recorded as skipped for that; NULL: it may */
 	bool no_limits;             /* budget and cooldown were looked at by who asks (drift), or do not count (manual) */
 };
 /* Inside a transaction. *ret (may be NULL): firing_load's object. 1: it is new; 0: it was decided before. */

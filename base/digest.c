@@ -133,3 +133,46 @@ bool digest_parse(const char *hex, struct digest *ret)
 	*ret = d;
 	return true;
 }
+
+#define HMAC_INNER 0x36
+#define HMAC_OUTER 0x5c
+
+void hmac_init(struct hmac *h, const void *key, size_t len)
+{
+	uint8_t inner[sizeof(h->outer)], block[sizeof(h->outer)] = { 0 };
+	struct digest digest;
+
+	if (len > sizeof(block)) {
+		digest_of(key, len, &digest);
+		key = &digest;
+		len = sizeof(digest);
+	}
+	if (len)
+		memcpy(block, key, len);
+	for (size_t i = 0; i < sizeof(block); i++) {
+		inner[i] = block[i] ^ HMAC_INNER;
+		h->outer[i] = block[i] ^ HMAC_OUTER;
+	}
+	hasher_init(&h->inner);
+	hasher_update(&h->inner, inner, sizeof(inner));
+	explicit_bzero(inner, sizeof(inner));
+	explicit_bzero(block, sizeof(block));
+}
+
+void hmac_update(struct hmac *h, const void *data, size_t len)
+{
+	hasher_update(&h->inner, data, len);
+}
+
+void hmac_final(struct hmac *h, struct digest *ret)
+{
+	struct hasher outer;
+	struct digest inner;
+
+	hasher_final(&h->inner, &inner);
+	hasher_init(&outer);
+	hasher_update(&outer, h->outer, sizeof(h->outer));
+	hasher_update(&outer, inner.b, sizeof(inner.b));
+	hasher_final(&outer, ret);
+	explicit_bzero(h->outer, sizeof(h->outer));
+}

@@ -27,3 +27,12 @@ void hasher_init(struct hasher *);
 void hasher_update(struct hasher *, const void *, size_t);
 void hasher_final(struct hasher *, struct digest *ret);
 void hasher_release(struct hasher *); /* abandons; legal after final */
+
+/* HMAC-SHA256 (RFC 2104): as hasher; final releases. The key is not kept, but what follows from it is: forget it soon. */
+struct hmac {
+	struct hasher inner;
+	uint8_t outer[64];
+};
+void hmac_init(struct hmac *, const void *key, size_t len);
+void hmac_update(struct hmac *, const void *, size_t);
+void hmac_final(struct hmac *, struct digest *ret);
