@@ -18,6 +18,7 @@ static const char *const neutral[] = { "project.version", "access.whoami", "pipe
 static const struct {
 	const char *op, *list, *inner, *key;
 } listed[] = {
+	{ "model.approvals", "approvals", NULL, "name" },
 	{ "experiment.search", "experiments", NULL, "experiment_id" },
 	{ "run.search", "runs", "info", "experiment_id" },
 	{ "dataset.search", "dataset_summaries", NULL, "experiment_id" },
@@ -30,6 +31,7 @@ static const struct {
 struct thing {
 	bool is_model; /* a registered one, by `name`; else something of `experiment` */
 	const char *name;
+	char model[4 * 256 + 1]; /* which `name` may be */
 	char experiment[24];
 	char run[257]; /* which it is, or which made it; "" */
 };
@@ -65,6 +67,14 @@ static int find_thing(const struct question *q, const char *key, const char *id,
 	if (!strcmp(key, "name")) {
 		ret->is_model = true;
 		ret->name = id;
+		return 1;
+	}
+	if (!strcmp(key, "version")) {
+		const char *at = strrchr(id, '@');
+
+		snprintf(ret->model, sizeof(ret->model), "%.*s", at ? (int)(at - id) : (int)strlen(id), id);
+		ret->is_model = true;
+		ret->name = ret->model;
 		return 1;
 	}
 	if (!strcmp(key, "experiment_id")) {
@@ -140,6 +150,7 @@ static const struct {
 	{ ABOUT_RUN, "run_ids", "run_id" },
 	{ ABOUT_LOGGED_MODEL, "model_id", "model_id" },
 	{ ABOUT_MODEL, "name", "name" },
+	{ ABOUT_VERSION, "name", "version" },
 	{ ABOUT_FILE, "path", "path" },
 };
 

@@ -5,6 +5,7 @@
 #include "api/events.h"
 #include "api/model_files.h"
 #include "api/ops.h"
+#include "api/promote.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -13,6 +14,7 @@
 #include "registry/models.h"
 #include "registry/name.h"
 #include "registry/project.h"
+#include "registry/promotions.h"
 #include "registry/versions.h"
 
 #define MODELS_PAGE    100
@@ -93,7 +95,8 @@ int op_model_rename(struct op_context *ctx, const struct js *args, struct js **r
 	struct op_event event = { "model.rename", name, name, new_name, NULL };
 	struct db *db;
 
-	if (project_db(ctx->project, &db, err) < 0 || model_rename(db, name, new_name, clock_wall_ms(), err) < 0 ||
+	if (project_db(ctx->project, &db, err) < 0 || model_guard(db, name, 0, err) < 0 ||
+	    model_rename(db, name, new_name, clock_wall_ms(), err) < 0 ||
 	    op_event(ctx, db, &event, err) < 0)
 		return -1;
 	return give_model(db, new_name, ret_result, err);
@@ -109,7 +112,7 @@ int op_model_delete(struct op_context *ctx, const struct js *args, struct js **r
 
 	(void)ret_result;
 	if (project_db(ctx->project, &db, err) < 0 || model_load(db, name, &model, err) < 0 ||
-	    model_delete(db, name, err) < 0)
+	    model_guard(db, name, 0, err) < 0 || model_delete(db, name, err) < 0)
 		return -1;
 	event.body = model;
 	return op_event(ctx, db, &event, err);
@@ -207,17 +210,25 @@ static int note_move(struct op_context *ctx, struct db *db, const char *operatio
 	return op_event(ctx, db, &event, err);
 }
 
-/* alias.set {name, alias, version} */
+/* alias.set {name, alias, version, reason} */
 int op_alias_set(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
-	int64_t number, before;
+	struct promotion p = {
+		.model = js_get_str(args, "name"),
+		.alias = js_get_str(args, "alias"),
+		.how = PROMOTED_BY_PERSON,
+		.actor = op_actor(ctx),
+		.reason = js_get_str(args, "reason"),
+		.now_ms = clock_wall_ms(),
+	};
+	int64_t before;
 	struct db *db;
 
 	(void)ret_result;
-	if (project_db(ctx->project, &db, err) < 0 || version_number(js_get_str(args, "version"), &number, err) < 0 ||
-	    alias_set(db, js_get_str(args, "name"), js_get_str(args, "alias"), number, &before, err) < 0)
+	if (project_db(ctx->project, &db, err) < 0 || version_number(js_get_str(args, "version"), &p.number, err) < 0 ||
+	    alias_guard(ctx, db, p.model, p.alias, p.reason, err) < 0 || promotion_do(db, &p, &before, err) < 0)
 		return -1;
-	return note_move(ctx, db, "alias.set", args, before, number, err);
+	return note_move(ctx, db, "alias.set", args, before, p.number, err);
 }
 
 /* alias.get {name, alias} -> {model_version{}} */
@@ -236,7 +247,7 @@ int op_alias_get(struct op_context *ctx, const struct js *args, struct js **ret_
 	return 0;
 }
 
-/* alias.delete {name, alias} */
+/* alias.delete {name, alias, reason} */
 int op_alias_delete(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	int64_t before;
@@ -244,6 +255,7 @@ int op_alias_delete(struct op_context *ctx, const struct js *args, struct js **r
 
 	(void)ret_result;
 	if (project_db(ctx->project, &db, err) < 0 ||
+	    alias_guard(ctx, db, js_get_str(args, "name"), js_get_str(args, "alias"), js_get_str(args, "reason"), err) < 0 ||
 	    alias_delete(db, js_get_str(args, "name"), js_get_str(args, "alias"), &before, err) < 0)
 		return -1;
 	return before ? note_move(ctx, db, "alias.delete", args, before, 0, err) : 0;

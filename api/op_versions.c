@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "api/events.h"
 #include "api/ops.h"
+#include "api/promote.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -110,7 +111,8 @@ int op_version_delete(struct op_context *ctx, const struct js *args, struct js *
 	struct named v;
 
 	(void)ret_result;
-	if (take_named(ctx, args, &v, err) < 0 || version_load(v.db, v.model, v.number, &before, err) < 0 ||
+	if (take_named(ctx, args, &v, err) < 0 || model_guard(v.db, v.model, v.number, err) < 0 ||
+	    version_load(v.db, v.model, v.number, &before, err) < 0 ||
 	    version_delete(v.db, v.model, v.number, clock_wall_ms(), err) < 0)
 		return -1;
 	return note(ctx, &v, (struct op_event){ .operation = "version.delete", .body = before }, err);

@@ -78,6 +78,7 @@ enum op_about {
 	ABOUT_RUN,          /* run_id or run_ids: those of its experiment */
 	ABOUT_LOGGED_MODEL, /* model_id: those of its experiment */
 	ABOUT_MODEL,        /* name */
+	ABOUT_VERSION,      /* name, MODEL@vN or MODEL@ALIAS: those of the model */
 	ABOUT_FILE,         /* path: those of what file_subject (registry/files.h) finds in it */
 };
 
@@ -149,6 +150,7 @@ extern const struct op_table ops_commands; /* ops.c */
 extern const struct op_table ops_access; /* ops_access.c: users, tokens, permissions */
 extern const struct op_table ops_projects; /* ops_projects.c: what an agent runs */
 extern const struct op_table ops_models;   /* ops_models.c: registered and logged models */
+extern const struct op_table ops_promotions; /* ops_promotions.c: who gets an alias */
 extern const struct op_table ops_search;   /* ops_search.c: searches of them, data sets, metrics of several runs */
 extern const struct op_table ops_tracking; /* ops_tracking.c: experiments, runs, what they log, and searches */
 extern const struct op_table ops_files; /* ops_files.c: files of runs and models, objects, refs */
@@ -190,10 +192,9 @@ op_handler op_run_create, op_run_get, op_run_update, op_run_delete, op_run_resto
 	op_run_untag, op_metric_log, op_param_log;                  /* op_tracking.c */
 op_handler op_profile, op_drift, op_schema_infer, op_schema_check, op_split; /* op_profile.c, op_drift.c, op_schema.c, op_split.c */
 op_handler op_monitor_list, op_monitor_show, op_monitor_check;      /* op_monitor.c */
-op_handler op_monitor_rows, op_monitor_labels;                      /* op_ingest.c */
 op_handler op_monitor_history, op_monitor_replay, op_monitor_ack, op_monitor_pause, op_monitor_resume; /* op_policy.c */
-op_handler op_model_promote, op_model_approve, op_model_reject, op_model_rollback, op_model_release,
-	op_model_approvals;                                         /* op_promote.c */
+op_handler op_model_promote, op_model_rollback, op_model_release;   /* op_promote.c */
+op_handler op_model_approve, op_model_reject, op_model_approvals;   /* op_approve.c */
 op_handler op_model_card;                                           /* op_card.c */
 op_handler op_trigger_list, op_trigger_show, op_trigger_fire, op_trigger_pause, op_trigger_resume, op_trigger_history,
 	op_trigger_next, op_trigger_push;                           /* op_trigger.c */

@@ -6,6 +6,7 @@
 #define NAME	FIELD("name", OPP_REQUIRED, OP_TEXT, "of the registered model")
 #define VERSION FIELD("version", OPP_REQUIRED, OP_TEXT, "its number")
 #define ALIAS	FIELD("alias", OPP_REQUIRED, OP_TEXT, "such as champion")
+#define WHY	FIELD("reason", 0, OP_TEXT, "an admin's, for a protected alias")
 #define KEY	FIELD("key", OPP_REQUIRED, OP_TEXT, "its name")
 #define VALUE_	FIELD("value", 0, OP_TEXT, "at most 100,000 characters")
 #define TAGS	FIELD("tags", 0, OP_JSON, "a list of {key, value}")
@@ -67,11 +68,11 @@ static const struct op rows[] = {
 	  .summary = "the newest version of each stage" },
 
 	{ .name = "alias.set", .method = "POST", .path = "/models/{name}/aliases", WRITES, .about = ABOUT_MODEL,
-	  .handler = op_alias_set, .params = PARAMS(NAME, ALIAS, VERSION), .summary = "point an alias at a version" },
+	  .handler = op_alias_set, .params = PARAMS(NAME, ALIAS, VERSION, WHY), .summary = "point an alias at a version" },
 	{ .name = "alias.get", .method = "GET", .path = "/models/{name}/aliases/{alias}", READS, .about = ABOUT_MODEL,
 	  .handler = op_alias_get, .params = PARAMS(NAME, ALIAS), .summary = "the version that an alias points at" },
 	{ .name = "alias.delete", .method = "DELETE", .path = "/models/{name}/aliases/{alias}", WRITES,
-	  .about = ABOUT_MODEL, .handler = op_alias_delete, .params = PARAMS(NAME, ALIAS),
+	  .about = ABOUT_MODEL, .handler = op_alias_delete, .params = PARAMS(NAME, ALIAS, WHY),
 	  .summary = "remove an alias" },
 
 	{ .name = "version.create", .method = "POST", .path = "/models/{name}/versions", MAKES, .about = ABOUT_MODEL,

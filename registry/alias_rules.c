@@ -188,7 +188,7 @@ int alias_hold(struct db *db, const char *model, const char *alias, const char *
 	db_bind(q, 2, alias);
 	db_bind(q, 3, actor);
 	db_bind(q, 4, now_ms);
-	return db_run(q, err);
+	return run_changed(db, q, err);
 }
 
 int alias_release(struct db *db, const char *model, const char *alias, struct error *err)

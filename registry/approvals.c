@@ -38,7 +38,7 @@ static int note(struct db *db, const char *operation, const char *actor, const c
 {
 	static const char *const kept[] = { "id", "alias", "who", "asker", "expires", "reason", "run_id" };
 	CLEANUP(cleanup_free) char *subject =
-		xasprintf("%s@v%lld", js_get_str(row, "model"), (long long)js_get_int(row, "number", 0));
+		xasprintf("%s@v%lld", js_get_str(row, "name"), (long long)js_get_int(row, "number", 0));
 	CLEANUP_JS struct js *body = js_object();
 	const struct event event = {
 		.actor = actor, .origin = origin, .operation = operation, .subject = subject, .body = body
@@ -57,7 +57,7 @@ static int row_json(struct db_stmt *q, int64_t now_ms, struct js **ret, struct e
 	static const struct {
 		int column;
 		const char *key;
-	} texts[] = { { 1, "model" }, { 3, "alias" }, { 6, "asker" }, { 10, "actor" }, { 11, "reason" }, { 12, "author" },
+	} texts[] = { { 1, "name" }, { 3, "alias" }, { 6, "asker" }, { 10, "actor" }, { 11, "reason" }, { 12, "author" },
 		      { 13, "committer" }, { 14, "run_id" }, { 15, "verdict" } },
 	  numbers[] = { { 0, "id" }, { 2, "number" }, { 7, "asked" }, { 8, "expires" }, { 9, "decided" } };
 	CLEANUP_JS struct js *row = js_object();

@@ -193,7 +193,8 @@ int promotions_list(struct db *db, const char *model, int64_t limit, struct js *
 }
 
 /* Moves before the first row here are known by where that began. */
-int alias_former(struct db *db, const char *model, const char *alias, int64_t *ret_number, struct error *err)
+int alias_former(struct db *db, const char *model, const char *alias, int64_t wanted, int64_t *ret_number,
+		 struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = NULL;
 	int64_t row, holder;
@@ -203,16 +204,23 @@ int alias_former(struct db *db, const char *model, const char *alias, int64_t *r
 		return -1;
 	q = db_query(db, "SELECT n FROM (SELECT 2 * id + 1 AS at, after AS n FROM promotions WHERE model = ?1 AND alias = ?2"
 			 " UNION ALL SELECT 2 * id, before FROM promotions WHERE model = ?1 AND alias = ?2)"
-			 " WHERE n <> ?3 AND EXISTS (SELECT 1 FROM model_versions WHERE model = ?1 AND number = n)"
+			 " WHERE n <> ?3 AND (?4 = 0 OR n = ?4) AND EXISTS (SELECT 1 FROM model_versions WHERE model = ?1 AND number = n)"
 			 " AND NOT EXISTS (SELECT 1 FROM rejected_versions WHERE model = ?1 AND number = n)"
 			 " ORDER BY at DESC LIMIT 1");
 	db_bind(q, 1, row);
 	db_bind(q, 2, alias);
 	db_bind(q, 3, holder);
+	db_bind(q, 4, wanted);
 	r = db_step(q, err);
-	if (r > 0)
+	if (r > 0) {
 		*ret_number = db_int(q, 0);
-	return r > 0 ? 0 : r < 0 ? -1 : error_set(err, ERR_NOT_FOUND, "no former %s@%s is left", model, alias);
+		return 0;
+	}
+	if (r == 0 && wanted)
+		error_set(err, ERR_NOT_FOUND, "%s@v%lld never was %s, or was rejected", model, (long long)wanted, alias);
+	else if (r == 0)
+		error_set(err, ERR_NOT_FOUND, "no former %s@%s is left", model, alias);
+	return -1;
 }
 
 int monitor_reference_find(struct db *db, const char *watched, struct content *ret, int64_t *ret_generation,

@@ -56,11 +56,13 @@ int version_reject(struct db *, const char *model, int64_t number, const char *r
 int version_unreject(struct db *, const char *model, int64_t number, struct error *);
 /* 1: *ret_reason (may be NULL; the caller frees it) tells why; 0: it was not. */
 int version_is_rejected(struct db *, const char *model, int64_t number, char **ret_reason, struct error *);
+/* 1, or 0: it was held already. */
 int alias_hold(struct db *, const char *model, const char *alias, const char *actor, int64_t now_ms, struct error *);
 /* 1, or 0: it was not held. */
 int alias_release(struct db *, const char *model, const char *alias, struct error *);
-/* The newest version that had the alias before its holder, is still there and was not rejected. ERR_NOT_FOUND. */
-int alias_former(struct db *, const char *model, const char *alias, int64_t *ret_number, struct error *);
+/* The newest version that had the alias before its holder, is still there and was not rejected; `wanted`: only that one,
+ * 0 for any. ERR_NOT_FOUND. */
+int alias_former(struct db *, const char *model, const char *alias, int64_t wanted, int64_t *ret_number, struct error *);
 
 /* ---- questions ---- */
 
@@ -75,7 +77,7 @@ struct question {
 };
 /* Takes the place of others about this alias; writes the events. */
 int approval_ask(struct db *, const struct question *, struct error *);
-/* [{id, model, number, alias, who[], state, asker, asked, expires, decided, actor, reason, author, committer}], the newest
+/* [{id, name (of the model), number, alias, who[], state, asker, asked, expires, decided, actor, reason, author, committer}], the newest
  * first. `model` may be NULL: all; `waiting`: those that somebody can answer now */
 int approvals_list(struct db *, const char *model, bool waiting, int64_t now_ms, struct js **ret, struct error *);
 /* The question about this version that waits; ERR_NOT_FOUND, ERR_CONFLICT: it was answered, and how. */

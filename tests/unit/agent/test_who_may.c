@@ -136,6 +136,7 @@ static bool names_its_thing(const struct op *op)
 		[ABOUT_RUN] = { "run_id", "run_ids", "run_uuid" },
 		[ABOUT_LOGGED_MODEL] = { "model_id" },
 		[ABOUT_MODEL] = { "name" },
+		[ABOUT_VERSION] = { "name" },
 		[ABOUT_FILE] = { "path" },
 	};
 	char key[64];

@@ -242,15 +242,15 @@ static void the_former_holder_is_one_that_is_still_good(void **state)
 	candidate("c", OPEN, 0);
 	candidate("d", OPEN, 0);
 	change(alias_set(db, "churn", "champion", 1, &before, &err));
-	refused(alias_former(db, "churn", "champion", &number, &err), ERR_NOT_FOUND);
+	refused(alias_former(db, "churn", "champion", 0, &number, &err), ERR_NOT_FOUND);
 	promote(2, PROMOTED_BY_GATE);
 	promote(3, PROMOTED_BY_GATE);
 	promote(4, PROMOTED_BY_GATE);
-	ok(alias_former(db, "churn", "champion", &number, &err));
+	ok(alias_former(db, "churn", "champion", 0, &number, &err));
 	assert_int_equal(number, 3);
 	change(version_reject(db, "churn", 3, "no", &err));
 	change(version_delete(db, "churn", 2, 9, &err));
-	ok(alias_former(db, "churn", "champion", &number, &err));
+	ok(alias_former(db, "churn", "champion", 0, &number, &err));
 	assert_int_equal(number, 1);
 }
 
