@@ -223,6 +223,23 @@ int table_inputs_open(struct op_context *ctx, const char *text, struct table_inp
 	return 0;
 }
 
+int table_inputs_of(struct op_context *ctx, const struct content *content, const char *name, struct table_inputs *ret,
+		    struct error *err)
+{
+	CLEANUP(table_inputs_release) struct table_inputs in = TABLE_INPUTS_INIT;
+	struct store *store;
+
+	if (project_store(ctx->project, &store, err) < 0)
+		return -1;
+	if (content->kind == CONTENT_TREE ? open_tree(store, content, name, &in, err) < 0 :
+					    open_object(store, &content->id, name, "", &in, err) < 0)
+		return -1;
+	in.name = xstrdup(name);
+	*ret = in;
+	in = (struct table_inputs)TABLE_INPUTS_INIT;
+	return 0;
+}
+
 /* ---- options, profiles ---- */
 
 int table_options_of(const struct js *args, struct table_options *ret, struct error *err)

@@ -24,6 +24,9 @@ struct table_inputs {
 /* Whether a name ends as that of a table does. */
 bool table_name_is(const char *name);
 int table_inputs_open(struct op_context *, const char *text, struct table_inputs *ret, struct error *);
+/* A stored content; `name` is of what, for messages. */
+struct content;
+int table_inputs_of(struct op_context *, const struct content *, const char *name, struct table_inputs *ret, struct error *);
 void table_inputs_release(struct table_inputs *);
 #define TABLE_INPUTS_INIT { NULL, NULL, 0, 0 }
 

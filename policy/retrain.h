@@ -15,7 +15,6 @@
  *   stop      after `stop_after` failed or rejected retrains in a row a person is asked: retrain_ack goes on
  *   champion  with another version under the alias evidence begins anew, because it was of the one before
  */
-struct error;
 struct js;
 
 struct retrain_policy {
@@ -51,9 +50,10 @@ struct retrain_decision {
 /* `state` is a JSON object, empty at first, that the caller keeps. */
 void retrain_step(const struct retrain_policy *, struct js *state, const struct retrain_window *,
 		  struct retrain_decision *ret);
-/* How the retrain that was started ended: promoted, finished, rejected, failed, lost, cancelled, pending; nothing new and
- * skipped: there was none, so it counts for nothing. ERR_USAGE for another word. */
-int retrain_outcome(struct js *state, const char *outcome, struct error *);
+/* How the retrain that was started ended. promoted, registered, finished: all begins anew; rejected, failed, lost: one
+ * more in a row; nothing new, skipped: there was none, so it counts for nothing; others (pending, held, cancelled) change
+ * nothing else. */
+void retrain_outcome(struct js *state, const char *outcome);
 /* The window whose retrain has not ended; false: there is none. */
 bool retrain_open(const struct js *state, int64_t *ret_number);
 bool retrain_stopped(const struct retrain_policy *, const struct js *state);

@@ -44,6 +44,10 @@ struct monitor_part {
 /* Takes the place of the one before. The contents are stored. */
 int monitor_set_reference(struct db *, int64_t monitor, const struct js *reference, const struct content *profile,
 			  const struct monitor_part *parts, size_t n, struct error *);
+/* The reference at hand will come back, perhaps: `trained`, it is of a version, and not the monitor's own. */
+int monitor_keep_reference(struct db *, int64_t monitor, const char *key, bool trained, struct error *);
+/* The kept one of this key, or, NULL, the newest of the monitor's own, takes its place again: 1, or 0 when there is none. */
+int monitor_restore_reference(struct db *, int64_t monitor, const char *key, struct error *);
 /* The caller frees *ret. */
 int monitor_parts(struct db *, int64_t monitor, struct monitor_part **ret, size_t *ret_n, struct error *);
 

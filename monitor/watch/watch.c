@@ -150,6 +150,15 @@ static struct group *group_windows(const struct watching *x, size_t *ret_n)
 	return groups;
 }
 
+/* Whether the next window may be judged. */
+static int ask_next(struct watching *x, struct error *err)
+{
+	int r = x->host->next ? x->host->next(x->host->ctx, err) : 1;
+
+	x->waits = r == 0;
+	return r < 0 ? -1 : 0;
+}
+
 static int judge_batch(struct watching *x, const struct group *groups, size_t n, struct error *err)
 {
 	struct form *forms[BATCH] = { NULL };
@@ -165,8 +174,11 @@ static int judge_batch(struct watching *x, const struct group *groups, size_t n,
 	}
 	if (r >= 0)
 		r = watch_form(x, groups, forms, n, err);
-	for (size_t i = 0; r >= 0 && i < n; i++)
+	for (size_t i = 0; r >= 0 && i < n && !x->waits; i++) {
 		r = watch_close(x, &groups[i], forms[i], basis[i], err);
+		if (r == 0)
+			r = ask_next(x, err);
+	}
 	for (size_t i = 0; i < n; i++) {
 		form_free(forms[i]);
 		basis_release(&bases[i]);
@@ -186,7 +198,7 @@ static int judge_all(struct watching *x, struct error *err)
 	struct group batch[BATCH];
 	size_t filled = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !x->waits; i++) {
 		if (is_stopped(x))
 			return error_set(err, ERR_INTERRUPTED, "the check was stopped; what was judged is kept");
 		if (groups[i].enough)
@@ -196,7 +208,7 @@ static int judge_all(struct watching *x, struct error *err)
 				return -1;
 			filled = 0;
 		}
-		if (!groups[i].enough && watch_insufficient(x, &groups[i], err) < 0)
+		if (!groups[i].enough && !x->waits && watch_insufficient(x, &groups[i], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -253,11 +265,11 @@ static int finish(struct watching *x, struct error *err)
 	return 0;
 }
 
-static int check(struct watching *x, struct error *err)
+static int judge_due(struct watching *x, struct error *err)
 {
 	int r;
 
-	if (find_monitor(x, err) < 0 || open_data(x, err) < 0 || watch_index(x, err) < 0)
+	if (open_data(x, err) < 0 || watch_index(x, err) < 0)
 		return -1;
 	r = watch_reference(x, err);
 	if (r < 0)
@@ -265,9 +277,17 @@ static int check(struct watching *x, struct error *err)
 	js_set_bool(x->result, "referred", r > 0);
 	if (r > 0 && judge_all(x, err) < 0)
 		return -1;
-	if (note_positions(x, err) < 0 || watch_labels(x, err) < 0)
+	return note_positions(x, err);
+}
+
+static int check(struct watching *x, struct error *err)
+{
+	if (find_monitor(x, err) < 0 || ask_next(x, err) < 0)
 		return -1;
-	return finish(x, err);
+	if (!x->waits && judge_due(x, err) < 0)
+		return -1;
+	js_set_bool(x->result, "held", x->waits);
+	return watch_labels(x, err) < 0 ? -1 : finish(x, err);
 }
 
 int watch_check(const struct watch *w, const struct watch_host *host, struct js **ret, struct error *err)

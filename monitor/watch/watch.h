@@ -15,8 +15,12 @@
  * settings alone, so the same rows give the same bytes anywhere.
  *
  * A window with fewer than min_rows rows is INSUFFICIENT, and judged together with the next ones.
+ *
+ * What a window is compared with: the table on which the version was trained that holds the alias which the monitor
+ * watches, else the monitor's own reference. Profiles of both are kept, so that a rollback finds them again.
  */
 struct db;
+struct content;
 struct error;
 struct js;
 struct project;
@@ -38,18 +42,24 @@ struct watch {
 };
 struct watch_host {
 	struct project *project;
-	/* Calls for each table of the reference, with a descriptor at its first byte. */
-	int (*reference)(void *ctx, int (*each)(void *each_ctx, int fd, const char *name, struct error *), void *each_ctx,
+	/* Calls for each table of the reference, with a descriptor at its first byte. `trained`: this content, of the
+	 * version that is watched; NULL: the monitor's own. */
+	int (*reference)(void *ctx, const struct content *trained,
+			 int (*each)(void *each_ctx, int fd, const char *name, struct error *), void *each_ctx,
 			 struct error *);
 	/* Writes an event, inside the transaction of what it tells. */
 	int (*event)(void *ctx, struct db *, const char *operation, const char *after, const struct js *body, struct error *);
 	void (*emit)(void *ctx, const struct js *event); /* for who looks on */
+	/* Before the first window and after each, outside of transactions: 1: the next one may be judged; 0: it waits, because
+	 * what it is to be compared with is being decided. NULL: it may. */
+	int (*next)(void *ctx, struct error *);
 	bool (*stopped)(void *ctx);
 	void *ctx;
 };
 /*
  * *ret: {"monitor", "state", "alarm", "judged": windows, "drifted", "quarantined", "insufficient", "undecided", "labels":
- * that found their prediction, "waiting": rows of windows that are open, "windows": [as watch_summary], "notes": [...]}.
+ * that found their prediction, "waiting": rows of windows that are open, "held": host.next said that windows wait,
+ * "windows": [as watch_summary], "notes": [...]}.
  * ERR_CONFLICT when another process checks it, or when it has judged windows of another shape.
  */
 int watch_check(const struct watch *, const struct watch_host *, struct js **ret, struct error *);

@@ -42,6 +42,7 @@ struct watching {
 	int64_t closed_rows;   /* of windows that this check has closed */
 	struct basis basis;
 	struct cbpe *cbpe;
+	bool waits;            /* no window may be judged now */
 	struct js *result, *windows;
 };
 
@@ -71,8 +72,20 @@ int watch_index(struct watching *, struct error *);
 int watch_form(struct watching *, const struct group *, struct form *const *forms, size_t n, struct error *);
 /* watch_reference.c: makes or loads what windows are compared with. 0: the windows for it are not complete. */
 int watch_reference(struct watching *, struct error *);
-int watch_basis(struct watching *, const struct group *, struct basis *ret, struct error *); /* of its season */
 void basis_release(struct basis *);
+int watch_load(struct watching *, struct error *); /* what x->row says */
+int watch_profile(const struct watching *, const struct content *, struct profile **ret, struct error *);
+int watch_calibrate(const struct watching *, const struct profile *const *parts, size_t n, bool predictions,
+		    struct calibration **ret, struct error *);
+int64_t watch_phase(const struct watch *, int64_t number, int64_t ms); /* where in its season */
+/* watch_kept.c: it is of the version that is watched, and not the monitor's own */
+bool watch_is_trained(const struct js *reference);
+/* That of a version goes and comes with it; of the monitor's own there is one. Inside the transaction that replaces it. */
+int watch_keep_former(struct watching *, bool trained, struct error *);
+/* The kept one of this key, or, NULL, the newest of the monitor's own: 1, or 0 when there is none. */
+int watch_come_back(struct watching *, const char *key, struct error *);
+/* watch_season.c: what the windows are compared with, when it is not the whole reference: 1, else 0 */
+int watch_basis(struct watching *, const struct group *, struct basis *ret, struct error *);
 /* watch_judge.c */
 int watch_close(struct watching *, const struct group *, struct form *, const struct basis *, struct error *);
 int watch_insufficient(struct watching *, const struct group *, struct error *);

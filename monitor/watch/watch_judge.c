@@ -148,6 +148,8 @@ static int judge(struct watching *x, const struct group *group, struct form *for
 	CLEANUP_JS struct js *verdict = js_object();
 	struct finding f = { .state = "OK" };
 	const char *prediction = x->watch->columns.prediction;
+	char hex[DIGEST_HEX + 1];
+	struct digest reference;
 
 	if (judge_columns(x, form, basis, false, verdict, &f, err) < 0)
 		return -1;
@@ -160,6 +162,8 @@ static int judge(struct watching *x, const struct group *group, struct form *for
 	estimate_errors(x, form, verdict);
 	js_set_str(verdict, "state", f.state);
 	js_set_str(verdict, "reason", *f.reason ? f.reason : NULL);
+	profile_digest(basis->profile, &reference);
+	js_set_str(verdict, "reference", digest_format(&reference, hex));
 	if (group->first != group->last)
 		js_set_int(verdict, "from", group->first);
 	*ret = steal(&verdict);

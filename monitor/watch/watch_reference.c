@@ -10,6 +10,7 @@
 #include "base/strbuf.h"
 #include "monitor/watch/watch_internal.h"
 #include "registry/project.h"
+#include "registry/promotions.h"
 #include "registry/rows.h"
 #include "store/store.h"
 
@@ -17,7 +18,6 @@
 #define PARTS_MAX    64u  /* windows of the reference that thresholds are calibrated by */
 #define SEASONAL_MAX 256u /* with seasons, each of which has some of them */
 #define PROFILE_MAX  ((size_t)1 << 30)
-#define SEASON_PART  24 /* so much of a season to both sides is the same season */
 
 void basis_release(struct basis *basis)
 {
@@ -27,7 +27,7 @@ void basis_release(struct basis *basis)
 	*basis = (struct basis){ 0 };
 }
 
-static int64_t phase_of(const struct watch *w, int64_t number, int64_t ms)
+int64_t watch_phase(const struct watch *w, int64_t number, int64_t ms)
 {
 	int64_t at = w->season_ms ? ms : number, season = w->season_ms ? w->season_ms : w->season_windows;
 
@@ -50,6 +50,7 @@ struct maker {
 	const struct table *table; /* at hand */
 	int64_t rows, files;
 	struct hasher hasher;
+	const struct content *trained; /* it is of the version that is watched; NULL: the monitor's own */
 };
 
 static void maker_release(struct maker *m)
@@ -236,7 +237,7 @@ static int note_labels(struct maker *m, struct js *reference, struct error *err)
 	return 0;
 }
 
-static int calibrate(const struct watching *x, const struct profile *const *parts, size_t n, bool predictions,
+int watch_calibrate(const struct watching *x, const struct profile *const *parts, size_t n, bool predictions,
 		     struct calibration **ret, struct error *err)
 {
 	struct drift_options options;
@@ -268,9 +269,9 @@ static int describe(struct maker *m, struct js *reference, struct error *err)
 	CLEANUP(cleanup_free) const struct profile **parts = xcalloc(m->nparts + 1, sizeof(*parts));
 	size_t n = whole_parts(m, parts);
 
-	if (calibrate(x, parts, n, false, &x->basis.features, err) < 0)
+	if (watch_calibrate(x, parts, n, false, &x->basis.features, err) < 0)
 		return -1;
-	if (x->watch->columns.prediction && calibrate(x, parts, n, true, &x->basis.predictions, err) < 0)
+	if (x->watch->columns.prediction && watch_calibrate(x, parts, n, true, &x->basis.predictions, err) < 0)
 		return -1;
 	js_set_int(reference, "rows", (int64_t)m->whole->rows);
 	js_set_int(reference, "windows", (int64_t)n);
@@ -291,7 +292,7 @@ static int store_parts(struct maker *m, struct store_batch *batch, struct monito
 		const struct form *form = m->parts[i].form;
 		if (form->rows < w->min_rows)
 			continue;
-		parts[n].phase = phase_of(w, m->parts[i].number, form->time_ms);
+		parts[n].phase = watch_phase(w, m->parts[i].number, form->time_ms);
 		if (store_profile(batch, form->profile, &parts[n++].profile, err) < 0)
 			return -1;
 	}
@@ -305,7 +306,8 @@ static int record(struct maker *m, const struct js *reference, const struct cont
 	struct watching *x = m->x;
 	char hex[DIGEST_HEX + 1];
 
-	if (monitor_set_reference(x->db, x->row.id, reference, profile, parts, n, err) < 0 ||
+	if (watch_keep_former(x, m->trained != NULL, err) < 0 ||
+	    monitor_set_reference(x->db, x->row.id, reference, profile, parts, n, err) < 0 ||
 	    x->host->event(x->host->ctx, x->db, "monitor.reference", digest_format(&profile->id, hex), NULL, err) < 0)
 		return -1;
 	return windows ? watch_store_positions(x, true, windows->last, err) : 0;
@@ -322,6 +324,8 @@ static int keep(struct maker *m, const char *key, const struct group *windows, s
 	size_t n;
 
 	js_set_str(reference, "key", key);
+	if (m->trained)
+		js_set_bool(reference, "trained", true);
 	if (describe(m, reference, err) < 0 || batch_open(x->store, &batch, err) < 0 ||
 	    store_profile(batch, m->whole->profile, &profile, err) < 0 || store_parts(m, batch, parts, &n, err) < 0 ||
 	    batch_commit(batch, err) < 0)
@@ -363,7 +367,7 @@ static char *key_of(const struct watch *w, const char *digest)
 	return strbuf_detach(&text);
 }
 
-static int load_profile(const struct watching *x, const struct content *content, struct profile **ret, struct error *err)
+int watch_profile(const struct watching *x, const struct content *content, struct profile **ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
@@ -380,11 +384,11 @@ static int load_calibration(const struct js *json, struct calibration **ret, str
 	return json ? calibration_from_json(json, ret, err) : 0;
 }
 
-static int load(struct watching *x, struct error *err)
+int watch_load(struct watching *x, struct error *err)
 {
 	struct basis basis = { 0 };
 
-	if (load_profile(x, &x->row.profile, &basis.profile, err) < 0 ||
+	if (watch_profile(x, &x->row.profile, &basis.profile, err) < 0 ||
 	    load_calibration(js_get(x->row.reference, "calibration"), &basis.features, err) < 0 ||
 	    load_calibration(js_get(x->row.reference, "predictions"), &basis.predictions, err) < 0) {
 		basis_release(&basis);
@@ -394,30 +398,57 @@ static int load(struct watching *x, struct error *err)
 	return 0;
 }
 
-static int from_table(struct watching *x, struct error *err)
+static int digest_of_table(struct maker *m, char hex[DIGEST_HEX + 1], struct error *err)
+{
+	const struct watch_host *host = m->x->host;
+	struct digest digest;
+
+	if (m->trained) {
+		digest_format(&m->trained->id, hex);
+		return 0;
+	}
+	hasher_init(&m->hasher);
+	if (host->reference(host->ctx, NULL, hash_table, m, err) < 0)
+		return -1;
+	hasher_final(&m->hasher, &digest);
+	digest_format(&digest, hex);
+	return 0;
+}
+
+static int read_table(struct maker *m, struct error *err)
+{
+	struct watching *x = m->x;
+
+	m->whole = new_form(m);
+	if (x->host->reference(x->host->ctx, m->trained, take_table, m, err) < 0)
+		return -1;
+	form_finish(m->whole);
+	for (size_t i = 0; i < m->nparts; i++)
+		form_finish(m->parts[i].form);
+	if (!m->whole->rows)
+		return error_set(err, ERR_USAGE, "the reference of monitor %s has no rows", x->watch->name);
+	return 0;
+}
+
+static int from_table(struct watching *x, const struct content *trained, struct error *err)
 {
 	bool seasonal = x->watch->season_ms || x->watch->season_windows;
-	CLEANUP(maker_release) struct maker m = { .x = x, .stride = 1, .most = seasonal ? SEASONAL_MAX : PARTS_MAX };
+	CLEANUP(maker_release) struct maker m = { .x = x, .stride = 1, .most = seasonal ? SEASONAL_MAX : PARTS_MAX, .trained = trained };
 	CLEANUP(cleanup_free) char *key = NULL;
-	struct digest digest;
 	char hex[DIGEST_HEX + 1];
+	int r = 0;
 
-	hasher_init(&m.hasher);
-	if (x->host->reference(x->host->ctx, hash_table, &m, err) < 0)
+	if (digest_of_table(&m, hex, err) < 0)
 		return -1;
-	hasher_final(&m.hasher, &digest);
-	key = key_of(x->watch, digest_format(&digest, hex));
-	if (x->row.reference && !strcmp(js_get_str(x->row.reference, "key"), key))
-		return load(x, err);
-	m.whole = new_form(&m);
-	if (x->host->reference(x->host->ctx, take_table, &m, err) < 0)
-		return -1;
-	form_finish(m.whole);
-	for (size_t i = 0; i < m.nparts; i++)
-		form_finish(m.parts[i].form);
-	if (!m.whole->rows)
-		return error_set(err, ERR_USAGE, "the reference of monitor %s has no rows", x->watch->name);
-	return keep(&m, key, NULL, err);
+	key = key_of(x->watch, hex);
+	if (x->row.reference && watch_is_trained(x->row.reference) == (trained != NULL) &&
+	    !strcmp(js_get_str(x->row.reference, "key"), key))
+		return watch_load(x, err);
+	if (x->row.reference && (trained || watch_is_trained(x->row.reference)))
+		r = watch_come_back(x, key, err);
+	if (r)
+		return r < 0 ? -1 : 0;
+	return read_table(&m, err) < 0 ? -1 : keep(&m, key, NULL, err);
 }
 
 /* The first windows, as many as were asked for. */
@@ -446,10 +477,14 @@ static int from_windows(struct watching *x, struct error *err)
 	CLEANUP(cleanup_free) char *key = key_of(x->watch, "first");
 	size_t n = (size_t)x->watch->first;
 	struct group all = { 0 };
+	int r;
 
 	hasher_init(&m.hasher);
-	if (x->row.reference)
-		return load(x, err) < 0 ? -1 : 1;
+	if (x->row.reference && !watch_is_trained(x->row.reference))
+		return watch_load(x, err) < 0 ? -1 : 1;
+	r = x->row.reference ? watch_come_back(x, NULL, err) : 0;
+	if (r)
+		return r;
 	if (windows_due(&x->watch->rule, &x->open) < n)
 		return 0;
 	all.first = x->open.items[0].number;
@@ -463,87 +498,29 @@ static int from_windows(struct watching *x, struct error *err)
 	return 1;
 }
 
+/* 1, or 0: the windows for it are not complete. */
+static int find_reference(struct watching *x, struct error *err)
+{
+	struct content trained;
+	int64_t generation;
+	int r = x->watch->model ? monitor_reference_find(x->db, x->watch->model, &trained, &generation, err) : 0;
+
+	if (r < 0)
+		return -1;
+	if (r == 0 && x->watch->first)
+		return from_windows(x, err);
+	if (from_table(x, r ? &trained : NULL, err) == 0)
+		return 1;
+	return r ? error_wrap(err, "the table that %s was trained on", x->watch->model) : -1;
+}
+
 int watch_reference(struct watching *x, struct error *err)
 {
-	int r = x->watch->first ? from_windows(x, err) : from_table(x, err) < 0 ? -1 : 1;
+	int r = find_reference(x, err);
 	const struct js *cbpe;
 
 	if (r <= 0)
 		return r;
 	cbpe = js_get(x->row.reference, "cbpe");
 	return cbpe && cbpe_from_json(cbpe, &x->cbpe, err) < 0 ? -1 : 1;
-}
-
-/* ---- seasons ---- */
-
-static bool same_season(const struct watch *w, int64_t a, int64_t b)
-{
-	int64_t season = w->season_ms ? w->season_ms : w->season_windows;
-	int64_t apart = a > b ? a - b : b - a;
-
-	return (apart < season - apart ? apart : season - apart) <= season / SEASON_PART;
-}
-
-static int merge_parts(const struct watching *x, const struct content *contents, size_t n, struct profile **ret,
-		       struct error *err)
-{
-	CLEANUP(cleanup_profile) struct profile *whole = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		CLEANUP(cleanup_profile) struct profile *part = NULL;
-		if (load_profile(x, &contents[i], &part, err) < 0)
-			return -1;
-		if (!whole)
-			whole = steal(&part);
-		else if (profile_merge(whole, part, err) < 0)
-			return -1;
-	}
-	profile_finish(whole);
-	*ret = steal(&whole);
-	return 0;
-}
-
-static int seasonal_basis(const struct watching *x, const struct content *contents, size_t n, struct basis *ret,
-			  struct error *err)
-{
-	CLEANUP(cleanup_free) struct profile **parts = xcalloc(n, sizeof(*parts));
-	struct basis basis = { 0 };
-	int r = merge_parts(x, contents, n, &basis.profile, err);
-
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = load_profile(x, &contents[i], &parts[i], err);
-	if (r == 0)
-		r = calibrate(x, (const struct profile *const *)parts, n, false, &basis.features, err);
-	if (r == 0 && x->watch->columns.prediction)
-		r = calibrate(x, (const struct profile *const *)parts, n, true, &basis.predictions, err);
-	for (size_t i = 0; i < n; i++)
-		profile_free(parts[i]);
-	if (r < 0)
-		basis_release(&basis);
-	else
-		*ret = basis;
-	return r;
-}
-
-int watch_basis(struct watching *x, const struct group *group, struct basis *ret, struct error *err)
-{
-	CLEANUP(cleanup_free) struct monitor_part *parts = NULL;
-	CLEANUP(cleanup_free) struct content *contents = NULL;
-	int64_t phase = phase_of(x->watch, group->last, group->ms);
-	size_t n = 0, same = 0;
-
-	if (!x->watch->season_ms && !x->watch->season_windows)
-		return 0;
-	if (monitor_parts(x->db, x->row.id, &parts, &n, err) < 0)
-		return -1;
-	contents = xcalloc(n + 1, sizeof(*contents));
-	for (size_t i = 0; i < n; i++)
-		if (same_season(x->watch, parts[i].phase, phase))
-			contents[same++] = parts[i].profile;
-	if (!same) {
-		error_set(err, ERR_UNDECIDED, "the reference of monitor %s has no window of the season of window %lld",
-			  x->watch->name, (long long)group->last);
-		return error_help(err, "let the reference span a whole season, or leave season = out");
-	}
-	return seasonal_basis(x, contents, same, ret, err) < 0 ? -1 : 1;
 }

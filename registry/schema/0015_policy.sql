@@ -46,6 +46,7 @@ CREATE TABLE kept_references (
 	id        INTEGER PRIMARY KEY,
 	monitor   INTEGER NOT NULL REFERENCES monitors (id),
 	key       TEXT NOT NULL, -- of the reference
+	trained   INTEGER NOT NULL CHECK (trained IN (0, 1)), -- of a version: not the monitor's own
 	reference TEXT NOT NULL, -- as monitors.reference
 	profile   INTEGER NOT NULL REFERENCES contents (id),
 	UNIQUE (monitor, key)
