@@ -68,5 +68,17 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops model approvals\n"
 		"  mlops model approvals churn --all\n" },
+	{ .name = "model.card", .command = "model card", .method = "GET", .path = "/models/{name}/card",
+	  .role = ROLE_VIEWER, .about = ABOUT_VERSION, .flags = OP_PAGED | OP_LONG, .handler = op_model_card, .params = PARAMS(VERSION),
+	  .summary = "what is known of a version, as Markdown or JSON",
+	  .details =
+		"Examples:\n"
+		"  mlops model card churn@v3 > MODEL_CARD.md\n"
+		"  mlops model card churn@champion\n"
+		"  mlops --json model card churn@v3 | jq .card.gate\n"
+		"\n"
+		"Data, code, params, metrics, slices, gate, monitors and history come from the\n"
+		"record; limitations = FILE of [model.NAME] is in it as it was then. The card of the\n"
+		"day it was made stays in the store: its digests are in 'kept' of the JSON.\n" },
 };
 OP_TABLE(ops_promotions, rows);

@@ -93,13 +93,14 @@ printer print_add, print_status, print_diff, print_checkout, print_lock_take, pr
 printer print_image_list, print_image_update; /* print_image.c */
 printer print_push, print_pull; /* print_share.c */
 printer print_model_list, print_model_show, print_model_version; /* print_model.c */
-printer print_model_moved, print_model_approvals; /* print_promote.c */
+printer print_model_moved, print_model_approvals, print_model_card; /* print_promote.c */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 /* print_access.c */
 printer print_token_add, print_token_list, print_token_rm, print_user_add, print_user_edit, print_user_list, print_user_rm;
 printer print_permission_add, print_permission_list, print_permission_rm;
 printer print_experiments; /* print_experiments.c; of run.start, when a param has several values */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
+printer print_hooks_install, print_hooks_remove, print_hooks_run, print_trigger_approve; /* print_hooks.c */
 printer print_active, print_stop; /* print_active.c */
 /* print_agent_projects.c; print_submitted: of run.start, when an agent is to run it */
 printer print_project_add, print_project_list, print_project_rm, print_submitted;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text of model promote, approve, reject, rollback, release and approvals. */
+/* Text of model promote, approve, reject, rollback, release, approvals and card. */
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
@@ -93,4 +93,9 @@ void print_model_approvals(struct print *p, const struct js *result)
 	}
 	table_print(&table, p);
 	put_enforced(p, result);
+}
+
+void print_model_card(struct print *p, const struct js *result)
+{
+	print_put(p, STYLE_PLAIN, "%s", js_get_str(result, "markdown"));
 }

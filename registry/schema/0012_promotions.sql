@@ -50,3 +50,11 @@ CREATE TABLE held_aliases (
 	since INTEGER NOT NULL,
 	PRIMARY KEY (model, alias)
 ) STRICT, WITHOUT ROWID;
+
+-- Cards of versions as they were when the version was made.
+CREATE TABLE version_cards (
+	version  INTEGER PRIMARY KEY REFERENCES model_versions (id) ON DELETE CASCADE,
+	json     INTEGER NOT NULL REFERENCES contents (id),
+	markdown INTEGER NOT NULL REFERENCES contents (id),
+	time     INTEGER NOT NULL
+) STRICT;
