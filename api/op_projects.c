@@ -12,9 +12,12 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
+#include "policy/forge.h"
 #include "registry/events.h"
 #include "registry/project.h"
 #include "registry/projects.h"
+#include "registry/secrets.h"
 
 static int record(struct op_context *ctx, struct db *db, const char *operation, const char *name, const struct js *body,
 		  struct error *err)
@@ -104,6 +107,37 @@ static int check_place(const struct project *p, struct project_row *row, char **
 	return 0;
 }
 
+/* ---- forges ---- */
+
+/* What of args names the forge, as canonical JSON; *ret stays NULL when nothing does. */
+static int read_forge(const struct js *args, char **ret, struct error *err)
+{
+	static const char *const keys[][2] = {
+		{ "kind", "forge" }, { "url", "forge_url" }, { "repo", "forge_repo" }, { "secret", "forge_secret" }
+	};
+	struct forge forge CLEANUP(forge_release) = { 0 };
+	CLEANUP_JS struct js *config = js_object();
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	const char *secret = js_get_str(args, "forge_secret"), *fault;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		js_set_str(config, keys[i][0], js_get_str(args, keys[i][1]));
+	if (!js_len(config))
+		return 0;
+	if (!js_get_str(args, "forge"))
+		return error_set(err, ERR_USAGE, "which forge is it? Say --forge github, gitea or gitlab");
+	if (forge_read(config, &forge, err) < 0)
+		return -1;
+	fault = secret ? secret_name_fault(secret) : NULL;
+	if (!secret || fault) {
+		error_set(err, ERR_USAGE, secret ? "--forge-secret '%.100s' %s" : "--forge needs a token", secret, fault);
+		return error_help(err, "keep it as a secret: mlops secret add FORGE_TOKEN; then: --forge-secret FORGE_TOKEN");
+	}
+	js_dump(config, JS_CANONICAL, &text);
+	*ret = strbuf_detach(&text);
+	return 0;
+}
+
 /* ---- the operations ---- */
 
 static int store_row(struct op_context *ctx, const struct project_row *row, struct error *err)
@@ -115,6 +149,7 @@ static int store_row(struct op_context *ctx, const struct project_row *row, stru
 	js_set_str(body, "source", row->source);
 	js_set_str(body, "branch", row->branch);
 	js_set_bool(body, "allow_local", row->allow_local);
+	js_set_str(body, "forge", row->forge);
 	if (project_db(ctx->project, &db, err) < 0 || db_begin(db, err) < 0)
 		return -1;
 	r = project_row_add(db, row, err);
@@ -125,11 +160,11 @@ static int store_row(struct op_context *ctx, const struct project_row *row, stru
 	return db_commit(db, err) < 0 ? -1 : r;
 }
 
-/* project.add {name, source, branch, allow_local, no_checkout} -> {name, kind, source, branch, allow_local, added} */
+/* project.add {name, source, branch, allow_local, no_checkout, forge, forge_url, forge_repo, forge_secret} -> {name, kind, source, branch, allow_local, added} */
 int op_project_add(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	CLEANUP(cleanup_free) char *typed = as_typed(ctx, js_get_str(args, "source"));
-	CLEANUP(cleanup_free) char *source = NULL;
+	CLEANUP(cleanup_free) char *source = NULL, *forge = NULL;
 	struct project_row row = {
 		.name = js_get_str(args, "name"),
 		.branch = js_get_str(args, "branch"),
@@ -145,10 +180,11 @@ int op_project_add(struct op_context *ctx, const struct js *args, struct js **re
 	fault = row.branch ? branch_name_fault(row.branch) : NULL;
 	if (fault)
 		return error_set(err, ERR_USAGE, "branch '%.100s' %s", row.branch, fault);
-	if (source_parse(typed, &row.kind, &source, err) < 0 ||
+	if (source_parse(typed, &row.kind, &source, err) < 0 || read_forge(args, &forge, err) < 0 ||
 	    check_place(ctx->project, &row, &source, js_get_bool(args, "no_checkout"), err) < 0)
 		return -1;
 	row.source = source;
+	row.forge = forge;
 	r = store_row(ctx, &row, err);
 	if (r < 0)
 		return -1;

@@ -9,13 +9,20 @@ static const struct op rows[] = {
 		ARG("source", OPP_REQUIRED, "URL|DIR", COMPLETE_NONE, "where git finds it, or a directory"),
 		TEXT("branch", 'b', "NAME", COMPLETE_NONE, "run this branch; default: the source's own"),
 		FLAG("allow-local", 0, "its steps may run outside of containers, as the agent's user"),
-		FLAG("no-checkout", 0, "run in the agent's own work tree, which DIR is")),
+		FLAG("no-checkout", 0, "run in the agent's own work tree, which DIR is"),
+		{ .name = "forge", .complete = COMPLETE_CHOICE, .value = "github|gitea|gitlab",
+		  .help = "where commits get a status, and pull requests a comment" },
+		TEXT("forge-url", 0, "URL", COMPLETE_NONE, "its site; of GitHub its API; default: https://api.github.com"),
+		TEXT("forge-repo", 0, "OWNER/NAME", COMPLETE_NONE, "the repository there"),
+		TEXT("forge-secret", 0, "NAME", COMPLETE_SECRET, "secret that holds a token for it")),
 	  .summary = "let the agent run a project by its name",
 	  .details =
 		"Examples:\n"
 		"  mlops project add churn https://git.example.org/team/churn.git\n"
 		"  mlops project add churn git@example.org:team/churn.git --branch main\n"
 		"  mlops project add nightly /srv/nightly --allow-local\n"
+		"  mlops project add churn https://git.example.org/team/churn.git --forge gitea \\\n"
+		"      --forge-url https://git.example.org --forge-repo team/churn --forge-secret FORGE_TOKEN\n"
 		"  mlops run --project churn -p lr=0.1\n"
 		"\n"
 		"Each run has a checkout of its own and shares store, cache and records with all\n"

@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -106,7 +107,8 @@ static int above_stdio(int fd)
 	return moved;
 }
 
-static int start_helper(const char *const *argv, const char *cwd, int out, pid_t *ret)
+/* `in` may be -1: nothing to read. */
+static int start_helper(const char *const *argv, const char *cwd, int in, int out, pid_t *ret)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -121,7 +123,8 @@ static int start_helper(const char *const *argv, const char *cwd, int out, pid_t
 						POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
-	rc = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	rc = in >= 0 ? posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO) :
+		       posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (rc == 0)
 		rc = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
 	if (rc == 0)
@@ -138,19 +141,33 @@ static int start_helper(const char *const *argv, const char *cwd, int out, pid_t
 	return rc;
 }
 
-static int capture_open(struct capture *capture, const char *const *argv, const char *cwd,
+/* A descriptor that gives the bytes, or -1. */
+static int input_of(const void *input, size_t len)
+{
+	int fd = above_stdio(memfd_create("input", MFD_CLOEXEC));
+
+	if (fd >= 0 && (write(fd, input, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int capture_open(struct capture *capture, const char *const *argv, const char *cwd, const struct strbuf *input,
 			struct error *err)
 {
-	CLEANUP(cleanup_fd) int out = -1;
+	CLEANUP(cleanup_fd) int out = -1, in = input ? input_of(input->buf, input->len) : -1;
 	int fds[2], rc;
 
+	if (input && in < 0)
+		return error_sys(err, errno, "cannot keep the input of %s", argv[0]);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return error_sys(err, errno, "cannot make a pipe for %s", argv[0]);
 	capture->fd = fds[0];
 	out = above_stdio(fds[1]);
 	if (out < 0 || fcntl(capture->fd, F_SETFL, O_NONBLOCK) < 0)
 		return error_sys(err, errno, "cannot make a pipe for %s", argv[0]);
-	rc = start_helper(argv, cwd, out, &capture->pid);
+	rc = start_helper(argv, cwd, in, out, &capture->pid);
 	if (rc)
 		return error_sys(err, rc, "cannot run %s%s%s", argv[0], cwd ? " in " : "",
 				 cwd ? cwd : "");
@@ -247,13 +264,19 @@ static void capture_close(struct capture *capture)
 int process_capture(const char *const *argv, const char *cwd, int timeout_ms, size_t max,
 		    struct strbuf *out, struct error *err)
 {
+	return process_tell(argv, cwd, NULL, timeout_ms, max, out, err);
+}
+
+int process_tell(const char *const *argv, const char *cwd, const struct strbuf *input, int timeout_ms, size_t max,
+		 struct strbuf *out, struct error *err)
+{
 	struct capture capture = {
 		.name = argv[0], .fd = -1, .pidfd = -1, .max = max, .text = STRBUF_INIT
 	};
 	int rc;
 
 	capture.deadline = timeout_ms < 0 ? -1 : clock_mono_ms() + timeout_ms;
-	rc = capture_open(&capture, argv, cwd, err);
+	rc = capture_open(&capture, argv, cwd, input, err);
 	if (rc == 0)
 		rc = capture_watch(&capture, err);
 	if (rc != 0 && capture.pid > 0) {

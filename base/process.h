@@ -67,6 +67,9 @@ int spawner_next(struct spawner *, struct spawn_event *ret, struct error *);
  * error. Returns the exit status, or -1 with *err. Any thread. */
 int process_capture(const char *const *argv, const char *cwd, int timeout_ms, size_t max,
 		    struct strbuf *out, struct error *);
+/* The same with the input's bytes on its stdin; NULL: none. */
+int process_tell(const char *const *argv, const char *cwd, const struct strbuf *input, int timeout_ms, size_t max,
+		 struct strbuf *out, struct error *);
 /* Absolute path of a program as execvp would find it from cwd, symlinks resolved; NULL when absent.
  * A NULL path_env is a usual default. Caller frees. */
 char *process_find(const char *name, const char *path_env, const char *cwd);

@@ -12,6 +12,7 @@
 #include "base/ini.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/reach.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
 #include "base/utf8.h"
@@ -90,6 +91,13 @@ static bool is_one_line(const char *value)
 	return utf8_span(value, len) == len;
 }
 
+static int check_networks(const char *key, const char *value, struct error *err)
+{
+	struct reach reach CLEANUP(reach_release) = { 0 };
+
+	return reach_parse(value, &reach, err) < 0 ? error_wrap(err, "%s", key) : 0;
+}
+
 int settings_check(enum setting id, const char *value, struct error *err)
 {
 	const struct setting_def *def = &setting_defs[id];
@@ -123,6 +131,8 @@ int settings_check(enum setting id, const char *value, struct error *err)
 			return 0;
 		error_set(err, ERR_USAGE, "%s cannot be '%s'", def->key, value);
 		return error_help(err, "give one of: %s", def->allowed);
+	case SETTING_NETWORKS:
+		return check_networks(def->key, value, err);
 	case SETTING_TEXT:
 		break;
 	}

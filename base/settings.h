@@ -25,6 +25,12 @@ struct error;
 	  "what programs of this machine may do with an agent without a token")                    \
 	X(MONITOR_SQLITE, "monitor.sqlite", SETTING_WORD, "no", "yes|no",                          \
 	  "whether monitors may read databases of other programs, as this user")                   \
+	X(MONITOR_INFLOW, "monitor.inflow", SETTING_SIZE, "8G", "1M",                               \
+	  "bytes of rows that came over HTTP and wait to be judged, of one monitor")               \
+	X(NOTIFY_ALLOW, "notify.allow", SETTING_NETWORKS, "", NULL,                                \
+	  "networks, as 10.0.0.0/8, that notifications may go to beside the public internet")      \
+	X(NOTIFY_COMMAND, "notify.command", SETTING_TEXT, "", NULL,                                \
+	  "program, and its words, that an agent tells each notification as JSON on its input")    \
 	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
 	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \
@@ -41,7 +47,7 @@ enum setting {
 	SETTING_COUNT
 };
 #define SETTING_GPUS_MAX 64
-enum setting_type { SETTING_INT, SETTING_SIZE /* 512M */, SETTING_GPUS /* auto, a number up to SETTING_GPUS_MAX, or ids */, SETTING_WORD, SETTING_TEXT };
+enum setting_type { SETTING_INT, SETTING_SIZE /* 512M */, SETTING_GPUS /* auto, a number up to SETTING_GPUS_MAX, or ids */, SETTING_WORD, SETTING_NETWORKS /* base/reach.h */, SETTING_TEXT };
 struct setting_def {
 	const char *key;
 	enum setting_type type;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/strlist.h"
 
 #define SOURCE_MAX 2000
@@ -161,7 +162,7 @@ const char *project_name_fault(const char *name)
 
 static struct js *row_json(struct db_stmt *q)
 {
-	struct js *row = js_object();
+	struct js *row = js_object(), *forge;
 
 	js_set_str(row, "name", db_text(q, 0));
 	js_set_str(row, "kind", db_text(q, 1));
@@ -170,13 +171,15 @@ static struct js *row_json(struct db_stmt *q)
 	js_set_bool(row, "allow_local", db_int(q, 4));
 	js_set_str(row, "created_by", db_text(q, 5));
 	js_set_int(row, "created_time", db_int(q, 6));
+	if (db_text(q, 7) && js_parse(db_text(q, 7), strlen(db_text(q, 7)), "a project's forge", &forge, NULL) == 0)
+		js_set(row, "forge", forge);
 	return row;
 }
 
 static int find(struct db *db, const char *name, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(
-		db, "SELECT name, kind, source, branch, allow_local, actor, created FROM projects WHERE name = ?1");
+		db, "SELECT name, kind, source, branch, allow_local, actor, created, forge FROM projects WHERE name = ?1");
 	int r;
 
 	db_bind(q, 1, name);
@@ -191,10 +194,19 @@ static bool same(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
+static bool same_forge(const struct js *forge, const char *text)
+{
+	CLEANUP_STRBUF struct strbuf old = STRBUF_INIT;
+
+	if (forge)
+		js_dump(forge, JS_CANONICAL, &old);
+	return same(forge ? old.buf : NULL, text);
+}
+
 static int insert(struct db *db, const struct project_row *row, struct error *err)
 {
-	struct db_stmt *q = db_query(db, "INSERT INTO projects (name, kind, source, branch, allow_local, actor, created)"
-					 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
+	struct db_stmt *q = db_query(db, "INSERT INTO projects (name, kind, source, branch, allow_local, actor, created, forge)"
+					 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
 
 	db_bind(q, 1, row->name);
 	db_bind(q, 2, source_kind_name(row->kind));
@@ -203,6 +215,7 @@ static int insert(struct db *db, const struct project_row *row, struct error *er
 	db_bind(q, 5, row->allow_local);
 	db_bind(q, 6, row->actor);
 	db_bind(q, 7, row->created_ms);
+	db_bind(q, 8, row->forge);
 	return db_run(q, err);
 }
 
@@ -214,7 +227,8 @@ int project_row_add(struct db *db, const struct project_row *row, struct error *
 	if (r <= 0)
 		return r < 0 || insert(db, row, err) < 0 ? -1 : 1;
 	if (same(js_get_str(old, "source"), row->source) && same(js_get_str(old, "branch"), row->branch) &&
-	    same(js_get_str(old, "kind"), source_kind_name(row->kind)) && js_get_bool(old, "allow_local") == row->allow_local)
+	    same(js_get_str(old, "kind"), source_kind_name(row->kind)) && js_get_bool(old, "allow_local") == row->allow_local &&
+	    same_forge(js_get(old, "forge"), row->forge))
 		return 0;
 	error_set(err, ERR_EXISTS, "there is a project %s already: %s", row->name, js_get_str(old, "source"));
 	return error_help(err, "remove it first: mlops project rm %s", row->name);
@@ -255,7 +269,7 @@ int project_rows(struct db *db, struct js **ret, struct error *err)
 {
 	CLEANUP_JS struct js *list = js_array();
 	CLEANUP_STMT struct db_stmt *q = db_query(
-		db, "SELECT name, kind, source, branch, allow_local, actor, created,"
+		db, "SELECT name, kind, source, branch, allow_local, actor, created, forge,"
 		    " (SELECT count(*) FROM jobs WHERE project = name AND state = 'queued'),"
 		    " (SELECT count(*) FROM jobs WHERE project = name AND state IN ('starting', 'running'))"
 		    " FROM projects ORDER BY name");
@@ -264,8 +278,8 @@ int project_rows(struct db *db, struct js **ret, struct error *err)
 	while ((r = db_step(q, err)) > 0) {
 		struct js *row = row_json(q);
 
-		js_set_int(row, "queued", db_int(q, 7));
-		js_set_int(row, "running", db_int(q, 8));
+		js_set_int(row, "queued", db_int(q, 8));
+		js_set_int(row, "running", db_int(q, 9));
 		js_push(list, row);
 	}
 	if (r < 0)

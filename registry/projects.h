@@ -32,13 +32,14 @@ struct project_row {
 	const char *name, *source, *branch; /* branch NULL: what the source has as its own */
 	enum source_kind kind;
 	bool allow_local;
+	const char *forge; /* where its commits and pull requests are, canonical JSON: {kind, url, repo, secret}; NULL: not said */
 	const char *actor;
 	int64_t created_ms;
 };
 /* Within a transaction, as project_row_remove. ERR_EXISTS: there is one of this name, and it is another. 1: added; 0: it was there like that. */
 int project_row_add(struct db *, const struct project_row *, struct error *);
 int project_row_remove(struct db *, const char *name, struct error *); /* ERR_NOT_FOUND */
-/* {name, kind, source, branch, allow_local, created_by, created_time}; ERR_NOT_FOUND */
+/* {name, kind, source, branch, allow_local, forge{}, created_by, created_time}; ERR_NOT_FOUND */
 int project_row_load(struct db *, const char *name, struct js **ret, struct error *);
 /* All, by name; each also has `queued` and `running`: numbers of runs. */
 int project_rows(struct db *, struct js **ret, struct error *);
