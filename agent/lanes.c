@@ -176,6 +176,11 @@ int64_t lanes_waiting_ms(enum lane lane)
 	return ms;
 }
 
+void lanes_before_commit(int (*before)(struct error *))
+{
+	writer_before = before;
+}
+
 void lanes_on_commit(void (*committed)(void))
 {
 	writer_committed = committed;

@@ -21,5 +21,7 @@ void lanes_give(struct call *, enum lane, int (*serve)(struct call *, struct pro
 int lanes_do(enum lane, int (*work)(void *ctx, struct project *, struct error *), void *ctx, struct error *);
 /* How long the oldest call has waited for a thread of the lane; 0: none waits. */
 int64_t lanes_waiting_ms(enum lane);
+/* Called on the writer's thread before each commit: -1 undoes all of it. One; before lanes_start. */
+void lanes_before_commit(int (*before)(struct error *));
 /* Called on the writer's thread after each commit that changed something. One; before lanes_start. */
 void lanes_on_commit(void (*committed)(void));

@@ -33,4 +33,5 @@ void lane_end(struct queue *, struct job *);
 
 /* writer.c */
 void *writer_main(void *lane_thread);
+extern int (*writer_before)(struct error *);
 extern void (*writer_committed)(void);

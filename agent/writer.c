@@ -18,6 +18,7 @@
 
 #define LOG_PAGES 4096 /* 16 MiB, read in 20 ms after a kill */
 
+int (*writer_before)(struct error *);
 void (*writer_committed)(void);
 
 static bool is_once(const struct job *job)
@@ -64,6 +65,8 @@ static int write_group(struct queue *q, struct db *db, struct project *project, 
 		job = n < GROUP_MAX && clock_mono_ns() < end ? lane_take(q, false) : NULL;
 		*last = job;
 	}
+	if (writer_before && writer_before(err) < 0)
+		goto lost;
 	return db_commit(db, err);
 lost:
 	db_rollback(db);

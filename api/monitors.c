@@ -55,7 +55,8 @@ void monitor_watch(const struct op_context *ctx, const struct monitor_section *s
 			  .ms = section->window_ms,
 			  .by_value = section->time.text != NULL,
 			  .step_ms = section->step_ms,
-			  .start_ms = section->start_ms },
+			  .start_ms = section->start_ms,
+			  .late_ms = section->late_ms },
 		.reference = section->reference.text,
 		.first = section->first,
 		.season_ms = section->season_ms,
@@ -70,7 +71,9 @@ void monitor_watch(const struct op_context *ctx, const struct monitor_section *s
 		.data = { .data = section->data.text,
 			  .query = section->query.text,
 			  .sqlite = !strcmp(settings_get(op_settings(ctx), SETTING_MONITOR_SQLITE), "yes"),
-			  .whole = file },
+			  .whole = file,
+			  .monitor = section->name,
+			  .kind = MONITOR_DATA },
 		.labels = section->labels.text,
 	};
 	take_options(section, &ret->options);
@@ -96,16 +99,22 @@ static int find_section(struct monitor_setup *setup, const char *name, struct er
 	return error_help(err, names.len ? "list them: mlops monitor list" : "add a section [monitor.%s] to it", name);
 }
 
-static int load_schema(struct op_context *ctx, struct monitor_setup *setup, struct error *err)
+bool monitor_takes(const struct watch *watch)
+{
+	return !strcmp(watch->data.data, INFLOW_HTTP) || (watch->labels && !strcmp(watch->labels, INFLOW_HTTP));
+}
+
+static int load_schema(struct op_context *ctx, const struct pipeline *pipeline, struct monitor_setup *setup,
+		       struct error *err)
 {
 	const struct text_at *wanted = &setup->section->schema;
 	CLEANUP(cleanup_fd) int fd = -1;
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	const struct schema_section *schema = NULL;
 
-	for (size_t i = 0; wanted->text && i < setup->pipeline->nschemas; i++)
-		if (!strcmp(setup->pipeline->schemas[i].name, wanted->text))
-			schema = &setup->pipeline->schemas[i];
+	for (size_t i = 0; wanted->text && i < pipeline->nschemas; i++)
+		if (!strcmp(pipeline->schemas[i].name, wanted->text))
+			schema = &pipeline->schemas[i];
 	if (!schema)
 		return 0;
 	fd = fs_open_beneath(ctx->project->rootfd, schema->file.text, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
@@ -129,9 +138,22 @@ int monitor_setup_load(struct op_context *ctx, const char *file, const char *nam
 		return -1;
 	if (name) {
 		monitor_watch(ctx, setup.section, &setup.watch);
-		if (load_schema(ctx, &setup, err) < 0)
+		if (load_schema(ctx, setup.pipeline, &setup, err) < 0)
 			return -1;
 	}
+	*ret = setup;
+	setup = (struct monitor_setup){ 0 };
+	return 0;
+}
+
+int monitor_setup_of(struct op_context *ctx, const struct pipeline *pipeline, const struct monitor_section *section,
+		     struct monitor_setup *ret, struct error *err)
+{
+	CLEANUP(monitor_setup_release) struct monitor_setup setup = { .section = section };
+
+	monitor_watch(ctx, section, &setup.watch);
+	if (load_schema(ctx, pipeline, &setup, err) < 0)
+		return -1;
 	*ret = setup;
 	setup = (struct monitor_setup){ 0 };
 	return 0;

@@ -2,11 +2,8 @@
 /* monitor: what arrives, a window at a time, beside a reference. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include "api/events.h"
 #include "api/monitors.h"
 #include "api/ops.h"
-#include "api/tables.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -20,49 +17,6 @@
 #define WINDOWS_SHOWN 100
 
 /* ---- check ---- */
-
-struct hosted {
-	struct op_context *ctx;
-	const struct watch *watch;
-};
-
-static int read_reference(void *ctx, int (*each)(void *, int, const char *, struct error *), void *each_ctx,
-			  struct error *err)
-{
-	const struct hosted *h = ctx;
-	CLEANUP(table_inputs_release) struct table_inputs inputs = TABLE_INPUTS_INIT;
-
-	if (table_inputs_open(h->ctx, h->watch->reference, &inputs, err) < 0)
-		return error_wrap(err, "reference of monitor %s", h->watch->name);
-	for (size_t i = 0; i < inputs.len; i++)
-		if (each(each_ctx, inputs.items[i].fd, inputs.items[i].name, err) < 0)
-			return error_wrap(err, "reference of monitor %s", h->watch->name);
-	return 0;
-}
-
-static int write_event(void *ctx, struct db *db, const char *operation, const char *after, const struct js *body,
-		       struct error *err)
-{
-	const struct hosted *h = ctx;
-	struct op_event event = { .operation = operation, .subject = h->watch->name, .after = after, .body = body };
-
-	return op_event(h->ctx, db, &event, err);
-}
-
-static void emit(void *ctx, const struct js *event)
-{
-	const struct hosted *h = ctx;
-
-	if (h->ctx->emit)
-		h->ctx->emit(h->ctx->ctx, event);
-}
-
-static bool is_stopped(void *ctx)
-{
-	const struct hosted *h = ctx;
-
-	return h->ctx->stopped && h->ctx->stopped(h->ctx->ctx);
-}
 
 /* A drift outweighs what could not be told. */
 static int verdict_of(const struct js *result, const char *name, struct error *err)
@@ -91,12 +45,9 @@ static int verdict_of(const struct js *result, const char *name, struct error *e
 int op_monitor_check(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	CLEANUP(monitor_setup_release) struct monitor_setup setup = { 0 };
-	struct hosted hosted = { ctx, &setup.watch };
-	struct watch_host host = { .project = ctx->project, .reference = read_reference, .event = write_event,
-				   .emit = emit, .stopped = is_stopped, .ctx = &hosted };
 
 	if (monitor_setup_load(ctx, js_get_str(args, "file"), js_get_str(args, "monitor"), &setup, err) < 0 ||
-	    watch_check(&setup.watch, &host, ret_result, err) < 0)
+	    monitor_check(ctx, &setup.watch, NULL, ret_result, err) < 0)
 		return -1;
 	return verdict_of(*ret_result, setup.watch.name, err);
 }

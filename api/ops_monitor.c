@@ -177,5 +177,84 @@ static const struct op rows[] = {
 		"Exit status: 0 no window that was judged now drifted, or none was due; 7 one\n"
 		"drifted or was quarantined; 8 none could be judged.\n",
 	  .handler = op_monitor_check },
+	{ .name = "monitor.history", .command = "monitor history", .method = "GET", .path = "/monitors/{monitor}/history",
+	  .role = ROLE_VIEWER, .flags = OP_PAGED,
+	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
+			   INT("limit", 'n', "N", "newest decisions to show (default: 100)")),
+	  .summary = "show what the retraining policy decided on each window",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor history serving\n"
+		"  mlops --json monitor history serving | jq -r '.decisions[].digest'\n"
+		"\n"
+		"A line a decision: the window, the rule that decided and what came of it (none,\n"
+		"alarm, clear, retrain, quarantine, held), how retrains ended, and what people\n"
+		"said. With --json all that went into each of them, and its digest: the same\n"
+		"data, models and policy give the same digests.\n",
+	  .handler = op_monitor_history },
+	{ .name = "monitor.replay", .command = "monitor replay", .method = "POST", .path = "/monitors/{monitor}/replay",
+	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_LONG | OP_PAGED,
+	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
+			   TEXT("policy", 0, "FILE", COMPLETE_PIPELINE, "another policy: a [trigger.NAME] with this monitor"),
+			   TEXT("history", 0, "FILE", COMPLETE_PATH, "windows as JSON lines instead of those on record"),
+			   TEXT("assume", 0, "promoted|rejected|failed", COMPLETE_CHOICE,
+				"how a retrain ends that never was (default: promoted)")),
+	  .summary = "tell what a policy would have done with the windows that came",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor replay serving\n"
+		"  mlops monitor replay serving --policy calmer.ini\n"
+		"  mlops monitor replay serving --policy calmer.ini --history weeks.jsonl\n"
+		"\n"
+		"Goes through the history of the monitor with the policy of pipeline.ini, or with\n"
+		"that of FILE, which has a [trigger.NAME] with monitor = NAME and alarm, clear,\n"
+		"cooldown, budget or stop_after; tells alarms, retrains, the mean score of the\n"
+		"windows with labels and what the retrains cost. Time is that of the windows.\n"
+		"Verdicts and scores are those on record: a model that was never made judged\n"
+		"nothing. Lines of a history: {\"window\": 4, \"time\": \"1996-06-03\", \"state\":\n"
+		"\"DRIFT\", \"worst\": 1.7, \"dropped\": false, \"score\": 0.81, \"outcome\":\n"
+		"\"rejected\"}; worst is the largest score over its threshold.\n",
+	  .handler = op_monitor_replay },
+	{ .name = "monitor.ack", .command = "monitor ack", .method = "POST", .path = "/monitors/{monitor}/ack",
+	  .role = ROLE_ENGINEER, .flags = OP_WRITES | OP_AUDIT,
+	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
+			   TEXT("reason", 'm', "TEXT", COMPLETE_NONE, "what was found")),
+	  .summary = "let retrains go on after a person was asked",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor ack serving -m 'the sensor was replaced'\n"
+		"\n"
+		"After stop_after failed or rejected retrains in a row nothing is retrained until\n"
+		"a person has seen it. This says so; counting begins anew.\n",
+	  .handler = op_monitor_ack },
+	{ .name = "monitor.pause", .command = "monitor pause", .method = "POST", .path = "/monitors/{monitor}/pause",
+	  .role = ROLE_ENGINEER, .flags = OP_WRITES | OP_AUDIT,
+	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
+			   TEXT("reason", 'm', "TEXT", COMPLETE_NONE, "why")),
+	  .summary = "start no retrains for a monitor until it is resumed",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor pause serving -m 'migration'\n"
+		"\n"
+		"Windows are judged and decided on as before, but retrains are held.\n"
+		"Resume with: mlops monitor resume NAME\n",
+	  .handler = op_monitor_pause },
+	{ .name = "monitor.resume", .command = "monitor resume", .method = "POST", .path = "/monitors/{monitor}/resume",
+	  .role = ROLE_ENGINEER, .flags = OP_WRITES | OP_AUDIT,
+	  .params = PARAMS(ARG("monitor", OPP_REQUIRED, "NAME", COMPLETE_NONE, "a [monitor.NAME]"),
+			   TEXT("reason", 'm', "TEXT", COMPLETE_NONE, "why")),
+	  .summary = "let a monitor that was paused start retrains again",
+	  .details =
+		"Examples:\n"
+		"  mlops monitor resume serving\n"
+		"\n"
+		"What was held starts with the next window, if its alarm still stands.\n",
+	  .handler = op_monitor_resume },
+	{ .name = "monitor.rows", .method = "POST", .path = "/monitors/{monitor}/rows", .role = ROLE_ENGINEER,
+	  .flags = OP_ROUTED, .params = PARAMS(FIELD("monitor", OPP_REQUIRED, OP_TEXT, "a [monitor.NAME] with data = http")),
+	  .summary = "rows for a monitor: JSON lines, CSV, CloudEvents, inferences; durable when it answers" },
+	{ .name = "monitor.labels", .method = "POST", .path = "/monitors/{monitor}/labels", .role = ROLE_ENGINEER,
+	  .flags = OP_ROUTED, .params = PARAMS(FIELD("monitor", OPP_REQUIRED, OP_TEXT, "a [monitor.NAME] with labels = http")),
+	  .summary = "labels of a monitor's predictions, by id; durable when it answers" },
 };
 OP_TABLE(ops_monitor, rows);

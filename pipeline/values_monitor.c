@@ -159,6 +159,9 @@ static void check_sources(struct parser *p, const struct monitor_section *monito
 	if (monitor->query.text && !sqlite)
 		error_help(problem(p, monitor->query.at.line, monitor->query.at.column, "'query' is for a database"),
 			   "name it: data = sqlite:PATH");
+	if (monitor->data.text && !strcmp(monitor->data.text, "http") && !monitor->window_rows && !monitor->window_ms)
+		error_help(problem(p, monitor->data.at.line, monitor->data.at.column, "rows by HTTP come in no files"),
+			   "say how many are judged together: window = 1000 rows, or: window = 1d");
 	if (!monitor->reference.text && !monitor->first)
 		want(p, monitor, "reference", "name a table that is right: reference = train.csv, or: first 26 windows");
 	if (monitor->labels.text && (!monitor->id.text || !monitor->label.text || !monitor->prediction.text))
@@ -178,6 +181,10 @@ static void check_times(struct parser *p, const struct monitor_section *monitor)
 	if (monitor->step_ms && monitor->window_ms % monitor->step_ms)
 		problem(p, monitor->at.line, monitor->at.column, "[monitor.%s]: a window does not hold whole rows",
 			monitor->name);
+	if (monitor->late_ms && (!monitor->window_ms || !monitor->time.text))
+		error_help(problem(p, monitor->at.line, monitor->at.column, "[monitor.%s]: 'late' is for windows of time",
+				   monitor->name),
+			   "name the column of times and the window: time = COLUMN, window = 1d");
 	if (monitor->share > 1)
 		problem(p, monitor->at.line, monitor->at.column, "[monitor.%s]: 'share' is at most 1", monitor->name);
 }

@@ -16,7 +16,11 @@
 #include "registry/project.h"
 #include "store/store.h"
 
-static const char sqlite_prefix[] = "sqlite:", artifact_prefix[] = "artifact:";
+/* The name of an artifact, whether it says that it is one or not. */
+const char *inflow_artifact(const char *data)
+{
+	return strncmp(data, INFLOW_ARTIFACT, strlen(INFLOW_ARTIFACT)) ? data : data + strlen(INFLOW_ARTIFACT);
+}
 
 const char *inflow_change_name(enum inflow_change change)
 {
@@ -59,6 +63,8 @@ int inflow_file_open(const struct inflow *inflow, const struct inflow_file *file
 		fd = lseek(file->fd, 0, SEEK_SET) < 0 ? -1 : fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
 		return fd < 0 ? error_sys(err, errno, "cannot read %s", file->at.name) : fd;
 	}
+	if (file->segment.number)
+		return ingest_segment_open(inflow->project, inflow->monitor, inflow->kind, &file->segment, err);
 	if (digest_is_zero(&file->object))
 		return fs_open_beneath(inflow->project->rootfd, file->at.name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, err);
 	if (project_store(inflow->project, &store, err) < 0)
@@ -123,6 +129,8 @@ static int look_at(struct inflow *inflow, struct inflow_file *file, const struct
 		error_set(err, ERR_USAGE, "%s is a %s, not a file", file->at.name, fs_kind_name(st.st_mode));
 		return S_ISDIR(st.st_mode) ? error_help(err, "name the files in it: data = %s/*.csv", file->at.name) : -1;
 	}
+	if (how->most)
+		st.st_size = (off_t)how->most;
 	if (inflow_look_at(fd, file->at.name, how, known, is_untouched(known, &st), &look, err) < 0)
 		return -1;
 	place(file, known, &look, &st);
@@ -315,7 +323,7 @@ static int open_artifact(const struct finder *f, const char *name, struct error 
 
 static int open_query(const struct finder *f, const struct inflow_spec *spec, struct error *err)
 {
-	const char *path = spec->data + strlen(sqlite_prefix);
+	const char *path = spec->data + strlen(INFLOW_SQLITE);
 	CLEANUP(cleanup_free) char *full = *path == '/' ? xstrdup(path) : path_join(f->inflow->project->top, path);
 	struct inflow_file *file;
 
@@ -327,6 +335,29 @@ static int open_query(const struct finder *f, const struct inflow_spec *spec, st
 	if (inflow_query(full, spec->query, &file->fd, err) < 0)
 		return -1;
 	return look_at(f->inflow, file, source_find(f->known, spec->data), f->how, err);
+}
+
+/* Segments that were removed are done with, so nothing is kept of them. */
+static int open_segments(const struct finder *f, const struct inflow_spec *spec, struct error *err)
+{
+	CLEANUP(cleanup_free) struct ingest_segment *segments = NULL;
+	struct db *db;
+	size_t n;
+
+	f->inflow->monitor = spec->monitor;
+	f->inflow->kind = spec->kind;
+	if (project_db(f->inflow->project, &db, err) < 0 ||
+	    ingest_segments(db, spec->monitor, spec->kind, &segments, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(cleanup_free) char *name = ingest_segment_name(spec->kind, segments[i].number);
+		const struct inflow_how how = { .format = TABLE_JSONL, .most = segments[i].bytes };
+		struct inflow_file *file = inflow_add(f->inflow, name);
+		file->segment = segments[i];
+		if (look_at(f->inflow, file, source_find(f->known, name), &how, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* A name without wildcards is a file, or else an artifact. */
@@ -352,14 +383,20 @@ int inflow_open(struct project *project, const struct inflow_spec *spec, const s
 	const char *name = spec->data;
 	int r;
 
-	if (!strncmp(name, sqlite_prefix, strlen(sqlite_prefix)))
+	if (!strncmp(name, INFLOW_SQLITE, strlen(INFLOW_SQLITE)))
 		r = open_query(&finder, spec, err);
-	else if (!strncmp(name, artifact_prefix, strlen(artifact_prefix)))
-		r = open_artifact(&finder, name + strlen(artifact_prefix), err);
+	else if (inflow_artifact(name) != name)
+		r = open_artifact(&finder, inflow_artifact(name), err);
+	else if (!strcmp(name, INFLOW_HTTP))
+		r = open_segments(&finder, spec, err);
 	else
 		r = open_named(&finder, name, err);
 	if (r < 0)
 		return -1;
+	if (!inflow.len && !strcmp(name, INFLOW_HTTP)) {
+		error_set(err, ERR_NOT_FOUND, "nothing came for monitor %s over HTTP", spec->monitor);
+		return error_help(err, "send rows to its agent: POST /api/v1/monitors/%s/rows", spec->monitor);
+	}
 	if (!inflow.len) {
 		error_set(err, ERR_NOT_FOUND, "no file matches %s", name);
 		return error_help(err, "correct data = of the monitor, or wait for the first file");

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include "base/strlist.h"
 #include "monitor/table/table.h"
+#include "registry/ingest.h"
 #include "registry/monitors.h"
 /*
- * Where rows come from, again and again: files, versions of an artifact, the rows of a query. What was read of a file
+ * Where rows come from, again and again: files, versions of an artifact, the rows of a query, segments of what came over
+ * HTTP, of which as much is read as counts (registry/ingest.h). What was read of a file
  * is known by its digest, so that these are told apart:
  *   grown      it begins with what was read: only what follows is new, up to the end of its last whole row
  *   rotated    another file of the directory begins with it (app.log.1): its rest is read first, then the new file
@@ -29,9 +31,12 @@ struct inflow_file {
 	bool closed;              /* nothing to read: not there any more, or unchanged and all taken */
 	int fd;                   /* of a query's rows, else -1 */
 	struct digest object;     /* of an artifact's version, else zero */
+	struct ingest_segment segment; /* of what came over HTTP; else its number is 0 */
 };
 struct inflow {
 	struct project *project; /* lent */
+	const char *monitor;     /* whose segments they are; lent */
+	enum monitor_kind kind;
 	struct table_options options;
 	struct inflow_file *files; /* in the order in which they are read */
 	size_t len, cap;
@@ -39,15 +44,23 @@ struct inflow {
 void inflow_release(struct inflow *);
 #define CLEANUP_INFLOW CLEANUP(inflow_release)
 
-/* A pattern of files, the name of an artifact, or sqlite:PATH with a query. */
+/* A pattern of files, the name of an artifact, sqlite:PATH with a query, or INFLOW_HTTP. */
+#define INFLOW_HTTP	"http"
+#define INFLOW_SQLITE	"sqlite:"
+#define INFLOW_ARTIFACT "artifact:"
 struct inflow_spec {
 	const char *data, *query;
+	const char *monitor; /* of INFLOW_HTTP: whose rows, and which */
+	enum monitor_kind kind;
 	bool sqlite; /* the operator allows it */
 	bool whole;  /* files are complete when they are there: a last row needs no line end */
 };
 /* Looks at the sources. `known` is what monitor_sources_load told. ERR_NOT_FOUND when nothing is there, nor was. */
 int inflow_open(struct project *, const struct inflow_spec *, const struct table_options *, const struct monitor_sources *known,
 	      struct inflow *ret, struct error *);
+/* What the files look like, without reading them: the same number for the same names, sizes and times. 0: there is nothing,
+ * or nothing that can be looked at. */
+int inflow_glance(struct project *, const struct inflow_spec *, uint64_t *ret, struct error *);
 /* For monitor_sources_store; lends names. The caller frees `items`. */
 void inflow_sources(const struct inflow *, struct monitor_sources *ret);
 

@@ -3,6 +3,8 @@
 #include "monitor/watch/inflow.h"
 /* What the files of the inflow share. */
 
+/* The name without INFLOW_ARTIFACT. Lent. */
+const char *inflow_artifact(const char *data);
 /* A descriptor of its bytes. ERR_NOT_FOUND when it is gone. */
 int inflow_file_open(const struct inflow *, const struct inflow_file *, struct error *);
 struct inflow_file *inflow_add(struct inflow *, const char *name);
@@ -21,6 +23,7 @@ struct inflow_look {
 struct inflow_how {
 	enum table_format format;
 	bool all; /* a last row without its end is whole, too */
+	uint64_t most; /* bytes that count; 0: all */
 };
 /* `untouched`: the file is as it was when `known` was noted, so its digest is believed. */
 int inflow_look_at(int fd, const char *name, const struct inflow_how *, const struct monitor_source *known,

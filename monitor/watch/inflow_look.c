@@ -10,6 +10,13 @@
 
 #define LOOK_BYTES ((size_t)256 << 10)
 
+static ssize_t read_some(int fd, const struct inflow_how *how, char *buf, uint64_t at)
+{
+	uint64_t left = how->most ? how->most - at : UINT64_MAX;
+
+	return left ? pread(fd, buf, left < LOOK_BYTES ? (size_t)left : LOOK_BYTES, (off_t)at) : 0;
+}
+
 size_t inflow_whole_rows(const char *text, size_t len, bool lines, bool *quoted)
 {
 	size_t whole = 0;
@@ -111,7 +118,7 @@ int inflow_look_at(int fd, const char *name, const struct inflow_how *how, const
 
 	hasher_init(&l.whole);
 	hasher_init(&l.begin);
-	while ((n = pread(fd, buf, LOOK_BYTES, (off_t)l.at)) > 0) {
+	while ((n = read_some(fd, how, buf, l.at)) > 0) {
 		if (!l.at) {
 			l.look.packed = is_packed(buf, (size_t)n);
 			l.look.lines = is_lines(name, how->format, buf, (size_t)n);

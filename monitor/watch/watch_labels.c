@@ -168,7 +168,7 @@ int watch_labels(struct watching *x, struct error *err)
 	CLEANUP(monitor_sources_release) struct monitor_sources known = { 0 };
 	struct inflow inflow CLEANUP_INFLOW = { 0 };
 	struct joiner j = { .x = x, .inflow = &inflow, .errors = STRBUF_INIT };
-	struct inflow_spec spec = { .data = x->watch->labels };
+	struct inflow_spec spec = { .data = x->watch->labels, .monitor = x->watch->name, .kind = MONITOR_LABELS };
 	struct error why = { 0 };
 	int r;
 

@@ -93,7 +93,25 @@ bool windows_add(struct window_set *set, int64_t number, int64_t ms)
 	}
 	set->items[at].rows++;
 	set->items[at].ms = ms;
+	if (set->len == 1 && set->items[at].rows == 1)
+		set->newest = ms;
+	if (ms > set->newest)
+		set->newest = ms;
 	return true;
+}
+
+/* How many of the first ones end at this time or before. */
+static size_t windows_ended(const struct window_rule *rule, const struct window_set *set, int64_t ms)
+{
+	size_t n = 0;
+
+	for (; n < set->len; n++) {
+		int64_t start, stop;
+		window_span(rule, set->items[n].number, &start, &stop);
+		if (stop > ms)
+			break;
+	}
+	return n;
 }
 
 size_t windows_due(const struct window_rule *rule, const struct window_set *set)
@@ -104,5 +122,7 @@ size_t windows_due(const struct window_rule *rule, const struct window_set *set)
 		return set->len;
 	if (each && set->items[set->len - 1].rows == (uint64_t)each)
 		return set->len;
+	if (rule->late_ms && rule->by_value)
+		return windows_ended(rule, set, set->newest - rule->late_ms);
 	return set->len - 1;
 }

@@ -11,11 +11,13 @@
 /*
  * Windows of `rows` rows, of `ms` milliseconds, or, when both are 0, a file each. The time of a row stands in a column
  * (by_value), or follows from its number: row N is step_ms * N after start_ms. step_ms 0: rows have no time.
+ * late_ms: by value, so much longer a window waits for rows of its time.
  */
 struct window_rule {
 	int64_t rows, ms;
 	bool by_value;
 	int64_t step_ms, start_ms;
+	int64_t late_ms;
 };
 /* Of the row of this number in the order of arrival, in the file of this number; not for windows of times by value. */
 int64_t window_of_row(const struct window_rule *, int64_t row, int64_t file);
@@ -38,9 +40,11 @@ struct window_count {
 struct window_set {
 	struct window_count *items; /* by number */
 	size_t len, cap;
+	int64_t newest; /* time of a row */
 };
 /* One more row; false: there are WINDOWS_MAX others. */
 bool windows_add(struct window_set *, int64_t number, int64_t ms);
 void windows_release(struct window_set *);
-/* How many of the first ones are complete: all of files, those that have all rows, those before one that has begun. */
+/* How many of the first ones are complete: all of files, those that have all rows, those before one that has begun, and
+ * of times by value, is late_ms old. */
 size_t windows_due(const struct window_rule *, const struct window_set *);
