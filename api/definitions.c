@@ -18,7 +18,7 @@
 
 #define FILE_NAME "pipeline.ini"
 
-static void definition_release(struct definition *d)
+void definition_release(struct definition *d)
 {
 	free(d->project);
 	free(d->commit);
@@ -171,6 +171,13 @@ int definitions_refresh(struct project *p, struct definitions *all, struct error
 	definitions_free(all);
 	*all = now;
 	return changed;
+}
+
+void definition_read(const struct project *p, const struct js *row, struct definition *ret)
+{
+	struct definitions none = { 0 };
+
+	take(p, row, &none, ret);
 }
 
 int definitions_load(struct project *p, struct definitions *ret, struct error *err)

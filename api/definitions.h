@@ -28,6 +28,9 @@ void definitions_free(struct definitions *);
 int definitions_load(struct project *, struct definitions *ret, struct error *);
 /* The same for who keeps the result: only what changed is read again. 1: something did, 0. On -1 it stays as it was. */
 int definitions_refresh(struct project *, struct definitions *, struct error *);
+/* Of one project (project_row_load's object). */
+void definition_read(const struct project *, const struct js *row, struct definition *ret);
+void definition_release(struct definition *);
 /* A mirror keeps here what the project's own branch is; anything else that is fetched goes elsewhere. */
 #define DEFINITIONS_REF "refs/mlops/fetched"
 /* NULL: none. Lent. */

@@ -449,7 +449,7 @@ static const struct op rows[] = {
 };
 OP_TABLE(ops_commands, rows);
 
-static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor };
+static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor, &ops_hooks };
 
 const struct op *op_at(size_t i)
 {

@@ -154,6 +154,7 @@ extern const struct op_table ops_promotions; /* ops_promotions.c: who gets an al
 extern const struct op_table ops_search;   /* ops_search.c: searches of them, data sets, metrics of several runs */
 extern const struct op_table ops_tracking; /* ops_tracking.c: experiments, runs, what they log, and searches */
 extern const struct op_table ops_files; /* ops_files.c: files of runs and models, objects, refs */
+extern const struct op_table ops_hooks; /* ops_hooks.c: what git and forges tell */
 extern const struct op_table ops_monitor; /* ops_monitor.c: profiles, schemas, splits, drift, monitors */
 
 /* Handlers, by file. */
@@ -197,8 +198,9 @@ op_handler op_model_promote, op_model_rollback, op_model_release;   /* op_promot
 op_handler op_model_approve, op_model_reject, op_model_approvals;   /* op_approve.c */
 op_handler op_model_card;                                           /* op_card.c */
 op_handler op_trigger_list, op_trigger_show, op_trigger_fire, op_trigger_pause, op_trigger_resume, op_trigger_history,
-	op_trigger_next, op_trigger_push;                           /* op_trigger.c */
-op_handler op_hooks_install, op_hooks_remove;                       /* op_hooks.c */
+	op_trigger_next;                                            /* op_trigger.c */
+op_handler op_trigger_push, op_trigger_approve;                     /* op_trigger_push.c */
+op_handler op_hooks_install, op_hooks_remove, op_hooks_run;         /* op_hooks.c */
 op_handler op_ci;                                                   /* op_ci.c */
 op_handler op_metric_history;                                       /* op_metric.c */
 

@@ -74,6 +74,11 @@ static const struct {
 	{ "monitor.list", print_monitor_list },
 	{ "monitor.show", print_monitor_show },
 	{ "monitor.check", print_monitor_check },
+	{ "monitor.history", print_monitor_history },
+	{ "monitor.replay", print_monitor_replay },
+	{ "monitor.ack", print_monitor_said },
+	{ "monitor.pause", print_monitor_said },
+	{ "monitor.resume", print_monitor_said },
 	{ "event.list", print_events },
 	{ "access.whoami", print_whoami },
 };
