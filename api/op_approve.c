@@ -182,6 +182,19 @@ int op_model_reject(struct op_context *ctx, const struct js *args, struct js **r
 	return take_answer(ctx, args, refuse, ret_result, err);
 }
 
+int approvals_tick(struct op_context *ctx, int64_t now_ms, int64_t *ret_next, struct error *err)
+{
+	struct db *db;
+
+	if (project_db(ctx->project, &db, err) < 0 || approvals_next(db, ret_next, err) < 0)
+		return -1;
+	if (!*ret_next || *ret_next > now_ms)
+		return 0;
+	if (db_begin(db, err) < 0 || write_end(db, approvals_expire(db, ctx->origin, now_ms, err), err) < 0)
+		return -1;
+	return approvals_next(db, ret_next, err);
+}
+
 /* model.approvals {name, all} -> {approvals[], enforced} */
 int op_model_approvals(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {

@@ -212,13 +212,13 @@ static int expire(struct db *db, const struct js *row, const char *origin, int64
 	return r <= 0 ? r : note(db, "approval.expire", "mlops", origin, row, now_ms, err);
 }
 
-static int next_end(struct db *db, int64_t *ret, struct error *err)
+int approvals_next(struct db *db, int64_t *ret_ms, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT min(expires) FROM approvals WHERE state = 'waiting'");
 
 	if (db_step(q, err) < 0)
 		return -1;
-	*ret = db_int(q, 0);
+	*ret_ms = db_int(q, 0);
 	return 0;
 }
 
@@ -231,7 +231,7 @@ static int overdue(struct db *db, int64_t now_ms, struct js **ret, struct error 
 	return read_rows(q, now_ms, ret, err);
 }
 
-int approvals_expire(struct db *db, const char *origin, int64_t now_ms, int64_t *ret_next, struct error *err)
+int approvals_expire(struct db *db, const char *origin, int64_t now_ms, struct error *err)
 {
 	CLEANUP_JS struct js *rows = NULL;
 
@@ -240,5 +240,5 @@ int approvals_expire(struct db *db, const char *origin, int64_t now_ms, int64_t 
 	for (size_t i = 0; i < js_len(rows); i++)
 		if (expire(db, js_at(rows, i), origin, now_ms, err) < 0)
 			return -1;
-	return next_end(db, ret_next, err);
+	return 0;
 }

@@ -86,8 +86,10 @@ int approval_find(struct db *, const char *model, int64_t number, const char *al
 /* `state`: approved, rejected. */
 int approval_close(struct db *, int64_t id, const char *state, const char *actor, const char *reason, int64_t now_ms,
 		   struct error *);
-/* Questions that nobody answered in time, with their events; *ret_next: when the next one is over, 0 for never. */
-int approvals_expire(struct db *, const char *origin, int64_t now_ms, int64_t *ret_next, struct error *);
+/* Questions that nobody answered in time, with their events. */
+int approvals_expire(struct db *, const char *origin, int64_t now_ms, struct error *);
+/* When the next question is over; 0: none waits. */
+int approvals_next(struct db *, int64_t *ret_ms, struct error *);
 /* The first is one of the second's lines, as far as names tell: "anna", "anna (token laptop)", "Anna <anna@example.org>".
  * Either may be NULL: nobody. */
 bool person_is(const char *person, const char *others);

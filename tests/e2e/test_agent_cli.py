@@ -43,12 +43,15 @@ SAME = [
     "secret list", "secret add KEY", "secret add 1KEY", "secret list", "secret rm KEY", "secret rm KEY",
     "stop last", "stop nothing",
     "version", "pipeline keys image", "pipeline keys nothing",
-    "model list", "model show nothing", "project list", "project rm nothing",
+    "model list", "model show nothing", "model promote nothing@v1", "model promote nothing", "model approve nothing@v1",
+    "model reject nothing@v1", "model rollback nothing --reason x", "model release nothing", "model card nothing@v1",
+    "project list", "project rm nothing",
     "token list", "token rm nothing", "user list", "user rm nobody", "permission list",
 ]
 # Operations whose answers differ by what they are for.
 OTHER = {
     "access.whoami": "says who asks the agent",
+    "model.approvals": "says whether roles are enforced",
     "token.add": "makes another token each time",
     "user.add": "asks for a password",
     "user.edit": "asks for a password",
