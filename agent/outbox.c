@@ -117,8 +117,7 @@ static int follow(struct error *err)
 		box.swept_ms = w.sweep ? clock_mono_ms() : box.swept_ms;
 	}
 	box.seen = w.seen;
-	if (js_len(letters))
-		wake_senders();
+	wake_senders(); /* also for what a person wants to be tried again, which is an event */
 	return more;
 }
 
