@@ -146,7 +146,7 @@ static int ask_policy(void *ctx, struct error *err)
 	return r;
 }
 
-static int check(struct op_context *ctx, const struct followed *f, const struct watch *watch, struct js **ret,
+static int check(struct op_context *ctx, const struct followed *f, const struct watch *watch, bool come, struct js **ret,
 		 struct error *err)
 {
 	struct asker asker = { .ctx = ctx, .followed = f };
@@ -156,7 +156,7 @@ static int check(struct op_context *ctx, const struct followed *f, const struct 
 	/* what waits for a decision need not be read again and again */
 	if (ask_policy(&asker, err) < 0)
 		return -1;
-	if (!asker.held && monitor_check(ctx, watch, &how, &result, err) < 0) {
+	if (come && !asker.held && monitor_check(ctx, watch, &how, &result, err) < 0) {
 		if (!is_held(ctx, f))
 			return -1;
 		asker.held = true;
@@ -165,7 +165,7 @@ static int check(struct op_context *ctx, const struct followed *f, const struct 
 		result = js_object();
 	js_set_bool(result, "held", asker.held);
 	*ret = steal(&result);
-	return 1;
+	return come ? 1 : 0;
 }
 
 int follow_check(struct op_context *ctx, const struct followed *f, struct js **ret, struct error *err)
@@ -177,5 +177,5 @@ int follow_check(struct op_context *ctx, const struct followed *f, struct js **r
 	if (set_up(ctx, f, &setup, &data, err) < 0)
 		return -1;
 	r = has_come(ctx, f, &setup.watch.data, err);
-	return r > 0 ? check(ctx, f, &setup.watch, ret, err) : r;
+	return r < 0 ? -1 : check(ctx, f, &setup.watch, r > 0, ret, err);
 }

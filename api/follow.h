@@ -33,6 +33,7 @@ const struct followed *follow_find(const struct follow *, const char *monitor);
 /* What its files look like now, without reading them: another number when there may be something new. What comes over
  * HTTP is not looked at, and where there is nothing it is 0. */
 int follow_look(struct op_context *, const struct followed *, uint64_t *ret, struct error *);
-/* Judges what is due, and lets the policy follow: 1, and *ret is as of watch_check. 0: nothing came so far. With
- * "held": true it is to be checked again soon: another process does it just now, or a retrain goes on. */
+/* Judges what is due, and lets the policy follow: 1, and *ret is as of watch_check. 0: there are no rows, and only the
+ * policy was asked. With "held": true it is to be checked again soon: another process does it just now, or a retrain goes
+ * on. */
 int follow_check(struct op_context *, const struct followed *, struct js **ret, struct error *);

@@ -102,6 +102,8 @@ printer print_experiments; /* print_experiments.c; of run.start, when a param ha
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 printer print_hooks_install, print_hooks_remove, print_hooks_run, print_trigger_approve; /* print_hooks.c */
 printer print_active, print_stop; /* print_active.c */
+/* print_ci.c */
+printer print_ci, print_notify_list, print_notify_retry;
 /* print_agent_projects.c; print_submitted: of run.start, when an agent is to run it */
 printer print_project_add, print_project_list, print_project_rm, print_submitted;
 printer print_run, print_dag, print_runs, print_show; /* print_run.c */
@@ -112,6 +114,7 @@ printer print_schema_infer, print_schema_check; /* print_schema.c */
 printer print_split; /* print_split.c */
 printer print_drift; /* print_drift.c */
 printer print_monitor_list, print_monitor_show, print_monitor_check; /* print_monitor.c */
+printer print_monitor_history, print_monitor_replay, print_monitor_said; /* print_policy.c */
 printer print_events, print_event, print_whoami; /* print_events.c */
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */

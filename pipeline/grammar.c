@@ -486,6 +486,7 @@ void parse_text(struct parser *p, const char *text, size_t len, const char *file
 
 	p->pipeline = xcalloc(1, sizeof(*p->pipeline));
 	p->pipeline->file = xstrdup(file);
+	p->part = part;
 	if (ini_parse_text(text, len, file, take_entry, p, &syntax) < 0) {
 		struct error *err = problems_add(p->problems, file, parse_place(&syntax));
 		if (err)
@@ -498,9 +499,10 @@ void parse_text(struct parser *p, const char *text, size_t len, const char *file
 	if (part >= PARSE_DEFINITIONS) {
 		monitors_finish(p);
 		models_finish(p);
-		triggers_finish(p);
 		notifies_finish(p);
 	}
+	if (part >= PARSE_POLICY)
+		triggers_finish(p);
 	if (part == PARSE_ALL) {
 		finish_images(p);
 		finish_steps(p); /* last: that there are none is told when nothing else is */

@@ -275,6 +275,8 @@ int pipeline_load_schemas(int rootfd, const char *path, struct pipeline **ret, s
  * for monitors that name one, likewise. */
 int pipeline_load_definitions(int rootfd, const char *path, struct pipeline **ret, struct error *);
 int pipeline_parse_definitions(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *);
+/* Only its [trigger.NAME] sections, whose monitors may be elsewhere: a policy to try. */
+int pipeline_parse_policy(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err);
 /* Tells all mistakes. *ret receives what could be read, when the others allow to plan it: steps with mistakes of their
  * own are marked `faulty`. Else it stays as it is. -1 when there are mistakes. */
 struct problems;

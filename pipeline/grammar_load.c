@@ -219,6 +219,7 @@ struct part {
 };
 static const struct part remotes = { { "remote." }, PARSE_REMOTES };
 static const struct part schemas = { { "schema." }, PARSE_REMOTES };
+static const struct part policies = { { "trigger." }, PARSE_POLICY };
 static const struct part definitions = { { "model.", "monitor.", "schema.", "trigger.", "notify." }, PARSE_DEFINITIONS };
 
 static int parse_sections(const struct part *part, const char *text, size_t len, const char *file, struct pipeline **ret,
@@ -244,6 +245,11 @@ int pipeline_parse_remotes(const char *text, size_t len, const char *file, struc
 int pipeline_parse_definitions(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
 {
 	return parse_sections(&definitions, text, len, file, ret, err);
+}
+
+int pipeline_parse_policy(const char *text, size_t len, const char *file, struct pipeline **ret, struct error *err)
+{
+	return parse_sections(&policies, text, len, file, ret, err);
 }
 
 static int load_part(const struct part *part, int rootfd, const char *path, struct pipeline **ret, struct error *err)

@@ -16,6 +16,9 @@ struct inline_param {
 	struct js *value;
 	struct place at;
 };
+/* What of the text must be whole: its remotes and schemas, also triggers, whose monitors are elsewhere, what watches and
+ * starts, or all. */
+enum parse_part { PARSE_REMOTES, PARSE_POLICY, PARSE_DEFINITIONS, PARSE_ALL };
 struct parser {
 	struct pipeline *pipeline;
 	struct strmap sections;   /* as written -> line */
@@ -25,14 +28,13 @@ struct parser {
 	struct inline_param *params;
 	size_t nparams, params_cap;
 	struct problems *problems;
+	enum parse_part part;
 	bool blind;               /* what is missing may be needed by every step: planning would only guess */
 };
 
 /* Adds a problem and returns it for error_help, or NULL when it is only counted. */
 struct error *problem(struct parser *, int line, int column, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* What of the text must be whole: its remotes and schemas, also what watches and starts, or all. */
-enum parse_part { PARSE_REMOTES, PARSE_DEFINITIONS, PARSE_ALL };
 /* Reads the text into p->pipeline, which it makes. */
 void parse_text(struct parser *p, const char *text, size_t len, const char *file, enum parse_part);
 void parser_release(struct parser *);

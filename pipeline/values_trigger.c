@@ -192,7 +192,7 @@ static void check_monitor(struct parser *p, const struct trigger_section *trigge
 
 	for (size_t i = 0; i < p->pipeline->nmonitors; i++)
 		strlist_push(&names, p->pipeline->monitors[i].name);
-	if (strlist_has(&names, trigger->monitor))
+	if (p->part == PARSE_POLICY || strlist_has(&names, trigger->monitor))
 		return;
 	err = problem(p, trigger->at.line, trigger->at.column, "[trigger.%s]: there is no [monitor.%s]", trigger->name,
 		      trigger->monitor);
