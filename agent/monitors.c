@@ -15,7 +15,7 @@
 #include "base/strlist.h"
 #include "registry/project.h"
 
-#define LOOK_MS	 3000  /* between looks at files, at least */
+#define LOOK_MS	 2000  /* between looks at files, at least */
 #define LOOK_PART 20   /* a look takes at most this part of the time */
 #define REST_MS	 200   /* between checks of one monitor, and at least as long as the last one took */
 #define BUSY_MS	 1000  /* somebody else checks it, or it waits for a decision */

@@ -27,9 +27,11 @@ static int open_stored(struct op_context *ctx, const char *name, struct table_in
 	struct store *store;
 	const char *inside;
 
-	if (snapshot_within(ctx, name, &snap, &inside, err) < 0 || project_store(ctx->project, &store, err) < 0 ||
-	    snapshot_content(&snap, store, inside, &content, err) < 0)
+	if (project_store(ctx->project, &store, err) < 0)
 		return -1;
+	if (snapshot_within(ctx, name, &snap, &inside, err) < 0 || snapshot_content(&snap, store, inside, &content, err) < 0)
+		return error_help(err, "name what is stored, such as ARTIFACT@v1; files are read of a project that is the agent's own "
+				       "work tree (--no-checkout)");
 	return table_inputs_of(ctx, &content, name, ret, err);
 }
 

@@ -12,7 +12,7 @@ import pytest
 from agents import agent, start_agent  # noqa: F401
 from steps import result_of
 
-SECONDS = 11
+SECONDS = 12
 LINES = {"Content-Type": "application/x-ndjson"}
 MONITOR = {"data": "http", "reference": "ref.csv", "window": "1000 rows"}
 LABELLED = {"id": "id", "prediction": "said", "label": "truth", "labels": "http"}
@@ -49,15 +49,19 @@ def declare(mlops, project):
         text = "".join(f"{k} = {v}\n" for k, v in (MONITOR | keys).items() if v is not None)
         (project / "pipeline.ini").write_text("[monitor.m]\n" + text)
     write()
-    status, out, err = mlops("project", "add", "home", project)
+    status, out, err = mlops("project", "add", "home", ".", "--no-checkout")
     assert status == 0, (out, err)
     return write
 
 
 @pytest.fixture
-def send(declare, agent):
+def send(declare, start_agent):
+    """Starts the agent, when it is called first."""
+    agents = []
+
     def post(body, kind="rows", headers=None, status=200):
-        got, answer = agent.owner("POST", f"/api/v1/monitors/m/{kind}", body, headers or LINES)
+        agents.append(agents[0] if agents else start_agent())
+        got, answer = agents[0].owner("POST", f"/api/v1/monitors/m/{kind}", body, headers or LINES)
         assert got == status, (got, answer)
         return answer
     return post
@@ -237,8 +241,9 @@ def test_a_killed_agent_keeps_what_it_answered_for(declare, start_agent, show, p
     assert states(show()) == ["OK"] * 3
 
 
-def test_files_are_looked_at_by_themselves(declare, agent, show, project):
+def test_files_are_looked_at_by_themselves(declare, start_agent, show, project):
     declare(data="logs/*.csv")
+    start_agent()
     (project / "logs").mkdir()
     (project / "logs/1.csv").write_bytes(csv(rows(11, 1000)))
     wait_for(lambda: states(show()) == ["OK"])
