@@ -25,7 +25,8 @@
 #define LOCAL_MS    (10 * 60 * 1000)
 #define OUTPUT_MAX  (1u << 20)
 #define HEX_MAX     64 /* of a commit */
-#define FETCHED     "refs/mlops/fetched"
+#define FETCHED     "refs/mlops/fetched" /* the default branch */
+#define WANTED      "refs/mlops/wanted"
 
 /* ---- git ---- */
 
@@ -111,21 +112,37 @@ static int make_mirror(struct project *p, const char *name, char **ret, struct e
 	return 0;
 }
 
-static int fetch(const char *mirror, const char *source, const char *branch, struct error *err)
+/* git reads what a ref may not hold as patterns and ranges. */
+static int check_want(const struct checkout_want *want, struct error *err)
+{
+	const char *ref = want->ref, *commit = want->commit;
+	size_t len = commit ? strlen(commit) : 40;
+
+	if (ref && (strncmp(ref, "refs/", 5) != 0 || strpbrk(ref, " ~^:?*[\\\t\r\n\x7f") || strstr(ref, "..") || strstr(ref, "@{")))
+		return error_set(err, ERR_USAGE, "'%.100s' is no ref of a repository", ref);
+	if ((len != 40 && len != HEX_MAX) || (commit && commit[strspn(commit, "0123456789abcdef")]))
+		return error_set(err, ERR_USAGE, "'%.100s' is no commit", commit);
+	return 0;
+}
+
+/* The default branch, and, when it is not NULL, another ref or commit. */
+static int fetch(const char *mirror, const char *source, const char *branch, const char *other, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf("--git-dir=%s", mirror);
 	CLEANUP(cleanup_free) char *refs = branch ? xasprintf("+refs/heads/%s:" FETCHED, branch) : xstrdup("+HEAD:" FETCHED);
-	CLEANUP(cleanup_free) char *what = xasprintf("fetch %s", source);
-	const char *const words[] = { dir, "fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", source, refs, NULL };
+	CLEANUP(cleanup_free) char *more = other ? xasprintf("+%s:" WANTED, other) : NULL;
+	CLEANUP(cleanup_free) char *what = xasprintf("fetch %s%s%s", other ? other : "", other ? " of " : "", source);
+	const char *const words[] = { dir, "fetch", "-q", "--no-tags", "--no-recurse-submodules", "--", source, refs, more, NULL };
 	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
 
 	return git(words, FETCH_MS, what, &out, err);
 }
 
-static int read_commit(const char *mirror, char ret[HEX_MAX + 1], struct error *err)
+static int read_commit(const char *mirror, const char *revision, char ret[HEX_MAX + 1], struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf("--git-dir=%s", mirror);
-	const char *const words[] = { dir, "rev-parse", "--verify", FETCHED "^{commit}", NULL };
+	CLEANUP(cleanup_free) char *commit = xasprintf("%s^{commit}", revision);
+	const char *const words[] = { dir, "rev-parse", "--verify", "-q", commit, NULL };
 	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
 	size_t len;
 
@@ -139,16 +156,65 @@ static int read_commit(const char *mirror, char ret[HEX_MAX + 1], struct error *
 	return 0;
 }
 
-static int write_files(const char *mirror, const char *tree, const char *index, const char *commit, struct error *err)
+/* Who pushed with force took the commit from its ref; the repository may still give it away by its name. */
+static int fetch_commit(const char *mirror, const char *source, const char *branch, const struct checkout_want *want,
+			char ret[HEX_MAX + 1], struct error *err)
+{
+	const char *tip = want->ref ? WANTED : FETCHED;
+
+	if (fetch(mirror, source, branch, want->ref, err) < 0)
+		return -1;
+	if (!want->commit)
+		return read_commit(mirror, tip, ret, err);
+	if (read_commit(mirror, want->commit, ret, NULL) == 0)
+		return 0;
+	if (fetch(mirror, source, branch, want->commit, NULL) < 0 || read_commit(mirror, want->commit, ret, NULL) < 0)
+		return error_set(err, ERR_CONFLICT, "commit %.12s is not in %s any more", want->commit,
+				 want->ref ? want->ref : "the repository");
+	return 0;
+}
+
+/* Into the index, in place of whatever the commit has at this path or above it. */
+static int take_trusted(const char *mirror, const char *path, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = xasprintf("--git-dir=%s", mirror);
+	const char *const list[] = { dir, "--literal-pathspecs", "ls-tree", "-z", FETCHED, "--", path, NULL };
+	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT, none = STRBUF_INIT;
+	CLEANUP(cleanup_free) char *entry = NULL;
+	char mode[8], id[HEX_MAX + 1];
+
+	if (git(list, LOCAL_MS, "read the default branch", &out, err) < 0)
+		return -1;
+	if (sscanf(out.buf, "%7s blob %64[0-9a-f]", mode, id) != 2 || strncmp(mode, "100", 3) != 0) {
+		error_set(err, ERR_DENIED, "the default branch has no file %s", path);
+		return error_help(err, "code that is not trusted runs by the default branch's pipeline; commit it there");
+	}
+	entry = xasprintf("%s,%s,%s", mode, id, path);
+	const char *const add[] = { dir, "update-index", "--add", "--replace", "--cacheinfo", entry, NULL };
+
+	return git(add, LOCAL_MS, "take the default branch's pipeline", &none, err);
+}
+
+static int write_index(const char *mirror, const char *tree, const char *commit, const char *trusted, struct error *err)
 {
 	CLEANUP(cleanup_free) char *dir = xasprintf("--git-dir=%s", mirror);
 	CLEANUP(cleanup_free) char *work = xasprintf("--work-tree=%s", tree);
-	const char *const words[] = { "-C", tree, dir, work, "read-tree", "-u", "--reset", commit, NULL };
+	const char *const read[] = { dir, "read-tree", commit, NULL };
+	const char *const write[] = { "-C", tree, dir, work, "checkout-index", "-a", "-f", NULL };
 	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
+
+	if (git(read, LOCAL_MS, "read the commit", &out, err) < 0 || (trusted && take_trusted(mirror, trusted, err) < 0))
+		return -1;
+	return git(write, FETCH_MS, "check the files out", &out, err); /* LFS may fetch */
+}
+
+static int write_files(const char *mirror, const char *tree, const char *index, const char *commit, const char *trusted,
+		       struct error *err)
+{
 	int r;
 
 	setenv("GIT_INDEX_FILE", index, 1);
-	r = git(words, FETCH_MS, "check the files out", &out, err); /* LFS may fetch */
+	r = write_index(mirror, tree, commit, trusted, err);
 	unsetenv("GIT_INDEX_FILE");
 	unlink(index);
 	return r;
@@ -166,8 +232,18 @@ static struct js *code_json(const char *commit, const char *branch, const char *
 	return json;
 }
 
-static int fill_from_git(struct project *p, const struct js *row, const char *tree, const char *index, struct js **ret_code,
-			 struct error *err)
+/* "main" of refs/heads/main, else the ref; without one the default branch. */
+static const char *branch_of(const struct checkout_want *want, const char *branch)
+{
+	static const char heads[] = "refs/heads/";
+
+	if (!want->ref)
+		return branch;
+	return strncmp(want->ref, heads, sizeof(heads) - 1) ? want->ref : want->ref + sizeof(heads) - 1;
+}
+
+static int fill_from_git(struct project *p, const struct js *row, const struct checkout_want *want, const char *tree,
+			 const char *index, struct js **ret_code, struct error *err)
 {
 	const char *name = js_get_str(row, "name"), *source = js_get_str(row, "source"), *branch = js_get_str(row, "branch");
 	CLEANUP(cleanup_free) char *lock_name = xasprintf("mirror-%s", name);
@@ -175,10 +251,11 @@ static int fill_from_git(struct project *p, const struct js *row, const char *tr
 	CLEANUP(cleanup_fd) int lock = lock_take(p->locksfd, lock_name, LOCK_EXCLUSIVE, LOCK_WAIT, NULL, NULL, err);
 	char commit[HEX_MAX + 1];
 
-	if (lock < 0 || make_mirror(p, name, &mirror, err) < 0 || fetch(mirror, source, branch, err) < 0 ||
-	    read_commit(mirror, commit, err) < 0 || write_files(mirror, tree, index, commit, err) < 0)
+	if (lock < 0 || check_want(want, err) < 0 || make_mirror(p, name, &mirror, err) < 0 ||
+	    fetch_commit(mirror, source, branch, want, commit, err) < 0 ||
+	    write_files(mirror, tree, index, commit, want->trusted, err) < 0)
 		return -1;
-	*ret_code = code_json(commit, branch, source);
+	*ret_code = code_json(commit, branch_of(want, branch), source);
 	return 0;
 }
 
@@ -224,8 +301,8 @@ static int copy_files(const char *dir, const char *tree, struct error *err)
 	return error_set(err, ERR_ENV, "cannot copy the files of %s: %.*s", dir, (int)strcspn(out.buf, "\r\n"), out.buf);
 }
 
-static int fill_from_dir(struct project *p, const struct js *row, const char *tree, const char *index, struct js **ret_code,
-			 struct error *err)
+static int fill_from_dir(struct project *p, const struct js *row, const struct checkout_want *want, const char *tree,
+			 const char *index, struct js **ret_code, struct error *err)
 {
 	const char *dir = js_get_str(row, "source");
 
@@ -233,7 +310,9 @@ static int fill_from_dir(struct project *p, const struct js *row, const char *tr
 		return -1;
 	set_environment("file");
 	if (is_repository(dir))
-		return fill_from_git(p, row, tree, index, ret_code, err);
+		return fill_from_git(p, row, want, tree, index, ret_code, err);
+	if (want->trusted)
+		return error_set(err, ERR_UNSUPPORTED, "%s is no repository, so nothing tells what is trusted in it", dir);
 	if (copy_files(dir, tree, err) < 0)
 		return -1;
 	*ret_code = code_json("", NULL, dir);
@@ -249,15 +328,49 @@ static int check_tree(const char *tree, struct error *err)
 	return error_help(err, "take it out of the repository: git rm -r --cached .mlops");
 }
 
-int checkout_fill(struct project *p, const struct js *source, const char *tree, const char *index, struct js **ret_code,
-		  struct error *err)
+int checkout_fill(struct project *p, const struct js *source, const struct checkout_want *want, const char *tree,
+		  const char *index, struct js **ret_code, struct error *err)
 {
 	CLEANUP_JS struct js *code = NULL;
 	bool dir = !strcmp(js_get_str(source, "kind"), source_kind_name(SOURCE_DIR));
 
 	set_environment("https:ssh");
-	if ((dir ? fill_from_dir : fill_from_git)(p, source, tree, index, &code, err) < 0 || check_tree(tree, err) < 0)
+	if ((dir ? fill_from_dir : fill_from_git)(p, source, want, tree, index, &code, err) < 0 || check_tree(tree, err) < 0)
 		return -1;
 	*ret_code = steal(&code);
 	return 0;
+}
+
+int checkout_fill_here(struct project *p, const struct js *source, const struct checkout_want *want, const char *tree,
+		       const char *index, struct js **ret_code, struct error *err)
+{
+	CLEANUP_JS struct js *row = js_object(), *code = NULL;
+
+	if (!is_repository(p->top)) {
+		error_set(err, ERR_UNSUPPORTED, "no repository begins at %s, so only what stands there can be run", p->top);
+		return error_help(err, "register the repository: mlops project add NAME DIRECTORY");
+	}
+	js_set_str(row, "name", js_get_str(source, "name"));
+	js_set_str(row, "source", p->top);
+	set_environment("file");
+	if (fill_from_git(p, row, want, tree, index, &code, err) < 0 || check_tree(tree, err) < 0)
+		return -1;
+	*ret_code = steal(&code);
+	return 0;
+}
+
+int checkout_fetch(struct project *p, const struct js *source, struct error *err)
+{
+	const char *name = js_get_str(source, "name");
+	CLEANUP(cleanup_free) char *lock_name = xasprintf("mirror-%s", name);
+	CLEANUP(cleanup_free) char *mirror = NULL;
+	CLEANUP(cleanup_fd) int lock = -1;
+
+	if (strcmp(js_get_str(source, "kind"), source_kind_name(SOURCE_GIT)) != 0)
+		return 0;
+	set_environment("https:ssh");
+	lock = lock_take(p->locksfd, lock_name, LOCK_EXCLUSIVE, LOCK_WAIT, NULL, NULL, err);
+	if (lock < 0 || make_mirror(p, name, &mirror, err) < 0)
+		return -1;
+	return fetch(mirror, js_get_str(source, "source"), js_get_str(source, "branch"), NULL, err);
 }

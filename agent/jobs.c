@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "agent/lanes.h"
+#include "api/job_end.h"
 #include "api/ops.h"
 #include "api/scratch_tree.h"
 #include "api/submit.h"
@@ -25,6 +26,7 @@
 
 #define SWEEPS	50 /* turns: what a killed job ran has seconds to end, and holds its tree until then */
 #define LOOK_MS 200 /* who asks may do so beside the agent, and processes die unasked */
+#define PAUSE_NS 5000000L /* between two looks, however much is committed */
 
 extern char **environ;
 
@@ -38,7 +40,7 @@ static struct dispatcher {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
-	bool stop;
+	bool stop, woken;
 	char *dir;
 	int most;                /* jobs at once */
 	int sweeps;              /* turns in which trees of killed jobs are looked for */
@@ -157,14 +159,15 @@ static int look(void *ctx, struct project *p, struct error *err)
 
 /* ---- doing it ---- */
 
-static int end_lost(struct db *db, const char *run, int64_t now_ms, struct error *err)
+static int end_lost(struct project *p, struct db *db, const char *run, int64_t now_ms, struct error *err)
 {
 	CLEANUP_JS struct js *error = js_object();
 	const struct job_end end = { .state = "lost", .exit = -1, .error = error, .now_ms = now_ms };
+	struct op_context ctx = { .project = p, .origin = "agent" };
 
 	js_set_str(error, "code", error_name(ERR_INTERRUPTED));
 	js_set_str(error, "message", "the process that executed it is gone");
-	return job_finish(db, run, &end, err);
+	return job_ends(&ctx, db, run, &end, NULL, err);
 }
 
 /* Before their processes are started: those that are killed in between are late. */
@@ -176,7 +179,7 @@ static int claim(void *ctx, struct project *p, struct error *err)
 	if (project_db(p, &db, err) < 0)
 		return -1;
 	for (size_t i = 0; i < l->lost.len; i++)
-		if (end_lost(db, l->lost.items[i], l->now_ms, err) < 0)
+		if (end_lost(p, db, l->lost.items[i], l->now_ms, err) < 0)
 			return -1;
 	for (size_t i = 0; i < l->late.len; i++)
 		if (job_move(db, l->late.items[i], "starting", "queued", l->now_ms, err) < 0)
@@ -267,16 +270,19 @@ static void *dispatch(void *ctx)
 	(void)ctx;
 	pthread_mutex_lock(&all.mutex);
 	while (!all.stop) {
+		static const struct timespec pause = { 0, PAUSE_NS };
 		struct timespec until;
 
+		all.woken = false;
 		pthread_mutex_unlock(&all.mutex);
 		turn();
+		nanosleep(&pause, NULL);
 		pthread_mutex_lock(&all.mutex);
 		clock_gettime(CLOCK_REALTIME, &until);
 		until.tv_nsec += LOOK_MS * 1000000L;
 		until.tv_sec += until.tv_nsec / 1000000000L;
 		until.tv_nsec %= 1000000000L;
-		while (!all.stop && pthread_cond_timedwait(&all.wake, &all.mutex, &until) == 0)
+		while (!all.stop && !all.woken && pthread_cond_timedwait(&all.wake, &all.mutex, &until) == 0)
 			;
 	}
 	pthread_mutex_unlock(&all.mutex);
@@ -304,6 +310,14 @@ int jobs_start(const char *dir, struct error *err)
 	return r ? error_sys(err, r, "cannot start a thread") : 0;
 }
 
+void jobs_wake(void)
+{
+	pthread_mutex_lock(&all.mutex);
+	all.woken = true;
+	pthread_cond_signal(&all.wake);
+	pthread_mutex_unlock(&all.mutex);
+}
+
 void jobs_stop(void)
 {
 	pthread_mutex_lock(&all.mutex);
@@ -311,7 +325,6 @@ void jobs_stop(void)
 	pthread_cond_signal(&all.wake);
 	pthread_mutex_unlock(&all.mutex);
 	pthread_join(all.thread, NULL);
-	pthread_cond_destroy(&all.wake);
 	free(all.children);
 	free(all.dir);
 }

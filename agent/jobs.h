@@ -10,6 +10,8 @@ struct error;
 int jobs_start(const char *dir, struct error *);
 /* Starts nothing more; what runs goes on. Before lanes_stop. */
 void jobs_stop(void);
+/* There may be one to start. */
+void jobs_wake(void);
 
 /* The other process, from its start to its exit status: fetches the project and executes the run. It has one thread and
  * nothing opened. */

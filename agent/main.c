@@ -14,15 +14,20 @@
 #include "agent/artifacts.h"
 #include "agent/events_feed.h"
 #include "agent/health.h"
+#include "agent/hooks.h"
 #include "agent/httpd.h"
+#include "agent/ingest.h"
 #include "agent/jobs.h"
 #include "agent/lanes.h"
 #include "agent/log.h"
 #include "agent/mlflow.h"
+#include "agent/monitors.h"
 #include "agent/seals.h"
 #include "agent/notify.h"
 #include "agent/options.h"
+#include "agent/outbox.h"
 #include "agent/page.h"
+#include "agent/scheduler.h"
 #include "agent/steps.h"
 #include "agent/streams.h"
 #include "agent/v1.h"
@@ -108,6 +113,14 @@ static int start_server(struct agent *a, struct error *err)
 	return r;
 }
 
+static void committed(void)
+{
+	events_feed_wake();
+	jobs_wake();
+	scheduler_wake();
+	outbox_wake();
+}
+
 /* In the order in which they need each other. */
 static int start_parts(struct agent *a, struct error *err)
 {
@@ -115,12 +128,15 @@ static int start_parts(struct agent *a, struct error *err)
 	health_start();
 	mlflow_start();
 	v1_start();
-	lanes_on_commit(events_feed_wake);
+	hooks_start();
+	lanes_on_commit(committed);
 	streams_start(a->project->top);
-	if (artifacts_start(a->project, err) < 0 || lanes_start(a->project->top, err) < 0 ||
+	if (artifacts_start(a->project, err) < 0 || ingest_start(a->project, err) < 0 || lanes_start(a->project->top, err) < 0 ||
 	    access_start(a->project, a->options->listen, a->options->hosts, err) < 0 ||
 	    seals_start(err) < 0 || events_feed_start(a->project->top, err) < 0 ||
-	    jobs_start(a->project->top, err) < 0 || start_server(a, err) < 0)
+	    jobs_start(a->project->top, err) < 0 || outbox_start(a->project->top, err) < 0 ||
+	    monitors_start(a->project->top, err) < 0 || scheduler_start(a->project->top, err) < 0 ||
+	    start_server(a, err) < 0)
 		return -1;
 	health_set_server(a->httpd);
 	return 0;
@@ -130,13 +146,17 @@ static void stop_parts(struct agent *a)
 {
 	streams_stop();
 	events_feed_stop();
+	scheduler_stop();
+	monitors_stop();
 	jobs_stop();
+	outbox_stop();
 	seals_stop();
 	access_stop();
 	lanes_stop();
 	health_set_server(NULL);
 	httpd_stop(a->httpd);
 	artifacts_stop();
+	ingest_stop();
 }
 
 /* ---- its life ---- */
@@ -192,7 +212,7 @@ static bool drain(const struct agent *a)
 	log_event(LOG_LEVEL_INFO, "stopping", NULL);
 	streams_quiesce();
 	httpd_quiesce(a->httpd);
-	while (!(drained = httpd_drained(a->httpd)) && clock_mono_ms() < end) {
+	while (!(drained = httpd_drained(a->httpd) & outbox_quiet()) && clock_mono_ms() < end) {
 		int signo = wait_signal(a, 5);
 
 		if (signo)
@@ -248,6 +268,8 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && !strcmp(argv[1], "job")) /* jobs.h */
 		return job_main(argv[3], argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "fetch")) /* scheduler.h */
+		return fetch_main(argv[3], argv[2]);
 	if (argc == 4 && !strcmp(argv[1], "steps"))
 		return steps_main(argv[2], argv[3]);
 	prepare_process(&agent);

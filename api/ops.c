@@ -23,7 +23,7 @@ static const struct op rows[] = {
 		"one with a single step from the .py and .csv files it finds. Nothing that\n"
 		"exists is changed; running it again is safe.\n" },
 	{ .name = "data.add", .command = "add", .method = "POST", .path = "/artifacts",
-	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT, .handler = op_add,
+	  .role = ROLE_ENGINEER, .flags = OP_LOCAL | OP_AUDIT | OP_SENDS, .handler = op_add,
 	  .params = PARAMS(ARG("paths", OPP_REQUIRED | OPP_MANY, "PATH", COMPLETE_PATH,
 			       "files or directories of the project"),
 			   FLAG("unchecked", 0, "whatever the schemas of pipeline.ini say")),
@@ -32,6 +32,8 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops add data/raw            a directory is one version\n"
 		"  mlops add train.csv test.csv\n"
+		"  mlops add data/raw --agent http://ml:5000   and give it to the agent, where\n"
+		"                                triggers and run --update find it\n"
 		"\n"
 		"Copies the bytes into the store, records the version in mlops.lock and keeps\n"
 		"git from tracking the path. What steps read and write is kept by mlops run\n"
@@ -79,6 +81,9 @@ static const struct op rows[] = {
 		"  mlops checkout                      what mlops.lock says, after git pull\n"
 		"  mlops checkout model.pkl --from 3f2a\n"
 		"  mlops checkout --from last --to ../as-it-was\n"
+		"  mlops checkout --from churn@champion\n"
+		"                                      also mlops.lock of the automatic run that\n"
+		"                                      made it: look at it, then commit it\n"
 		"\n"
 		"Files that changed and are in no version are never overwritten without\n"
 		"--force. With --to and a run, code, data and outputs come together.\n" },
@@ -449,7 +454,7 @@ static const struct op rows[] = {
 };
 OP_TABLE(ops_commands, rows);
 
-static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor, &ops_hooks };
+static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor, &ops_triggers, &ops_hooks, &ops_ci };
 
 const struct op *op_at(size_t i)
 {

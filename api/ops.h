@@ -32,6 +32,7 @@ enum op_flags {
 			   * there is no handler */
 	OP_OBJECTS = 32768, /* of a remote: tokens may have that scope alone */
 	OP_MANAGES = 16384, /* deletes what it is about, or brings it back */
+	OP_SENDS = 131072, /* works here, also with --agent, and then with that agent */
 	OP_TRACKING = 2048, /* of tracking, as training code uses it: an agent on loopback asks no token for it */
 };
 /* REAL: a number, or "NaN", "Infinity", "-Infinity". JSON: the handler checks it. */
@@ -88,6 +89,7 @@ struct op_context {
 	const char *dir;         /* where the user stands, absolute */
 	struct spawner *spawner; /* with OP_SPAWNS */
 	const char *command_line; /* as typed */
+	const char *agent;       /* OP_SENDS: the agent that is told, as typed; NULL: none */
 	const char *origin;      /* "cli", "http" */
 	const char *actor;       /* who asks; NULL: the project's actor. See op_actor. */
 	const struct js *who;    /* what an agent knows of who asks: {actor, role, ...}; NULL: the user himself, here */
@@ -154,7 +156,9 @@ extern const struct op_table ops_promotions; /* ops_promotions.c: who gets an al
 extern const struct op_table ops_search;   /* ops_search.c: searches of them, data sets, metrics of several runs */
 extern const struct op_table ops_tracking; /* ops_tracking.c: experiments, runs, what they log, and searches */
 extern const struct op_table ops_files; /* ops_files.c: files of runs and models, objects, refs */
+extern const struct op_table ops_triggers; /* ops_triggers.c: what starts runs without a person */
 extern const struct op_table ops_hooks; /* ops_hooks.c: what git and forges tell */
+extern const struct op_table ops_ci;      /* ops_ci.c: runs in a CI, notifications */
 extern const struct op_table ops_monitor; /* ops_monitor.c: profiles, schemas, splits, drift, monitors */
 
 /* Handlers, by file. */
@@ -201,7 +205,7 @@ op_handler op_trigger_list, op_trigger_show, op_trigger_fire, op_trigger_pause, 
 	op_trigger_next;                                            /* op_trigger.c */
 op_handler op_trigger_push, op_trigger_approve;                     /* op_trigger_push.c */
 op_handler op_hooks_install, op_hooks_remove, op_hooks_run;         /* op_hooks.c */
-op_handler op_ci;                                                   /* op_ci.c */
+op_handler op_ci, op_notify_list, op_notify_retry;                  /* op_ci.c, op_notify.c */
 op_handler op_metric_history;                                       /* op_metric.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what

@@ -115,6 +115,9 @@ printer print_split; /* print_split.c */
 printer print_drift; /* print_drift.c */
 printer print_monitor_list, print_monitor_show, print_monitor_check; /* print_monitor.c */
 printer print_monitor_history, print_monitor_replay, print_monitor_said; /* print_policy.c */
+/* print_trigger.c */
+printer print_trigger_list, print_trigger_show, print_trigger_fire, print_trigger_paused, print_trigger_history,
+	print_trigger_next;
 printer print_events, print_event, print_whoami; /* print_events.c */
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */
@@ -129,5 +132,8 @@ void print_accepted(struct print *, const struct js *accepted);
 /* print_kept.c: what does not fit a schema [{path, schema, lines[]}], kept profiles of a run, what changed between two of
  * them (api/profiles.h). Each may be NULL. */
 void print_misfits(struct print *, const struct js *reports);
+/* Lines of a gate with what they found; candidates of a run. */
+void print_gate_lines(struct print *, const struct js *lines);
+void print_candidates(struct print *, const struct js *models);
 void print_run_profiles(struct print *, const struct js *profiles);
 void print_profile_changes(struct print *, const struct js *changes);
