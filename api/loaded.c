@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/loaded.h"
 #include <string.h>
+#include "api/candidates.h"
 #include "api/data.h"
 #include "api/ops.h"
 #include "base/error.h"
@@ -9,6 +10,7 @@
 #include "base/mem.h"
 #include "pipeline/grammar.h"
 #include "pipeline/plan.h"
+#include "pipeline/problems.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
 
@@ -16,6 +18,7 @@ void loaded_release(struct loaded *l)
 {
 	plan_free(l->plan);
 	pipeline_free(l->pipeline);
+	js_free(l->champions);
 }
 
 static void add_texts(struct strlist *list, const struct js *array)
@@ -73,6 +76,7 @@ int loaded_make(struct op_context *ctx, const char *file, const struct js *overr
 	struct project *p = ctx->project;
 	struct strlist made CLEANUP(strlist_release) = STRLIST_INIT;
 	struct strlist params CLEANUP(strlist_release) = STRLIST_INIT;
+	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
 	CLEANUP(cleanup_free) char *path = NULL;
 
 	if (loaded_path(ctx, file, &path, err) < 0)
@@ -82,7 +86,13 @@ int loaded_make(struct op_context *ctx, const char *file, const struct js *overr
 		return -1;
 	ret->pipeline->trigger_time = ret->trigger_time ? xstrdup(ret->trigger_time) : NULL;
 	ret->pipeline->trigger_window = ret->trigger_window ? xstrdup(ret->trigger_window) : NULL;
-	if ((bring && data_bring(ctx, ret->pipeline, err) < 0) || loaded_once_made(p, ret->pipeline, &made, err) < 0)
+	if (!bring)
+		champions_room(ctx, ret->pipeline);
+	if ((bring && (data_bring(ctx, ret->pipeline, err) < 0 ||
+		       champions_place(ctx, ret->pipeline, &ret->champions, err) < 0)) ||
+	    loaded_once_made(p, ret->pipeline, &made, err) < 0 ||
+	    plan_make(p->rootfd, ret->pipeline, &made, &ret->plan, err) < 0)
 		return -1;
-	return plan_make(p->rootfd, ret->pipeline, &made, &ret->plan, err);
+	candidates_check(ctx, ret->pipeline, ret->plan, &problems);
+	return problems_verdict(&problems, err);
 }

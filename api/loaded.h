@@ -14,9 +14,10 @@ struct loaded {
 	const char *trigger_time, *trigger_window; /* given: what ${trigger.*} stand for, or NULL */
 	struct pipeline *pipeline;
 	struct plan *plan;
+	struct js *champions; /* that were brought: api/candidates.h; or NULL */
 };
 /* `file` is as the user typed it, NULL: pipeline.ini. `overrides` is an array of "KEY=VALUE", or NULL. With `bring`,
- * data that a fresh clone lacks is put into its place. */
+ * data that a fresh clone lacks is put into its place, and so are champions. */
 int loaded_make(struct op_context *, const char *file, const struct js *overrides, bool bring, struct loaded *ret,
 		struct error *);
 void loaded_release(struct loaded *);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "registry/candidates.h"
 #include "registry/files.h"
 #include "registry/versions.h"
 
@@ -127,7 +128,8 @@ int run_files_each(struct db *db, struct store *store, const char *run_id, model
 int model_version_show(struct db *db, const char *model, int64_t number, struct js *result, struct error *err)
 {
 	struct version_lineage lineage CLEANUP(version_lineage_release) = { 0 };
-	struct js *version;
+	struct js *version, *candidate;
+	struct error none = { 0 };
 
 	if (version_load(db, model, number, &version, err) < 0)
 		return -1;
@@ -137,5 +139,9 @@ int model_version_show(struct db *db, const char *model, int64_t number, struct 
 		return -1;
 	js_set_str(result, "location", lineage.location);
 	js_set_str(result, "model_id", lineage.model_id);
+	if (candidate_load(db, model, number, &candidate, &none) == 0)
+		js_set(result, "candidate", candidate);
+	else if (none.code != ERR_NOT_FOUND)
+		return error_set(err, none.code, "%s", none.msg);
 	return 0;
 }

@@ -18,5 +18,6 @@ int model_files_each(struct db *, struct store *, const char *model, int64_t num
  * that are kept elsewhere or were not pulled. */
 int run_files_each(struct db *, struct store *, const char *run_id, model_file_fn *, void *ctx, struct error *);
 
-/* Sets kind "version", model_version{}, location and model_id. */
+/* Sets kind "version", model_version{}, location, model_id and, of one that a pipeline made, candidate{}
+ * (registry/candidates.h). */
 int model_version_show(struct db *, const char *model, int64_t number, struct js *result, struct error *);

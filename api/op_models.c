@@ -175,7 +175,7 @@ static int show_model(struct db *db, const char *name, struct js *result, struct
 }
 
 /* model.show {name} -> {kind: "model", registered_model{}, model_versions[]}
- *                    | {kind: "version", model_version{}, location, model_id} */
+ *                    | {kind: "version", model_version{}, location, model_id, candidate{}} */
 int op_model_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	const char *text = js_get_str(args, "name");

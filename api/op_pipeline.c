@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include "api/candidates.h"
 #include "api/data_kinds.h"
 #include "api/loaded.h"
 #include "api/ops.h"
@@ -39,6 +40,7 @@ int op_pipeline_check(struct op_context *ctx, const struct js *args, struct js *
 	struct problems problems CLEANUP(problems_release) = PROBLEMS_INIT;
 	struct strlist made CLEANUP(strlist_release) = STRLIST_INIT;
 	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
+	CLEANUP(cleanup_plan) struct plan *plan = NULL;
 	CLEANUP(cleanup_free) char *path = NULL;
 	size_t instances = 0;
 	struct js *result;
@@ -47,9 +49,13 @@ int op_pipeline_check(struct op_context *ctx, const struct js *args, struct js *
 		return -1;
 	pipeline_check(ctx->project->rootfd, path, &problems, &pipeline);
 	if (pipeline) {
+		champions_room(ctx, pipeline);
 		if (loaded_once_made(ctx->project, pipeline, &made, err) < 0)
 			return -1;
 		instances = plan_check(ctx->project->rootfd, pipeline, &made, &problems);
+		if (!problems.count && pipeline->nmodels && plan_make(ctx->project->rootfd, pipeline, &made, &plan, err) < 0)
+			return -1;
+		candidates_check(ctx, pipeline, plan, &problems);
 		tables_check_schemas(&api_data_kinds, ctx->project, pipeline, &problems);
 	}
 	problems_sort(&problems);

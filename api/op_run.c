@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "api/candidates.h"
 #include "api/combinations.h"
 #include "api/data.h"
 #include "api/data_kinds.h"
@@ -73,7 +74,11 @@ static int run_plain(struct op_context *ctx, const char *file, const struct js *
 		return -1;
 	remotes_of(ctx->project, loaded.pipeline, &remotes);
 	opt->remotes = &remotes;
-	return pipeline_run(ctx->project, loaded.plan, opt, ret_result, err);
+	if (pipeline_run(ctx->project, loaded.plan, opt, ret_result, err) < 0)
+		return -1;
+	if (opt->dry || opt->untrusted || (ctx->project->scratch && !opt->job))
+		return 0;
+	return candidates_make(ctx, loaded.plan, loaded.champions, *ret_result, err);
 }
 
 /* What would change the tree, or mean something else for each of several runs. */
@@ -96,7 +101,7 @@ static int check_update(const struct js *args, bool many, struct error *err)
  * run.start {args[], param[], jobs, keep_going, only, downstream, force, dry, no_wait, update[], trigger_time,
  *     trigger_window}
  * -> what pipeline_run gives (pipeline/run.h), or experiments_run when a param has several values; emits its events.
- * With `project`, run.submit.
+ * With `project`, run.submit. `record`, of op_ci: a run is left also when nothing has to run.
  */
 int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
@@ -113,7 +118,7 @@ int op_run(struct op_context *ctx, const struct js *args, struct js **ret_result
 		.dry = js_get_bool(args, "dry"),
 		.keep_going = js_get_bool(args, "keep_going"),
 		.no_wait = js_get_bool(args, "no_wait"),
-		.record = (ctx->project->scratch || getenv(JOB_VARIABLE)) && !getenv(JOB_TRIGGERED),
+		.record = js_get_bool(args, "record") || ((ctx->project->scratch || getenv(JOB_VARIABLE)) && !getenv(JOB_TRIGGERED)),
 		.untrusted = getenv(JOB_UNTRUSTED) != NULL,
 		.job = getenv(JOB_VARIABLE),
 		.jobs = (int)jobs,

@@ -118,6 +118,25 @@ static void put_line(struct print *p, const char *what, const char *text)
 	print_put(p, STYLE_PLAIN, "\n");
 }
 
+static void put_candidate(struct print *p, const struct js *candidate)
+{
+	const struct js *files = js_get(candidate, "files");
+
+	if (!candidate)
+		return;
+	print_put(p, STYLE_PLAIN, "  by ");
+	print_word(p, STYLE_PLAIN, js_get_str(candidate, "author"));
+	print_put(p, STYLE_PLAIN, "\n  gate ");
+	print_put(p, !strcmp(js_get_str(candidate, "verdict"), "passed") ? STYLE_GOOD : STYLE_BAD, "%s",
+		  js_get_str(candidate, "verdict"));
+	if (js_get(candidate, "champion"))
+		print_put(p, STYLE_PLAIN, " against v%lld", (long long)js_get_int(candidate, "champion", 0));
+	print_put(p, STYLE_PLAIN, "\n");
+	print_gate_lines(p, js_get(candidate, "lines"));
+	for (void *it = js_iter(files); it; it = js_next(files, it))
+		put_line(p, js_iter_key(it), js_get_str(js_iter_value(it), "path"));
+}
+
 void print_model_version(struct print *p, const struct js *result)
 {
 	const struct js *v = js_get(result, "model_version"), *aliases = js_get(v, "aliases");
@@ -134,6 +153,7 @@ void print_model_version(struct print *p, const struct js *result)
 	put_line(p, "source", js_get_str(v, "source"));
 	put_line(p, "files", js_get_str(result, "location"));
 	put_line(p, "", js_get_str(v, "description"));
+	put_candidate(p, js_get(result, "candidate"));
 	put_tags(p, js_get(v, "tags"));
 }
 

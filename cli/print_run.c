@@ -129,6 +129,7 @@ void print_run(struct print *p, const struct js *result)
 		print_put(p, STYLE_GOOD, "up to date");
 		print_put(p, STYLE_DIM, "  (%s step%s, %s)\n", human_count((uint64_t)total, number), total == 1 ? "" : "s",
 			  human_duration(js_get_int(result, "duration_ms", 0), time));
+		print_candidates(p, js_get(result, "models"));
 		return;
 	}
 	if (!js_get(result, "ran")) {
@@ -139,6 +140,7 @@ void print_run(struct print *p, const struct js *result)
 		print_skipped(p, steps); /* no event told of them */
 	print_counts(p, result);
 	print_slowest(p, steps);
+	print_candidates(p, js_get(result, "models"));
 	if (js_get(result, "failure") && strcmp(js_get_str(result, "status"), "KILLED") != 0) {
 		print_failure(p, js_get(result, "failure"));
 		print_other_failures(p, steps, js_get_str(js_get(result, "failure"), "step"));

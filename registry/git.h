@@ -34,6 +34,9 @@ int git_restore(const char *root, const char *commit, struct store *, const stru
 		const char *deleted, const char *to, struct error *);
 /* Resolves a revision to a commit. 1, 0 when it is none, -1. */
 int git_resolve(const char *root, const char *revision, char ret_commit[65], struct error *);
+/* "NAME <MAIL>" of who wrote the commit, and on a second line of who made it when that is another one; owned. `commit`: 40
+ * hex digits. 1, 0 when it is not there, -1. */
+int git_authors(const char *root, const char *commit, char **ret, struct error *);
 /* Appends the bytes of PATH at the commit; `path` is from the project. 1, 0 when absent, -1. */
 struct strbuf;
 int git_read(const char *root, const char *commit, const char *path, size_t max, struct strbuf *ret,

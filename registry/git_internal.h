@@ -12,7 +12,8 @@ struct strbuf;
 #define LIBGIT2_FUNCTIONS(X)                                                                  \
 	X(git_, blob_filter) X(git_, blob_filter_options_init) X(git_, blob_free)             \
 	X(git_, blob_lookup) X(git_, blob_rawcontent) X(git_, blob_rawsize)                   \
-	X(git_, buf_dispose) X(git_, commit_free) X(git_, commit_lookup) X(git_, commit_tree) \
+	X(git_, buf_dispose) X(git_, commit_author) X(git_, commit_committer)     \
+	X(git_, commit_free) X(git_, commit_lookup) X(git_, commit_tree)                      \
 	X(git_, config_free) X(git_, config_get_string) X(git_, error_last)                   \
 	X(git_, ignore_path_is_ignored) X(git_, index_find_prefix) X(git_, index_free)        \
 	X(git_, index_get_bypath) X(git_, libgit2_init) X(git_, object_free)                  \
