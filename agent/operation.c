@@ -196,7 +196,9 @@ static int narrow(const struct call *call, const struct op *op, struct op_contex
 int operation_call(const struct call *call, const struct op *op, struct project *project, const struct js *args,
 		   struct js **ret_result, struct error *err)
 {
-	CLEANUP_JS struct js *who = op->flags & OP_TRACKING ? NULL : operation_who(&call->who);
+	/* of what training code sends by the thousand nothing asks for it */
+	bool unasked = op->flags & OP_TRACKING && op->about != ABOUT_MODEL;
+	CLEANUP_JS struct js *who = unasked ? NULL : operation_who(&call->who);
 	struct op_context ctx = {
 		.project = project,
 		.dir = project->root,

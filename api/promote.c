@@ -20,7 +20,7 @@ struct asker asker_of(const struct op_context *ctx)
 	struct asker asker = { .name = op_actor(ctx), .role = ROLE_ADMIN };
 	const char *role = js_get_str(ctx->who, "role"), *user = js_get_str(ctx->who, "user");
 
-	if (!ctx->who)
+	if (!ctx->who && !op_is_remote(ctx))
 		return asker;
 	asker.enforced = true;
 	asker.role = ROLE_VIEWER;
