@@ -168,6 +168,19 @@ static int gather(struct follower *f, const struct js *window, struct js **ret, 
 	return 0;
 }
 
+/* The scheduler may not have come to it: what the definition says holds for both. */
+static int know_trigger(struct follower *f, struct error *err)
+{
+	CLEANUP_JS struct js *known = NULL, *specs = NULL;
+	struct error why = { 0 };
+	int changed;
+
+	if (trigger_load(f->db, f->definition->project, f->trigger->name, &known, &why) == 0)
+		return 0;
+	specs = trigger_specs(f->definition->pipeline);
+	return triggers_set(f->db, f->definition->project, specs, clock_wall_ms(), &changed, err);
+}
+
 /* A cause is named by the window and what it was compared with. */
 static int start(struct follower *f, const struct js *facts, int64_t time_ms, struct js **ret_firing, struct error *err)
 {
@@ -199,7 +212,7 @@ static int retrain(struct follower *f, const struct js *facts, int64_t time_ms, 
 	CLEANUP_JS struct js *firing = NULL;
 	const char *reason;
 
-	if (start(f, facts, time_ms, &firing, err) < 0)
+	if (know_trigger(f, err) < 0 || start(f, facts, time_ms, &firing, err) < 0)
 		return -1;
 	f->state.firing = js_get_int(firing, "id", 0);
 	if (strcmp(js_get_str(firing, "decision"), "skipped") != 0)
