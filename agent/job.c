@@ -12,6 +12,7 @@
 #include "agent/checkout.h"
 #include "agent/jobs.h"
 #include "api/child_run.h"
+#include "api/job_end.h"
 #include "api/ops.h"
 #include "api/run_log.h"
 #include "api/scratch_tree.h"
@@ -26,12 +27,15 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/strlist.h"
+#include "registry/git.h"
 #include "registry/jobs.h"
 #include "registry/lockfile.h"
 #include "registry/project.h"
 #include "registry/projects.h"
 #include "registry/satellite.h"
 #include "store/store.h"
+
+#define LOOK_MS 300
 
 struct job {
 	const char *run;
@@ -42,8 +46,11 @@ struct job {
 	struct child_run child;
 	struct steplog *log;
 	char *tree;              /* absolute: where it runs */
-	bool here;               /* that is the agent's own work tree */
+	bool untrusted;          /* its code is somebody's */
+	bool here;               /* that is the agent's own work tree, as it stands there */
 	bool watches, stopped;   /* for who ends it */
+	bool heard;              /* of that by itself: the signal that says the same is still to come */
+	const char *outcome;     /* of a run that succeeded */
 	int exit;
 };
 
@@ -82,7 +89,22 @@ static void on_stop(void *ctx, int signo)
 	struct job *job = ctx;
 
 	job->stopped = true;
-	child_signal(&job->child, signo);
+	if (!job->heard)
+		child_signal(&job->child, signo);
+	job->heard = false;
+}
+
+/* Who cannot send a signal, being in a transaction, has written that it is to end. */
+static void look_for_end(void *ctx)
+{
+	CLEANUP_JS struct js *row = NULL;
+	struct job *job = ctx;
+
+	if (!job->stopped && job_load(job->db, job->run, &row, NULL) == 0 && js_get_str(row, "stopped_by")) {
+		job->stopped = job->heard = true;
+		child_signal(&job->child, SIGTERM);
+	}
+	loop_after(job->child.loop, LOOK_MS, look_for_end, job);
 }
 
 /* ---- mlops, as a child ---- */
@@ -116,6 +138,8 @@ static int run_mlops(struct job *job, const struct strlist *words, struct error 
 {
 	if (!job->watches && loop_signal(job->child.loop, SIGTERM, on_stop, job, err) < 0)
 		return -1;
+	if (!job->watches)
+		loop_after(job->child.loop, LOOK_MS, look_for_end, job);
 	job->watches = true;
 	if (child_run(&job->child, job->tree, words, err) < 0)
 		return -1;
@@ -133,6 +157,17 @@ static bool is_absent(const char *tree, const char *name)
 	return lstat(path, &st) < 0;
 }
 
+/* The run itself brings another version. */
+static bool is_updated(const struct job *job, const char *path)
+{
+	const struct js *update = js_get(js_get(job->row, "args"), "update");
+
+	for (size_t i = 0; i < js_len(update); i++)
+		if (!strcmp(js_text(js_at(update, i)), path))
+			return true;
+	return false;
+}
+
 /* Versions that mlops.lock names and git does not bring. */
 static int bring_data(struct job *job, int treefd, struct error *err)
 {
@@ -148,7 +183,7 @@ static int bring_data(struct job *job, int treefd, struct error *err)
 	for (size_t i = 0; i < lock.len; i++) {
 		const struct lock_entry *entry = &lock.entries[i];
 
-		if (entry->kind != LOCKED_DATA || !is_absent(job->tree, entry->name))
+		if (entry->kind != LOCKED_DATA || !is_absent(job->tree, entry->name) || is_updated(job, entry->name))
 			continue;
 		strlist_push(&checkout, entry->name);
 		strlist_push(&pull, entry->name);
@@ -184,8 +219,24 @@ static char *command_line(const struct job *job)
 	return xasprintf("mlops %s", line);
 }
 
-static int make_tree(struct job *job, struct error *err)
+/* What is to be run: of code that is not trusted, by the pipeline file of the default branch. */
+static struct checkout_want wanted(const struct job *job)
 {
+	const struct js *args = js_get(job->row, "args"), *words = js_get(args, "args");
+	const char *first = js_len(words) ? js_text(js_at(words, 0)) : "";
+	size_t len = strlen(first);
+	bool file = len > 4 && !strcmp(first + len - 4, ".ini");
+
+	return (struct checkout_want){
+		.ref = js_get_str(args, "ref"),
+		.commit = js_get_str(args, "commit"),
+		.trusted = !job->untrusted ? NULL : file ? first : "pipeline.ini",
+	};
+}
+
+static int make_tree(struct job *job, bool here, struct error *err)
+{
+	const struct checkout_want want = wanted(job);
 	const char *name = js_get_str(job->row, "project");
 	CLEANUP(cleanup_free) char *dir = NULL, *index = NULL, *command = command_line(job), *checkout = NULL;
 	CLEANUP(cleanup_fd) int tree = -1;
@@ -198,7 +249,7 @@ static int make_tree(struct job *job, struct error *err)
 	index = xasprintf("%s/" SCRATCH_DIR "/%s/.index", job->project->top, job->set.id);
 	tree = scratch_set_tree(&job->set, name, err);
 	if (tree < 0 || job_set_checkout(job->db, job->run, checkout, err) < 0 ||
-	    checkout_fill(job->project, job->source, dir, index, &job->set.code, err) < 0 ||
+	    (here ? checkout_fill_here : checkout_fill)(job->project, job->source, &want, dir, index, &job->set.code, err) < 0 ||
 	    job_set_commit(job->db, job->run, js_get_str(job->set.code, "commit"), err) < 0)
 		return -1;
 	tags = js_object();
@@ -208,20 +259,38 @@ static int make_tree(struct job *job, struct error *err)
 	return bring_data(job, tree, err);
 }
 
+/* The agent's own work tree is run as it stands there, unless another commit is asked for, or somebody's. */
+static int enter_here(struct job *job, struct error *err)
+{
+	const char *commit = js_get_str(js_get(job->row, "args"), "commit");
+	char head[65] = "";
+
+	if (git_resolve(job->project->top, "HEAD", head, NULL) < 0)
+		head[0] = '\0';
+	if (job->untrusted || (commit && strcmp(commit, head) != 0))
+		return make_tree(job, true, err);
+	job->here = true;
+	job->tree = xstrdup(job->project->top);
+	return *head ? job_set_commit(job->db, job->run, head, err) : 0;
+}
+
 static int enter_tree(struct job *job, struct error *err)
 {
 	enum source_kind kind;
 
 	if (project_row_load(job->db, js_get_str(job->row, "project"), &job->source, err) < 0)
 		return -1;
-	job->here = source_kind_parse(js_get_str(job->source, "kind"), &kind) && kind == SOURCE_HERE;
+	job->untrusted = js_get_bool(js_get(job->row, "args"), "untrusted");
 	/* What the project's file says does not count against the operator's word. */
-	if (!js_get_bool(job->source, "allow_local"))
+	if (job->untrusted || !js_get_bool(job->source, "allow_local"))
 		setenv("MLOPS_RUN_LOCAL", "no", 1);
-	if (!job->here)
-		return make_tree(job, err);
-	job->tree = xstrdup(job->project->top);
-	return 0;
+	if (job->untrusted) {
+		setenv(JOB_UNTRUSTED, "1", 1);
+		setenv("DOCKER_CONFIG", "/nonexistent", 1); /* logins at registries are secrets, too */
+	}
+	if (source_kind_parse(js_get_str(job->source, "kind"), &kind) && kind == SOURCE_HERE)
+		return enter_here(job, err);
+	return make_tree(job, false, err);
 }
 
 /* ---- the run ---- */
@@ -229,15 +298,21 @@ static int enter_tree(struct job *job, struct error *err)
 static int execute(struct job *job, struct error *err)
 {
 	CLEANUP(strlist_release) struct strlist words = STRLIST_INIT;
+	bool triggered = js_get_str(js_get(job->row, "args"), "trigger") != NULL;
 
 	if (enter_tree(job, err) < 0)
 		return -1;
 	submit_words(js_get(job->row, "args"), &words);
 	setenv(JOB_VARIABLE, job->run, 1);
-	return run_mlops(job, &words, err);
+	if (triggered)
+		setenv(JOB_TRIGGERED, "1", 1);
+	if (run_mlops(job, &words, err) < 0)
+		return -1;
+	job->outcome = job_outcome(job->child.result);
+	return 0;
 }
 
-/* mlops.lock as the run left it; the agent commits it nowhere. */
+/* mlops.lock as the run left it; the agent commits it nowhere. Not when it names what nobody shall take over. */
 static int store_lock(struct job *job, struct content *ret, struct error *err)
 {
 	CLEANUP(cleanup_fd) int tree = open(job->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -282,19 +357,20 @@ static int finish(struct job *job, const struct error *failure, struct error *er
 	CLEANUP_JS struct js *error = failure ? error_to_json(failure) : NULL;
 	struct content lock = { .kind = CONTENT_ABSENT };
 	struct job_end end = { .state = failure ? "failed" : "finished", .exit = job->exit, .error = error };
+	struct op_context ctx = { .project = job->project, .origin = "agent" };
 	struct error why;
 
 	if (failure) {
 		say(job, true, "error", failure->msg);
 		if (*failure->help)
 			say(job, true, "help", failure->help);
-	} else if (store_lock(job, &lock, &why) < 0) {
+	} else if (!job->untrusted && strcmp(job->outcome, JOB_NOTHING_NEW) != 0 && store_lock(job, &lock, &why) < 0) {
 		say(job, true, "note", why.msg);
 	}
 	leave_tree(job, failure != NULL);
 	end.lock = lock.kind == CONTENT_ABSENT ? NULL : &lock;
 	end.now_ms = clock_wall_ms();
-	return job_finish(job->db, job->run, &end, err);
+	return job_ends(&ctx, job->db, job->run, &end, job->outcome, err);
 }
 
 static int open_job(struct job *job, struct error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/fire.h"
 #include <string.h>
+#include "api/job_end.h"
 #include "api/ops.h"
 #include "api/submit.h"
 #include "base/clock.h"
@@ -105,12 +106,12 @@ static int end_run(struct op_context *ctx, struct db *db, const struct js *firin
 {
 	const char *run = js_get_str(firing, "run_id");
 	struct error why = { 0 };
-	int r = job_cancel(db, run, actor, clock_wall_ms(), &why);
+	int r = job_ask_end(ctx, db, run, actor, &why);
 
-	if (r < 0 && why.code != ERR_CONFLICT)
+	if (r >= 0)
+		return r == 0;
+	if (why.code != ERR_CONFLICT)
 		return error_set(err, why.code, "%s", why.msg);
-	if (r == 0)
-		return 1;
 	return fire_settle(ctx, db, run, "cancelled", err);
 }
 

@@ -36,6 +36,7 @@ struct job {
 	struct op_context *ctx;
 	struct snapshot snap;
 	struct lockfile lock;  /* empty when it cannot be read */
+	struct lockfile taken; /* of an automatic run: becomes ours */
 	struct strlist wanted; /* project paths; empty: all */
 	struct target *targets;
 	size_t len, cap;
@@ -59,6 +60,7 @@ static void job_release(struct job *j)
 	free(j->targets);
 	snapshot_release(&j->snap);
 	lockfile_release(&j->lock);
+	lockfile_release(&j->taken);
 	strlist_release(&j->wanted);
 	data_unlock(&j->locks);
 	cleanup_fd(&j->tofd);
@@ -455,14 +457,42 @@ static int read_wanted(struct job *j, const struct js *paths, struct error *err)
 static int read_args(struct job *j, const struct js *args, struct error *err)
 {
 	const char *from = js_get_str(args, "from");
+	int r;
 
 	j->checkout.verify = true;
 	j->checkout.unknown = js_get_bool(args, "force") ? UNKNOWN_REPLACE : UNKNOWN_REFUSE;
 	if (read_link(j, js_get_str(args, "link"), err) < 0 ||
 	    read_wanted(j, js_get(args, "paths"), err) < 0)
 		return -1;
+	r = from && !j->to && !j->wanted.len ? snapshot_model_lock(j->ctx, from, &j->taken, &j->snap, err) : 0;
+	if (r != 0)
+		return r < 0 ? -1 : 0;
 	return from ? snapshot_named(j->ctx, from, &j->snap, err) :
 		      snapshot_lock(j->ctx, &j->snap, err);
+}
+
+/* What only this work tree has stays, so nothing of a branch's own is lost. Bytes come first, then what names them. */
+static int take_lock(struct job *j, struct js *result, struct error *err)
+{
+	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
+	int rootfd = j->ctx->project->rootfd;
+	struct js *changed;
+
+	if (!j->taken.len)
+		return 0;
+	if (lockfile_load(rootfd, &lock, err) < 0 || lockfile_check(&lock, err) < 0)
+		return -1;
+	changed = js_array();
+	for (size_t i = 0; i < j->taken.len; i++) {
+		const struct lock_entry *e = &j->taken.entries[i], *ours = lockfile_find(&lock, e->kind, e->name);
+
+		if (ours && !strcmp(ours->value, e->value))
+			continue;
+		js_push_str(changed, e->name);
+		lockfile_set(&lock, e->kind, e->name, e->value);
+	}
+	js_set(result, "lock", changed);
+	return lockfile_save(&lock, rootfd, err);
 }
 
 /* Params given with -p stand in no file: the command that runs what was brought with them again. */
@@ -529,7 +559,8 @@ static int prepare(struct job *j, struct error *err)
  * data.checkout {paths[], from, to, force, link} -> {from, to, commit, repeat, paths: [{path, state:
  *     restored|ok, content, written, removed, before}], failed: [{path, code, message, help}],
  *     files_written, files_removed, files_kept, notes[]}; with an error when `failed` is not empty.
- * Without `from`: mlops.lock. Without paths: all. mlops.lock stays as it is.
+ * Without `from`: mlops.lock. Without paths: all. mlops.lock stays as it is, unless all comes in place from the version of a
+ * model that a run of an agent made: then it names what that run's does, and lock[] is the names that changed.
  */
 static int checkout(struct op_context *ctx, const struct js *args, bool fetch, struct js **ret_result,
 		    struct error *err)
@@ -538,6 +569,7 @@ static int checkout(struct op_context *ctx, const struct js *args, bool fetch, s
 	struct job j = {
 		.ctx = ctx,
 		.lock = LOCKFILE_INIT,
+		.taken = LOCKFILE_INIT,
 		.locks = DATA_LOCKS_INIT,
 		.tofd = -1,
 		.fetch = fetch,
@@ -555,7 +587,7 @@ static int checkout(struct op_context *ctx, const struct js *args, bool fetch, s
 	r = bring(&j, err);
 	note_fetched(&j);
 	*ret_result = job_result(&j);
-	return r;
+	return r < 0 ? -1 : take_lock(&j, *ret_result, err);
 }
 
 int op_checkout(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)

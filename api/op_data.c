@@ -7,6 +7,7 @@
 #include "api/data.h"
 #include "api/data_kinds.h"
 #include "api/ops.h"
+#include "api/send.h"
 #include "api/snapshot.h"
 #include "base/clock.h"
 #include "base/db.h"
@@ -366,8 +367,25 @@ static struct js *adding_result(struct adding *a)
 	return result;
 }
 
+/* They are kept here already, so who cannot reach the agent only has to repeat it. */
+static int send_items(struct adding *a, struct js *result, struct error *err)
+{
+	CLEANUP(cleanup_free) struct sent_version *versions = xcalloc(a->len + 1, sizeof(*versions));
+	struct js *sent;
+
+	if (!a->ctx->agent)
+		return 0;
+	for (size_t i = 0; i < a->len; i++)
+		versions[i] = (struct sent_version){ a->items[i].path, a->items[i].content };
+	if (data_send(a->ctx, a->ctx->agent, versions, a->len, &sent, err) < 0)
+		return error_wrap(err, "kept here, but not sent");
+	js_set(result, "sent", sent);
+	return 0;
+}
+
 /*
- * data.add {paths[], unchecked} -> {added: [{path, version, new, content, files, size}], notes[]}, or with ERR_VERDICT
+ * data.add {paths[], unchecked} -> {added: [{path, version, new, content, files, size}], notes[], sent{agent, objects,
+ * bytes}}, or with ERR_VERDICT
  * {added: [], refused: path, schema: [{path, schema, file, lines[], report}]}: nothing was added
  * The bytes are durable before the database names them, and the database before mlops.lock does:
  * after a crash between any two, adding again completes it.
@@ -402,7 +420,7 @@ int op_add(struct op_context *ctx, const struct js *args, struct js **ret_result
 	accept_tables(&a);
 	tell_git(&a);
 	*ret_result = adding_result(&a);
-	return 0;
+	return send_items(&a, *ret_result, err);
 }
 
 /* ---- cat ---- */

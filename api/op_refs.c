@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The registry as refs of a remote (store/remote.h): a run is an object with its record and the ref runs/ID that names
- * it, a result of the cache is the ref cache/KEY. A ref that comes is believed as little as one that is pulled, and is
+ * it, a result of the cache is the ref cache/KEY, the newest version of data is data/NAME (api/send.h). A ref that comes is believed as little as one that is pulled, and is
  * taken only when all that it names is stored.
  */
 #include <string.h>
 #include "api/data.h"
 #include "api/ops.h"
+#include "api/send.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "base/strlist.h"
+#include "registry/artifacts.h"
 #include "registry/cache.h"
 #include "registry/events.h"
 #include "registry/project.h"
@@ -233,6 +235,124 @@ static int put_result(struct refs *r, const char *text, struct error *err)
 	return keep_result(r, &key, &entry, err);
 }
 
+/* ---- data ---- */
+
+/* Calls with each artifact that is kept, until one returns true. */
+static int find_data(struct refs *r, bool (*each)(void *ctx, const char *name, const struct js *artifact), void *ctx,
+		     struct error *err)
+{
+	CLEANUP_JS struct js *list = NULL;
+	char name[DIGEST_HEX + 1];
+
+	if (artifact_list(r->db, &list, err) < 0)
+		return -1;
+	for (size_t i = 0; i < js_len(list); i++) {
+		data_ref_name(js_get_str(js_at(list, i), "name"), name);
+		if (each(ctx, name, js_at(list, i)))
+			break;
+	}
+	return 0;
+}
+
+static bool take_name(void *ctx, const char *name, const struct js *artifact)
+{
+	(void)artifact;
+	strlist_push(ctx, name);
+	return false;
+}
+
+static int list_data(struct refs *r, struct strlist *ret, struct error *err)
+{
+	return find_data(r, take_name, ret, err);
+}
+
+struct wanted_data {
+	const char *name;
+	char *text;
+};
+
+static bool take_newest(void *ctx, const char *name, const struct js *artifact)
+{
+	const char *value = js_get_str(js_get(artifact, "latest"), "content");
+	struct wanted_data *wanted = ctx;
+	struct content content;
+
+	if (strcmp(name, wanted->name) != 0 || !value || !content_parse(value, &content))
+		return false;
+	wanted->text = data_ref_text(js_get_str(artifact, "name"), &content);
+	return true;
+}
+
+static int get_data(struct refs *r, char **ret_text, struct error *err)
+{
+	struct wanted_data wanted = { r->name, NULL };
+
+	if (find_data(r, take_newest, &wanted, err) < 0)
+		return -1;
+	if (!wanted.text)
+		return error_set(err, ERR_NOT_FOUND, "no data of the name %s", r->name);
+	*ret_text = wanted.text;
+	return 0;
+}
+
+/* What a sender says of sizes is not asked. */
+static int measure(struct store *store, struct content *content, struct error *err)
+{
+	struct tree tree CLEANUP(tree_release) = TREE_INIT;
+	CLEANUP(cleanup_fd) int fd = -1;
+
+	content->files = 1;
+	if (content->kind != CONTENT_TREE) {
+		fd = store_open_object(store, &content->id, &content->size, err);
+		return fd < 0 ? -1 : 0;
+	}
+	if (tree_read(store, &content->id, &tree, err) < 0)
+		return -1;
+	content->files = tree.len;
+	content->size = tree.bytes;
+	return 0;
+}
+
+static int keep_data(struct refs *r, const char *path, const struct content *content, struct error *err)
+{
+	CLEANUP_JS struct js *body = js_object();
+	char text[CONTENT_TEXT];
+	const struct event event = {
+		.actor = op_actor(r->ctx),
+		.origin = r->ctx->origin,
+		.operation = "data.add",
+		.subject = path,
+		.after = content_format(content, text),
+		.body = body,
+	};
+	int64_t version, now = clock_wall_ms();
+	bool is_new;
+
+	if (artifact_record(r->db, path, content, NULL, op_actor(r->ctx), now, &version, &is_new, err) < 0)
+		return -1;
+	if (!is_new)
+		return 0;
+	js_set_int(body, "version", version);
+	js_set_int(body, "files", (int64_t)content->files);
+	js_set_int(body, "size", (int64_t)content->size);
+	return event_append(r->db, &event, now, NULL, err);
+}
+
+static int put_data(struct refs *r, const char *text, struct error *err)
+{
+	CLEANUP(cleanup_free) char *path = NULL;
+	struct content content;
+
+	if (data_ref_read(r->name, text, &path, &content, err) < 0 || check_content(r->store, &content, err) < 0 ||
+	    measure(r->store, &content, err) < 0 || db_begin(r->db, err) < 0)
+		return -1;
+	if (keep_data(r, path, &content, err) < 0) {
+		db_rollback(r->db);
+		return -1;
+	}
+	return db_commit(r->db, err);
+}
+
 /* ---- the operations ---- */
 
 static const struct kind {
@@ -243,6 +363,7 @@ static const struct kind {
 } kinds[] = {
 	{ "runs", list_runs, get_run, put_run },
 	{ "cache", list_results, get_result, put_result },
+	{ "data", list_data, get_data, put_data },
 };
 
 static int refs_open(struct refs *r, const struct js *args, const struct kind **ret, struct error *err)

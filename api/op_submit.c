@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include "api/combinations.h"
+#include "api/job_end.h"
 #include "api/ops.h"
 #include "api/submit.h"
 #include "base/clock.h"
@@ -247,6 +248,6 @@ int job_stop(struct op_context *ctx, const char *run, struct error *err)
 		return -1;
 	if (job_load(db, run, &job, NULL) < 0)
 		return 0;
-	r = job_cancel(db, run, op_actor(ctx), clock_wall_ms(), err);
+	r = job_ask_end(ctx, db, run, op_actor(ctx), err);
 	return r != 0 ? r : signal_executor(ctx->project, run, err);
 }

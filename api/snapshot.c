@@ -92,14 +92,19 @@ static void take_lock(struct snapshot *s, const struct lockfile *lock)
 	sort_items(s);
 }
 
+void snapshot_of_lock(const struct lockfile *lock, const char *label, struct snapshot *ret)
+{
+	*ret = (struct snapshot){ .label = xstrdup(label) };
+	take_lock(ret, lock);
+}
+
 int snapshot_lock(struct op_context *ctx, struct snapshot *ret, struct error *err)
 {
 	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
 
 	if (lockfile_load(ctx->project->rootfd, &lock, err) < 0 || lockfile_check(&lock, err) < 0)
 		return -1;
-	*ret = (struct snapshot){ .label = xstrdup(LOCKFILE_NAME) };
-	take_lock(ret, &lock);
+	snapshot_of_lock(&lock, LOCKFILE_NAME, ret);
 	return 0;
 }
 

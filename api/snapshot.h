@@ -47,6 +47,12 @@ int snapshot_within(struct op_context *, const char *text, struct snapshot *ret,
 		    struct error *);
 /* mlops.lock as it is; ERR_CONFLICT while it has conflicts. */
 int snapshot_lock(struct op_context *, struct snapshot *ret, struct error *);
+/* Of a lock file without conflicts. */
+struct lockfile;
+void snapshot_of_lock(const struct lockfile *, const char *label, struct snapshot *ret);
+/* Of a model's version ("churn@champion") that a run of an agent made: mlops.lock as that run left it, and of it the
+ * snapshot, with run and commit. 1; 0: the text names something else, or such a run left none; -1. */
+int snapshot_model_lock(struct op_context *, const char *text, struct lockfile *ret_lock, struct snapshot *ret, struct error *);
 /* The disk now, at the paths of `like`; with params, metrics and code where `like` has them. */
 int snapshot_disk(struct op_context *, const struct snapshot *like, struct snapshot *ret,
 		  struct error *);

@@ -319,6 +319,7 @@ static int operate(struct session *s, int argc, char **argv, struct error *err)
 	s->ctx.dir = here;
 	s->ctx.command_line = line;
 	s->ctx.origin = "cli";
+	s->ctx.agent = s->args.agent && *s->args.agent ? s->args.agent : NULL;
 	status = run_operation(s, err);
 	op_close(&s->ctx);
 	if (s->ctx.spawner)

@@ -36,7 +36,7 @@ void print_add(struct print *p, const struct js *result)
 	static const struct table_column columns[] = {
 		{ .shrink = true }, { 0 }, { .right = true }, { .right = true }, { 0 }
 	};
-	const struct js *added = js_get(result, "added");
+	const struct js *added = js_get(result, "added"), *sent = js_get(result, "sent");
 	struct table table;
 	char text[HUMAN];
 
@@ -57,6 +57,9 @@ void print_add(struct print *p, const struct js *result)
 			   is_new ? "new" : "unchanged");
 	}
 	table_print(&table, p);
+	if (sent)
+		print_put(p, STYLE_PLAIN, "sent to %s: %s of objects\n", js_get_str(sent, "agent"),
+			  human_bytes((uint64_t)js_get_int(sent, "bytes", 0), text));
 	put_notes(p, result);
 }
 
@@ -462,6 +465,23 @@ static void put_way_back(struct print *p, const struct js *item)
 		  named ? "" : " ", name);
 }
 
+static void put_lock(struct print *p, const struct js *result)
+{
+	const struct js *lock = js_get(result, "lock");
+
+	if (!lock)
+		return;
+	if (!js_len(lock)) {
+		print_put(p, STYLE_DIM, "mlops.lock names all of it already\n");
+		return;
+	}
+	print_put(p, STYLE_GOOD, "mlops.lock");
+	print_put(p, STYLE_PLAIN, " names what %s has: ", js_get_str(result, "from"));
+	put_count(p, (int64_t)js_len(lock), "line", "lines");
+	print_put(p, STYLE_PLAIN, " changed\n");
+	print_put(p, STYLE_DIM, "keep it with: git commit mlops.lock\n");
+}
+
 void print_checkout(struct print *p, const struct js *result)
 {
 	const struct js *paths = js_get(result, "paths");
@@ -498,6 +518,7 @@ void print_checkout(struct print *p, const struct js *result)
 	}
 	if (commit)
 		putc('\n', p->out);
+	put_lock(p, result);
 	if (to) {
 		print_put(p, STYLE_PLAIN, "in ");
 		print_word(p, STYLE_BOLD, to);

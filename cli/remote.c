@@ -62,6 +62,8 @@ int remote_choose(const struct args *args, struct remote *ret, struct error *err
 	const struct op *op = args->op;
 
 	*ret = (struct remote){ .op = op->remote ? op_find(op->remote) : op };
+	if (op->flags & OP_SENDS)
+		return 0;
 	if (agent && args->agent && !can_serve(op, args->json))
 		return refuse(op, err);
 	if (!agent || !can_serve(op, args->json) || (!args->agent && op->flags & OP_NO_PROJECT))

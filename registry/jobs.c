@@ -43,12 +43,15 @@ static int insert(struct db *db, const struct job_new *job, struct error *err)
 static int add(struct db *db, const struct job_new *job, struct error *err)
 {
 	struct run_new run = { .id = job->run, .user = job->actor, .start_ms = job->now_ms };
+	const char *trigger = js_get_str(job->args, "trigger");
 	struct db_stmt *q;
 
 	if (insert(db, job, err) < 0 || experiment_ensure(db, job->project, &run.experiment, err) < 0 ||
 	    run_create(db, &run, err) < 0 || run_set_tag(db, job->run, "mlops.project", job->project, err) < 0 ||
 	    run_set_tag(db, job->run, "mlops.command", job->command, err) < 0 ||
 	    run_set_tag(db, job->run, "mlflow.user", job->actor, err) < 0)
+		return -1;
+	if (trigger && run_set_tag(db, job->run, "mlops.trigger", trigger, err) < 0)
 		return -1;
 	q = db_query(db, "UPDATE runs SET status = 'SCHEDULED' WHERE run_id = ?1");
 	db_bind(q, 1, job->run);
@@ -256,14 +259,14 @@ static int finish(struct db *db, const char *run, const struct job_end *end, str
 
 	if (r <= 0 || (end->lock && name_lock(db, run, end->lock, err) < 0))
 		return r > 0 ? -1 : r;
-	return end_runs(db, run, end, err);
+	return end_runs(db, run, end, err) < 0 ? -1 : 1;
 }
 
 int job_finish(struct db *db, const char *run, const struct job_end *end, struct error *err)
 {
 	if (db_begin(db, err) < 0)
 		return -1;
-	return write_end(db, finish(db, run, end, err), err) < 0 ? -1 : 0;
+	return write_end(db, finish(db, run, end, err), err);
 }
 
 static int ask_end(struct db *db, const char *run, const char *by, struct error *err)
@@ -301,6 +304,45 @@ int job_cancel(struct db *db, const char *run, const char *by, int64_t now_ms, s
 }
 
 /* ---- the run ---- */
+
+#define OWN_TAGS "('mlops.project', 'mlops.command', 'mlflow.user', 'mlops.trigger')"
+#define LACKS(what) " AND NOT EXISTS (SELECT 1 FROM " what ")"
+
+static int is_untouched(struct db *db, const char *run, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(
+		db, "SELECT 1 FROM runs r WHERE r.run_id = ?1 AND r.status = 'SCHEDULED'"
+		LACKS("tags t WHERE t.run = r.id AND t.key NOT IN " OWN_TAGS) LACKS("params p WHERE p.run = r.id")
+		LACKS("metrics m WHERE m.run = r.id") LACKS("run_datasets d WHERE d.run = r.id")
+		LACKS("run_models m WHERE m.run = r.id") LACKS("logged_model_metrics m WHERE m.run = r.id")
+		LACKS("file_places f WHERE f.run = r.id") LACKS("runs c WHERE c.parent = r.id"));
+
+	db_bind(q, 1, run);
+	return db_step(q, err);
+}
+
+static int forget_run(struct db *db, const char *run, struct error *err)
+{
+	int r = is_untouched(db, run, err);
+	struct db_stmt *q;
+
+	if (r <= 0)
+		return r;
+	q = db_query(db, "DELETE FROM tags WHERE run = (SELECT id FROM runs WHERE run_id = ?1)");
+	db_bind(q, 1, run);
+	if (db_run(q, err) < 0)
+		return -1;
+	q = db_query(db, "DELETE FROM runs WHERE run_id = ?1");
+	db_bind(q, 1, run);
+	return run_one(db, q, err);
+}
+
+int job_forget_run(struct db *db, const char *run, struct error *err)
+{
+	if (db_begin(db, err) < 0)
+		return -1;
+	return write_end(db, forget_run(db, run, err), err);
+}
 
 static int begin_run(struct db *db, const struct run_new *run, struct error *err)
 {

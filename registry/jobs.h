@@ -51,8 +51,11 @@ struct job_end {
 	const struct content *lock; /* mlops.lock, stored; or NULL */
 	int64_t now_ms;
 };
-/* Also ends its run, unless the run has done so itself. Nothing when it has ended. */
+/* Also ends its run, unless the run has done so itself. 1; 0: it had ended. */
 int job_finish(struct db *, const char *run, const struct job_end *, struct error *);
+
+/* A run in which nothing happened is none: 1; 0: it has begun, or somebody wrote to it, so it stays. */
+int job_forget_run(struct db *, const char *run, struct error *);
 
 /* The run begins: 1, or 0 when it is of no job that waits for it. */
 int job_run_begins(struct db *, const struct run_new *, struct error *);
