@@ -234,12 +234,13 @@ static int tell_end(struct reading *r, struct error *err)
 	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT, markdown = STRBUF_INIT;
 	CLEANUP_JS struct js *report = NULL;
 
-	if (!has_forge(r, project) || !is_commit(commit))
+	if (!has_forge(r, project) || (!is_commit(commit) && number <= 0))
 		return 0;
 	if (refresh(r, err) < 0 || report_of_job(r->project, r->definitions, r->event, &report, err) < 0)
 		return -1;
 	report_line(report, &line);
-	write_status(r, project, js_get_str(r->body, "trigger"), commit, state_of(r), line.buf);
+	if (is_commit(commit))
+		write_status(r, project, js_get_str(r->body, "trigger"), commit, state_of(r), line.buf);
 	if (number > 0) {
 		struct js *body = js_object();
 

@@ -149,7 +149,10 @@ static void tell_promoted(const struct telling *t)
 	say(t, "title", "%s %s %s", t->subject, back ? "went back to" : "is now", t->after ? t->after : "nothing");
 	say(t, "text", "%s%s%s%s", before ? "before it was " : "it is the first", before ? before : "", reason ? "; " : "",
 	    reason ? reason : "");
-	next(t, back ? "model release" : "model rollback", t->subject);
+	if (back)
+		next(t, "model release", t->subject);
+	else
+		next(t, "model rollback --reason TEXT", t->subject);
 }
 
 static bool job_failed(const struct telling *t)

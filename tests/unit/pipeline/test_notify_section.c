@@ -40,8 +40,8 @@ static void mistakes_have_place_and_fix(void **state)
 	static const struct {
 		const char *text, *where, *message, *help;
 	} bad[] = {
-		{ "url = https://x.example\n", "p.ini:3:1", "has no 'on'", "on = fail" },
-		{ "on = fail\n", "p.ini:3:1", "has no 'url'", "${secret.CHAT_HOOK}" },
+		{ "url = https://x.example\n", "p.ini:3:2", "has no 'on'", "on = fail" },
+		{ "on = fail\n", "p.ini:3:2", "has no 'url'", "${secret.CHAT_HOOK}" },
 		{ "on = fail, faild\nurl = https://x.example\n", "p.ini:4:12", "does not know 'faild'", "did you mean 'fail'" },
 		{ "on = everything\nurl = https://x.example\n", "p.ini:4:6", "does not know 'everything'", "approval and promoted" },
 		{ "on = fail\nurl = ftp://x.example\n", "p.ini:5:7", "does not take 'ftp://x.example'", "https://chat" },

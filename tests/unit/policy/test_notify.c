@@ -50,7 +50,7 @@ static const struct {
 	{ "{\"operation\":\"approval.expire\",\"subject\":\"churn@v3\",\"body\":{}}", "{}", "approval", "churn@v3 was not approved in time",
 	  "nobody answered, so the alias stays where it is", "mlops model show churn@v3" },
 	{ "{\"operation\":\"model.promote\",\"subject\":\"churn@champion\",\"before\":\"v2\",\"after\":\"v3\",\"body\":{\"how\":\"gate\"}}",
-	  "{}", "promoted", "churn@champion is now v3", "before it was v2", "mlops model rollback churn@champion" },
+	  "{}", "promoted", "churn@champion is now v3", "before it was v2", "mlops model rollback --reason TEXT churn@champion" },
 	{ "{\"operation\":\"model.rollback\",\"subject\":\"churn@champion\",\"before\":\"v3\",\"after\":\"v2\",\"body\":{\"reason\":\"bad\"}}",
 	  "{}", "promoted", "churn@champion went back to v2", "before it was v3; bad", "mlops model release churn@champion" },
 };
