@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "pipeline/parse_internal.h"
+#include "registry/model_check.h"
 
 /* An item a line: conditions hold commas. */
 void value_lines(struct parser *p, const struct ini_entry *entry, void *field)
@@ -45,6 +46,25 @@ static void clean_paths(struct parser *p, struct model_section *model)
 		clean_path(p, &model->holdouts[i].path);
 }
 
+/* What the registry would refuse when the model is made. */
+static void check_names(struct parser *p, const struct model_section *model)
+{
+	struct error why = { 0 };
+
+	if (model_name_check(model->name, &why) < 0 || (model->alias && alias_check_new(model->alias, &why) < 0))
+		problem(p, model->at.line, model->at.column, "[model.%s]: %s", model->name, why.msg);
+}
+
+/* Each run would put the one over the other. */
+static void check_twins(struct parser *p, const struct model_section *model)
+{
+	for (const struct model_section *m = p->pipeline->models; m < model; m++)
+		if (m->champion.text && model->champion.text && !strcmp(m->champion.text, model->champion.text))
+			error_help(problem(p, model->champion.at.line, model->champion.at.column,
+					   "the champions of [model.%s] and [model.%s] are in one directory", m->name, model->name),
+				   "give each a directory of its own");
+}
+
 void models_finish(struct parser *p)
 {
 	for (size_t i = 0; i < p->pipeline->nmodels; i++) {
@@ -54,5 +74,7 @@ void models_finish(struct parser *p)
 			error_help(problem(p, model->at.line, model->at.column, "[model.%s] has no 'from'", model->name),
 				   "name the output that becomes a version: from = model.joblib");
 		clean_paths(p, model);
+		check_names(p, model);
+		check_twins(p, model);
 	}
 }

@@ -165,6 +165,8 @@ static void dump_monitor(struct strbuf *out, const struct monitor_section *monit
 	strbuf_printf(out, "monitor %s %d:%d\n  first %jd window %jd rows %jd ms, rows every %jd from %jd\n", monitor->name,
 		      monitor->at.line, monitor->at.column, (intmax_t)monitor->first, (intmax_t)monitor->window_rows,
 		      (intmax_t)monitor->window_ms, (intmax_t)monitor->step_ms, (intmax_t)monitor->start_ms);
+	if (monitor->late_ms)
+		strbuf_printf(out, "  late %jd ms\n", (intmax_t)monitor->late_ms);
 	strbuf_printf(out, "  season %jd ms %jd windows, min_rows %jd, %s, threshold %g, share %g\n",
 		      (intmax_t)monitor->season_ms, (intmax_t)monitor->season_windows, (intmax_t)monitor->min_rows,
 		      monitor->evidently ? "evidently" : "mlops", monitor->threshold, monitor->share);
@@ -182,6 +184,24 @@ static void dump_monitor(struct strbuf *out, const struct monitor_section *monit
 	dump_list(out, "  ignore", &monitor->ignore, NULL);
 	dump_list(out, "  critical", &monitor->critical, NULL);
 	dump_text(out, "  schema", &monitor->schema);
+}
+
+static void dump_model(struct strbuf *out, const struct model_section *model)
+{
+	strbuf_printf(out, "model %s %d:%d\n  alias %s, protect %d, within %jd ms\n", model->name, model->at.line, model->at.column,
+		      model->alias, model->protect, (intmax_t)model->approve_within_ms);
+	dump_text(out, "  from", &model->from);
+	dump_list(out, "  gate", &model->gate, NULL);
+	for (size_t i = 0; i < model->nholdouts; i++)
+		strbuf_printf(out, "  holdout %s %s %d:%d\n", model->holdouts[i].name, model->holdouts[i].path.text,
+			      model->holdouts[i].path.at.line, model->holdouts[i].path.at.column);
+	dump_text(out, "  champion", &model->champion);
+	dump_list(out, "  approve", &model->approve, NULL);
+	dump_text(out, "  reference", &model->reference);
+	dump_text(out, "  slices", &model->slices);
+	dump_text(out, "  example", &model->example);
+	dump_text(out, "  signature", &model->signature);
+	dump_text(out, "  limitations", &model->limitations);
 }
 
 static void dump_pipeline(struct strbuf *out, const struct pipeline *pipeline)
@@ -211,6 +231,8 @@ static void dump_pipeline(struct strbuf *out, const struct pipeline *pipeline)
 		dump_monitor(out, &pipeline->monitors[i]);
 	for (size_t i = 0; i < pipeline->nschemas; i++)
 		dump_schema(out, &pipeline->schemas[i]);
+	for (size_t i = 0; i < pipeline->nmodels; i++)
+		dump_model(out, &pipeline->models[i]);
 }
 
 static void full_file_gives_the_golden_structure(void **state)
@@ -264,6 +286,21 @@ static void design_is_read_whole(void **state)
 	assert_int_equal(pipeline->triggers[2].cooldown_ms, 6 * 3600000);
 	assert_int_equal(pipeline->nnotifies, 1);
 	pipeline_free(pipeline);
+}
+
+static void models_are_told_what_they_lack(void **state)
+{
+#define MODEL "[step.a]\ncmd = x\n[model.m]\n"
+	(void)state;
+	assert_refused(MODEL "gate = auc > 0\n", "p.ini:3:2", "[model.m] has no 'from'", "from = model.joblib");
+	assert_refused(MODEL "from = ../x\n", "p.ini:4:8", "leaves the project", "");
+	assert_refused(MODEL "from = m\nalias = latest\n", "p.ini:3:2", "alias", "");
+	assert_refused(MODEL "from = m\nalias = v3\n", "p.ini:3:2", "alias", "");
+	assert_refused(MODEL "from = m\nprotect = maybe\n", "p.ini:5:11", "protect", "");
+	assert_refused(MODEL "from = m\nholdout. = x\n", "p.ini:5:1", "name of the holdout", "");
+	assert_refused(MODEL "from = m\nchampion = c\n[model.n]\nfrom = n\nchampion = ./c\n", "p.ini:8:12", "in one directory",
+		       "a directory of its own");
+	assert_refused(MODEL "from = m\n[model.m]\nfrom = n\n", "p.ini:5:2", "stands twice", "");
 }
 
 static void schemas_are_told_what_they_lack(void **state)
@@ -812,6 +849,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_file_gives_the_golden_structure),
 		cmocka_unit_test(golden_uses_every_supported_key),
+		cmocka_unit_test(models_are_told_what_they_lack),
 		cmocka_unit_test(schemas_are_told_what_they_lack),
 		cmocka_unit_test(monitors_are_told_what_they_lack),
 		cmocka_unit_test(design_is_read_whole),
