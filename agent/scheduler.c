@@ -15,6 +15,7 @@
 #include "agent/lanes.h"
 #include "agent/log.h"
 #include "api/ops.h"
+#include "api/promote.h"
 #include "api/schedule.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -47,6 +48,7 @@ static struct {
 
 struct turn {
 	int64_t now_ms;
+	bool wants; /* to write */
 	int fired;
 };
 
@@ -57,10 +59,13 @@ static struct op_context context(struct project *p)
 
 static int look(void *ctx, struct project *p, struct error *err)
 {
-	const struct turn *t = ctx;
+	struct turn *t = ctx;
 	struct op_context op = context(p);
+	int due = approvals_due(&op, t->now_ms, err);
+	int r = due < 0 ? -1 : schedule_look(all.schedule, &op, t->now_ms, err);
 
-	return schedule_look(all.schedule, &op, t->now_ms, err);
+	t->wants = due > 0 || r > 0;
+	return r < 0 ? -1 : 0;
 }
 
 static int write_turn(void *ctx, struct project *p, struct error *err)
@@ -68,7 +73,7 @@ static int write_turn(void *ctx, struct project *p, struct error *err)
 	struct turn *t = ctx;
 	struct op_context op = context(p);
 
-	return schedule_write(all.schedule, &op, t->now_ms, &t->fired, err);
+	return approvals_end(&op, t->now_ms, err) < 0 ? -1 : schedule_write(all.schedule, &op, t->now_ms, &t->fired, err);
 }
 
 static void complain(const struct error *err)
@@ -85,18 +90,15 @@ static int turn(void)
 {
 	struct turn t = { .now_ms = clock_wall_ms() };
 	struct error err = { 0 };
-	int r = lanes_do(LANE_READ, look, &t, &err);
 
-	if (r > 0)
-		r = lanes_do(LANE_WRITE, write_turn, &t, &err) < 0 ? -1 : 1;
-	if (r < 0) {
+	if (lanes_do(LANE_READ, look, &t, &err) < 0 || (t.wants && lanes_do(LANE_WRITE, write_turn, &t, &err) < 0)) {
 		schedule_doubt(all.schedule);
 		complain(&err);
 		return -1;
 	}
 	free(all.told);
 	all.told = NULL;
-	return r;
+	return t.wants;
 }
 
 /* ---- fetching ---- */

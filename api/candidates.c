@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api/candidates_internal.h"
+#include "api/card.h"
 #include "api/data.h"
 #include "api/ops.h"
 #include "api/submit.h"
@@ -421,9 +422,10 @@ static int record(struct making *m, struct js *models, struct error *err)
 	}
 	if (db_commit(m->gate.db, err) < 0)
 		return -1;
-	if (r)
-		js_push(models, model_result(m, number, outcome));
-	return 0;
+	if (!r)
+		return 0;
+	js_push(models, model_result(m, number, outcome));
+	return card_keep(m->ctx, m->gate.db, m->gate.model->name, number, err);
 }
 
 static int make(struct making *m, struct js *models, struct error *err)

@@ -182,17 +182,21 @@ int op_model_reject(struct op_context *ctx, const struct js *args, struct js **r
 	return take_answer(ctx, args, refuse, ret_result, err);
 }
 
-int approvals_tick(struct op_context *ctx, int64_t now_ms, int64_t *ret_next, struct error *err)
+int approvals_due(struct op_context *ctx, int64_t now_ms, struct error *err)
+{
+	struct db *db;
+	int64_t next;
+
+	if (project_db(ctx->project, &db, err) < 0 || approvals_next(db, &next, err) < 0)
+		return -1;
+	return next && next <= now_ms;
+}
+
+int approvals_end(struct op_context *ctx, int64_t now_ms, struct error *err)
 {
 	struct db *db;
 
-	if (project_db(ctx->project, &db, err) < 0 || approvals_next(db, ret_next, err) < 0)
-		return -1;
-	if (!*ret_next || *ret_next > now_ms)
-		return 0;
-	if (db_begin(db, err) < 0 || write_end(db, approvals_expire(db, ctx->origin, now_ms, err), err) < 0)
-		return -1;
-	return approvals_next(db, ret_next, err);
+	return project_db(ctx->project, &db, err) < 0 ? -1 : approvals_expire(db, ctx->origin, now_ms, err);
 }
 
 /* model.approvals {name, all} -> {approvals[], enforced} */

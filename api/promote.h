@@ -41,8 +41,9 @@ struct js *target_result(const struct op_context *, const struct target *, const
  * may be NULL, is an admin's. ERR_DENIED. */
 int alias_guard(const struct op_context *, struct db *, const char *model, const char *alias, const char *reason,
 		struct error *);
-/* Ends questions that nobody answered in time; *ret_next: when to come again, 0: not before somebody is asked. Outside of a
- * transaction. */
-int approvals_tick(struct op_context *, int64_t now_ms, int64_t *ret_next, struct error *);
+/* Whether a question is over that nobody answered: 1, 0, -1. */
+int approvals_due(struct op_context *, int64_t now_ms, struct error *);
+/* Ends those. Inside a transaction. */
+int approvals_end(struct op_context *, int64_t now_ms, struct error *);
 /* Whether what holds no protected alias: a version, or, with 0, the whole model. ERR_DENIED. */
 int model_guard(struct db *, const char *model, int64_t number, struct error *);

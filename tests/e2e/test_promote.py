@@ -7,8 +7,9 @@ import json
 import sqlite3
 
 import pytest
+from steps import wait_for
 
-SECONDS = 11
+SECONDS = 12
 
 MODELS = "/api/2.0/mlflow/registered-models"
 VERSIONS = "/api/2.0/mlflow/model-versions"
@@ -243,6 +244,16 @@ def test_two_who_agree_are_one_approval(project, candidates, people):
         answers = sorted(pool.map(lambda name: act(people, name, "approve")[0], ("eva", "root")))
     assert answers == [200, 409]
     assert len(events(project, "model.promote")) == len(events(project, "approval.approve")) == 1
+
+
+def test_a_question_that_nobody_answers_is_over(project, candidates, people):
+    candidates({**ASKS, "approve_within": 1})
+    assert act(people, "tom", "promote") == (200, "pending")
+    wait_for(lambda: events(project, "approval.expire"))
+    assert people("tom", "GET", "/api/v1/approvals?all=true")[1]["approvals"][0]["state"] == "expired"
+    status, text = act(people, "eva", "approve")
+    assert status == 409 and "expired" in text
+    assert act(people, "tom", "promote") == (200, "pending")
 
 
 # ---- cards ----
