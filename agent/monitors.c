@@ -17,7 +17,8 @@
 
 #define LOOK_MS	 2000  /* between looks at files, at least */
 #define LOOK_PART 20   /* a look takes at most this part of the time */
-#define REST_MS	 200   /* between checks of one monitor, and at least as long as the last one took */
+#define REST_MS	 200   /* between checks of one monitor, at least */
+#define REST_PART 4    /* and so many times as long as the last one took: rows of open windows are read again */
 #define BUSY_MS	 1000  /* somebody else checks it, or it waits for a decision */
 #define AGAIN_MS 60000 /* what failed is tried again */
 
@@ -100,9 +101,19 @@ static int refresh_shared(struct project *project, struct error *err)
 	return r;
 }
 
+/* Why a project's file could not be read, which may be why. */
+static const struct definition *unreadable(void)
+{
+	for (size_t i = 0; i < all.shared.definitions.len; i++)
+		if (all.shared.definitions.items[i].error)
+			return &all.shared.definitions.items[i];
+	return NULL;
+}
+
 static int refuse_unknown(const char *monitor, struct error *err)
 {
 	CLEANUP(strlist_release) struct strlist names = STRLIST_INIT;
+	const struct definition *bad = unreadable();
 	const char *near;
 
 	for (size_t i = 0; i < all.shared.len; i++)
@@ -111,6 +122,8 @@ static int refuse_unknown(const char *monitor, struct error *err)
 	error_set(err, ERR_NOT_FOUND, "no project of this agent has a [monitor.%.80s]", monitor);
 	if (near)
 		return error_help(err, "did you mean '%s'?", near);
+	if (bad)
+		return error_help(err, "project %s could not be read: %s", bad->project, bad->error);
 	return error_help(err, "add the section to the project's pipeline.ini, and the project: mlops project add");
 }
 
@@ -168,7 +181,7 @@ static void complain(struct kept *k, const struct error *err)
 static int64_t check(struct kept *k, bool *ret_again)
 {
 	const struct followed *f = follow_find(&all.follow, k->monitor);
-	int64_t begun = clock_mono_ms();
+	int64_t begun = clock_mono_ms(), took;
 	CLEANUP_JS struct js *result = NULL;
 	struct error err = { 0 };
 
@@ -190,7 +203,8 @@ static int64_t check(struct kept *k, bool *ret_again)
 	*ret_again = js_get_bool(result, "held");
 	if (*ret_again)
 		return BUSY_MS;
-	return clock_mono_ms() - begun > REST_MS ? clock_mono_ms() - begun : REST_MS;
+	took = (clock_mono_ms() - begun) * REST_PART;
+	return took > REST_MS ? took : REST_MS;
 }
 
 /* A copy, because others may add to the list meanwhile. */

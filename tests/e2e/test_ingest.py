@@ -204,6 +204,10 @@ def test_who_it_is_for(declare, agent, project):
     status, answer = agent.owner("POST", "/api/v1/monitors/m/labels", b"", LINES)
     assert status == 409 and "labels = http" in answer["error"]["help"]
     assert agent.request("POST", "/api/v1/monitors/m/rows", b"", LINES)[0] == 401
+    # a file with a mistake says where
+    (project / "pipeline.ini").write_text("[monitor.m]\ndata = http\nreference = ref.csv\nwindow = file\n")
+    status, answer = agent.owner("POST", "/api/v1/monitors/n/rows", b"", LINES)
+    assert status == 404 and "pipeline.ini:2:" in answer["error"]["help"]
     body = b"x" * (17 << 20)
     assert agent.owner("POST", "/api/v1/monitors/m/rows", body, LINES)[0] == 413
 
