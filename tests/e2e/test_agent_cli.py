@@ -43,9 +43,10 @@ SAME = [
     "secret list", "secret add KEY", "secret add 1KEY", "secret list", "secret rm KEY", "secret rm KEY",
     "stop last", "stop nothing",
     "version", "pipeline keys image", "pipeline keys nothing",
+    "notify list", "notify list -n 0", "notify retry 7",
     "model list", "model show nothing", "model promote nothing@v1", "model promote nothing", "model approve nothing@v1",
     "model reject nothing@v1", "model rollback nothing --reason x", "model release nothing", "model card nothing@v1",
-    "project list", "project rm nothing",
+    "project list", "project rm nothing", "trigger approve 4711",
     "token list", "token rm nothing", "user list", "user rm nobody", "permission list",
 ]
 # Operations whose answers differ by what they are for.
