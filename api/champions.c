@@ -98,11 +98,29 @@ static int make_directory(const struct project *p, const char *dir, struct error
 	return io_mkdir(p->rootfd, dir, 0777, err);
 }
 
+/* As written; what ${} stands for is seen by who plans. */
+static bool is_output(const struct pipeline *pipeline, const char *dir)
+{
+	for (size_t i = 0; i < pipeline->nsteps; i++) {
+		const struct step *step = &pipeline->steps[i];
+		const struct textlist *const lists[] = { &step->out, &step->metrics, &step->plots };
+
+		for (size_t l = 0; l < ARRAY_LEN(lists); l++)
+			for (size_t k = 0; k < lists[l]->len; k++)
+				if (path_contains(lists[l]->items[k].text, dir) || path_contains(dir, lists[l]->items[k].text))
+					return true;
+	}
+	return false;
+}
+
 void champions_room(struct op_context *ctx, const struct pipeline *pipeline)
 {
-	for (size_t i = 0; i < pipeline->nmodels; i++)
-		if (pipeline->models[i].champion.text)
-			make_directory(ctx->project, pipeline->models[i].champion.text, NULL);
+	for (size_t i = 0; i < pipeline->nmodels; i++) {
+		const char *dir = pipeline->models[i].champion.text;
+
+		if (dir && !is_output(pipeline, dir))
+			make_directory(ctx->project, dir, NULL);
+	}
 }
 
 static int place(struct op_context *ctx, const struct model_section *model, int64_t number, struct error *err)

@@ -70,6 +70,18 @@ int loaded_path(struct op_context *ctx, const char *file, char **ret, struct err
 	return 0;
 }
 
+/* Only where the plan lets them be. Their files may match a pattern of the plan. */
+static int bring_champions(struct op_context *ctx, const struct strlist *made, struct loaded *l, struct error *err)
+{
+	if (champions_place(ctx, l->pipeline, &l->champions, err) < 0)
+		return -1;
+	if (!js_len(l->champions))
+		return 0;
+	plan_free(l->plan);
+	l->plan = NULL;
+	return plan_make(ctx->project->rootfd, l->pipeline, made, &l->plan, err);
+}
+
 int loaded_make(struct op_context *ctx, const char *file, const struct js *overrides, bool bring, struct loaded *ret,
 		struct error *err)
 {
@@ -86,13 +98,12 @@ int loaded_make(struct op_context *ctx, const char *file, const struct js *overr
 		return -1;
 	ret->pipeline->trigger_time = ret->trigger_time ? xstrdup(ret->trigger_time) : NULL;
 	ret->pipeline->trigger_window = ret->trigger_window ? xstrdup(ret->trigger_window) : NULL;
-	if (!bring)
-		champions_room(ctx, ret->pipeline);
-	if ((bring && (data_bring(ctx, ret->pipeline, err) < 0 ||
-		       champions_place(ctx, ret->pipeline, &ret->champions, err) < 0)) ||
-	    loaded_once_made(p, ret->pipeline, &made, err) < 0 ||
+	champions_room(ctx, ret->pipeline);
+	if ((bring && data_bring(ctx, ret->pipeline, err) < 0) || loaded_once_made(p, ret->pipeline, &made, err) < 0 ||
 	    plan_make(p->rootfd, ret->pipeline, &made, &ret->plan, err) < 0)
 		return -1;
 	candidates_check(ctx, ret->pipeline, ret->plan, &problems);
-	return problems_verdict(&problems, err);
+	if (problems_verdict(&problems, err) < 0)
+		return -1;
+	return bring ? bring_champions(ctx, &made, ret, err) : 0;
 }

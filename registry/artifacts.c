@@ -274,7 +274,9 @@ int artifact_each_content(struct db *db,
 		" JOIN model_versions v ON v.id = k.version JOIN registered_models m ON m.id = v.model"
 		" WHERE k.reference IS NOT NULL"
 		" UNION ALL SELECT f.content, 4, f.role || ' of ' || m.name || '@v' || v.number FROM candidate_files f"
-		" JOIN model_versions v ON v.id = f.version JOIN registered_models m ON m.id = v.model)"
+		" JOIN model_versions v ON v.id = f.version JOIN registered_models m ON m.id = v.model"
+		" UNION ALL SELECT r.content, 4, 'reference of monitors of ' || m.name || '@' || r.alias"
+		" FROM monitor_references r JOIN registered_models m ON m.id = r.model WHERE r.content IS NOT NULL)"
 		" SELECT c.kind, c.digest, c.size, c.files, n.what, min(n.rank)"
 		" FROM named n JOIN contents c ON c.id = n.content GROUP BY c.id");
 	struct content content;
