@@ -19,10 +19,11 @@ static const struct op rows[] = {
 		"  mlops model promote churn@v3 --alias staging\n"
 		"  mlops model promote churn@v3 --reason 'the gate looked at last week'\n"
 		"\n"
-		"Where [model.churn] says approve, people are asked: mlops model approve. A version\n"
-		"that did not pass its gate, or was rejected, needs a reason. With protect only the\n"
-		"gate moves the alias, or an admin with a reason. Monitors of churn@champion compare\n"
-		"with the table that the version was trained on from then on.\n" },
+		"Where [model.churn] says approve, people are asked: mlops model approve. A\n"
+		"version that did not pass its gate, or was rejected, needs a reason. With\n"
+		"protect only the gate moves the alias, or an admin with a reason. Monitors of\n"
+		"churn@champion compare with the table that the version was trained on from\n"
+		"then on.\n" },
 	{ .name = "model.approve", .command = "model approve", .method = "POST", .path = "/models/{name}/approve", MOVES,
 	  .handler = op_model_approve, .params = PARAMS(VERSION, ALIAS, REASON("for the record")),
 	  .summary = "agree that a version gets its alias",
@@ -31,9 +32,9 @@ static const struct op rows[] = {
 		"  mlops model approvals\n"
 		"  mlops model approve churn@v3\n"
 		"\n"
-		"Who started the run, made its commit or asked cannot agree himself. An agent checks\n"
-		"that the role or user is one of those asked; without one, that is recorded and not\n"
-		"enforced.\n" },
+		"Who started the run, made its commit or asked cannot agree himself. An agent\n"
+		"checks that the role or user is one of those asked; without one, that is\n"
+		"recorded and not enforced.\n" },
 	{ .name = "model.reject", .command = "model reject", .method = "POST", .path = "/models/{name}/reject", MOVES,
 	  .handler = op_model_reject, .params = PARAMS(VERSION, ALIAS, REASON("why; it is needed")),
 	  .summary = "refuse a version its alias",
@@ -41,8 +42,8 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops model reject churn@v3 --reason 'worse for new customers'\n"
 		"\n"
-		"A rejected version gets the alias only by a person with a reason. Who is asked may\n"
-		"reject, and who made the version or asked may take it back.\n" },
+		"A rejected version gets the alias only by a person with a reason. Who is asked\n"
+		"may reject, and who made the version or asked may take it back.\n" },
 	{ .name = "model.rollback", .command = "model rollback", .method = "POST", .path = "/models/{name}/rollback", MOVES,
 	  .handler = op_model_rollback,
 	  .params = PARAMS(HELD, TEXT("to", 0, "vN", COMPLETE_NONE, "default: the one that had it before"), REASON("why; it is needed")),
@@ -50,10 +51,11 @@ static const struct op rows[] = {
 	  .details =
 		"Examples:\n"
 		"  mlops model rollback churn --reason 'errors since noon'\n"
-		"  mlops model rollback churn@champion --to v2 --reason 'v3 and v4 share the fault'\n"
+		"  mlops model rollback churn@champion --to v2 --reason 'v3 is bad, too'\n"
 		"\n"
-		"The version that had it is rejected, monitors compare with the former table again,\n"
-		"and candidates do not take the alias by themselves until: mlops model release churn\n" },
+		"The version that had it is rejected, monitors compare with the former table\n"
+		"again, and candidates do not take the alias by themselves until:\n"
+		"mlops model release churn\n" },
 	{ .name = "model.release", .command = "model release", .method = "POST", .path = "/models/{name}/release", MOVES,
 	  .handler = op_model_release, .params = PARAMS(HELD, REASON("for the record")),
 	  .summary = "let candidates take an alias again after a rollback",
@@ -78,7 +80,8 @@ static const struct op rows[] = {
 		"  mlops --json model card churn@v3 | jq .card.gate\n"
 		"\n"
 		"Data, code, params, metrics, slices, gate, monitors and history come from the\n"
-		"record; limitations = FILE of [model.NAME] is in it as it was then. The card of the\n"
-		"day it was made stays in the store: its digests are in 'kept' of the JSON.\n" },
+		"record; limitations = FILE of [model.NAME] is in it as it was then. The card as\n"
+		"it was when the version was made stays in the store: its digests are in 'kept'\n"
+		"of the JSON.\n" },
 };
 OP_TABLE(ops_promotions, rows);
