@@ -7,12 +7,12 @@ static const struct op rows[] = {
 	  .params = PARAMS(
 		TEXT("project", 0, "NAME", COMPLETE_NONE, "what the agent calls it; default: the one that is registered from here"),
 		TEXT("to", 0, "URL", COMPLETE_NONE, "the agent to tell; default: MLOPS_AGENT, or that of this project")),
-	  .summary = "let git tell the agent of commits, and send data before they are pushed",
+	  .summary = "let git tell the agent of commits, and send data first",
 	  .details =
 		"Examples:\n"
 		"  mlops hooks install\n"
 		"  mlops hooks install --project churn --to http://mlops.example:5000\n"
-		"  cd /srv/git/churn.git && mlops hooks install --project churn --to unix:/srv/mlops/.mlops/agent.sock\n"
+		"  mlops -C churn.git hooks install --project churn --to unix:/srv/a/agent.sock\n"
 		"\n"
 		"In a work tree: post-commit tells the agent of each commit, and pre-push runs\n"
 		"mlops push first and stops git push when the data cannot be sent. In a bare\n"
@@ -35,8 +35,8 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops hooks run post-commit     tells the agent of the last commit again\n"
 		"\n"
-		"Standard input is what git tells the hook. The same commit at the same ref starts\n"
-		"a trigger once, however often it is told.\n" },
+		"Standard input is what git tells the hook. The same commit at the same ref\n"
+		"starts a trigger once, however often it is told.\n" },
 	{ .name = "trigger.push", .method = "POST", .path = "/projects/{project}/push", .role = ROLE_ENGINEER,
 	  .flags = OP_WRITES | OP_AUDIT, .handler = op_trigger_push,
 	  .params = PARAMS(
