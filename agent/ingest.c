@@ -9,9 +9,12 @@
 #include "api/ops.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strlist.h"
 #include "registry/ingest.h"
 
-static struct ingest *ingest; /* the writer's */
+/* the writer's */
+static struct ingest *ingest;
+static struct strlist put; /* monitors for whom something was put since the last commit */
 
 static const char *header(void *ctx, const char *name)
 {
@@ -34,7 +37,8 @@ static int keep(struct call *call, struct project *project, struct error *err)
 
 	if (rows_keep(project, ingest, call->state, &json, err) < 0)
 		return -1;
-	monitors_wake(call_field(call, "monitor"));
+	if (!strlist_has(&put, call_field(call, "monitor")))
+		strlist_push(&put, call_field(call, "monitor"));
 	call_reply_json(call, 200, json);
 	return 0;
 }
@@ -67,6 +71,14 @@ static int sync_all(struct error *err)
 	return ingest_sync(ingest, err);
 }
 
+/* Not before: who looks sooner finds nothing, and would not look again. */
+void ingest_committed(void)
+{
+	for (size_t i = 0; i < put.len; i++)
+		monitors_wake(put.items[i]);
+	strlist_release(&put);
+}
+
 int ingest_start(const struct project *project, struct error *err)
 {
 	static const struct route rows[] = {
@@ -90,4 +102,5 @@ int ingest_start(const struct project *project, struct error *err)
 void ingest_stop(void)
 {
 	ingest_close(ingest);
+	strlist_release(&put);
 }

@@ -14,4 +14,6 @@ struct project;
 
 /* Adds the routes. Before lanes_start. */
 int ingest_start(const struct project *, struct error *);
+/* What was put is there. On the writer's thread, after each commit. */
+void ingest_committed(void);
 void ingest_stop(void); /* after the last call */

@@ -115,6 +115,7 @@ static int start_server(struct agent *a, struct error *err)
 
 static void committed(void)
 {
+	ingest_committed();
 	events_feed_wake();
 	jobs_wake();
 	scheduler_wake();

@@ -21,7 +21,7 @@ struct rows_request {
 	size_t len;
 };
 #define ROWS_KEY_MAX 255 /* of an Idempotency-Key */
-/* ERR_USAGE, ERR_TOO_LARGE, ERR_UNSUPPORTED; ERR_CONFLICT when the monitor takes none over HTTP. */
+/* ERR_USAGE, ERR_TOO_LARGE; ERR_CONFLICT when the monitor takes none over HTTP. */
 int rows_read(const struct followed *, const struct rows_request *, struct rows_in **ret, struct error *);
 void rows_free(struct rows_in *);
 /* Inside a transaction; durable after ingest_sync and its commit. *ret: {"rows": that are kept or, with "repeated": true,

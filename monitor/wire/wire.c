@@ -174,7 +174,7 @@ static bool is_type(const char *header, const char *type)
 static int refuse_type(const char *type, struct error *err)
 {
 	if (type)
-		error_set(err, ERR_UNSUPPORTED, "rows do not come as %.80s", type);
+		error_set(err, ERR_USAGE, "rows do not come as %.80s", type);
 	else
 		error_set(err, ERR_USAGE, "the request has no Content-Type");
 	return error_help(err, "say what it is: application/x-ndjson (JSON lines), text/csv, application/json, "
@@ -187,7 +187,7 @@ static int read_any(struct wiring *w, const struct wire_request *request, struct
 	const char *encoding = request->header(request->ctx, "Content-Encoding");
 
 	if (encoding && strcasecmp(encoding, "identity") != 0)
-		return error_set(err, ERR_UNSUPPORTED, "rows do not come with Content-Encoding %.40s", encoding);
+		return error_set(err, ERR_USAGE, "rows do not come with Content-Encoding %.40s", encoding);
 	for (size_t i = 0; type && i < ARRAY_LEN(types); i++) {
 		if (!is_type(type, types[i].type))
 			continue;

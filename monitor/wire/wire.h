@@ -53,7 +53,7 @@ struct wire {
 void wire_release(struct wire *);
 #define CLEANUP_WIRE CLEANUP(wire_release)
 
-/* ERR_USAGE says what is wrong where; ERR_UNSUPPORTED for another content type; ERR_TOO_LARGE. */
+/* ERR_USAGE says what is wrong where; ERR_TOO_LARGE. */
 int wire_read(const struct wire_request *, const struct wire_columns *, struct wire *ret, struct error *);
 /* Appends the rows of two halves: where both have a column, what was asked counts. ERR_USAGE when they do not match. */
 int wire_join(const char *asked, const char *answered, struct strbuf *lines, uint64_t *ret_rows, struct error *);

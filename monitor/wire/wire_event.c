@@ -21,7 +21,7 @@ static int check(const struct attributes *a, struct error *err)
 		if (!needed[i].value || !*needed[i].value)
 			return error_set(err, ERR_USAGE, "a CloudEvent without '%s'", needed[i].name);
 	if (strncmp(a->specversion, "1.", 2) != 0)
-		return error_set(err, ERR_UNSUPPORTED, "CloudEvents %.20s are not read, 1.0 is", a->specversion);
+		return error_set(err, ERR_USAGE, "CloudEvents %.20s are not read, 1.0 is", a->specversion);
 	return 0;
 }
 
@@ -55,7 +55,7 @@ int wire_event(struct wiring *w, const struct js *event, struct error *err)
 	if (check(&a, err) < 0)
 		return -1;
 	if (!is_json(a.datacontenttype))
-		return error_set(err, ERR_UNSUPPORTED, "CloudEvent %.80s holds %.80s, not JSON", a.id, a.datacontenttype);
+		return error_set(err, ERR_USAGE, "CloudEvent %.80s holds %.80s, not JSON", a.id, a.datacontenttype);
 	if (!data && !encoded)
 		return error_set(err, ERR_USAGE, "CloudEvent %.80s has no data", a.id);
 	if ((!data && read_encoded(encoded, &data, err) < 0) || wire_payload(w, data, &origin, err) < 0)

@@ -25,7 +25,7 @@ static int open_table(const char *text, size_t len, enum table_format format, in
 	if (fd < 0)
 		return error_sys(err, errno, "cannot keep a request");
 	if (len > 1 && (!memcmp(text, "\x1f\x8b", 2) || !memcmp(text, "\x28\xb5", 2)))
-		return error_set(err, ERR_UNSUPPORTED, "the body is compressed");
+		return error_set(err, ERR_USAGE, "the body is compressed");
 	if (io_write_all(fd, text, len, name, err) < 0)
 		return -1;
 	if (lseek(fd, 0, SEEK_SET) < 0)

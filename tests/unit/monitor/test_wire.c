@@ -130,7 +130,7 @@ static void what_is_wrong_is_said(void **state)
 	is_refused(json, "[1]", ERR_USAGE, "row 1");
 	is_refused("application/x-ndjson", "{\"a\":1}\n[]\n", ERR_USAGE, "row 2");
 	is_refused("text/csv", "a,a\n1,2\n", ERR_USAGE, "a");
-	is_refused("text/html", "", ERR_UNSUPPORTED, "text/html");
+	is_refused("text/html", "", ERR_USAGE, "text/html");
 }
 
 int main(void)
