@@ -343,8 +343,11 @@ static int put_data(struct refs *r, const char *text, struct error *err)
 	CLEANUP(cleanup_free) char *path = NULL;
 	struct content content;
 
-	if (data_ref_read(r->name, text, &path, &content, err) < 0 || check_content(r->store, &content, err) < 0 ||
-	    measure(r->store, &content, err) < 0 || db_begin(r->db, err) < 0)
+	if (data_ref_read(r->name, text, &path, &content, err) < 0)
+		return -1;
+	if (check_content(r->store, &content, err) < 0 || measure(r->store, &content, err) < 0)
+		return refuse(r, err);
+	if (db_begin(r->db, err) < 0)
 		return -1;
 	if (keep_data(r, path, &content, err) < 0) {
 		db_rollback(r->db);

@@ -88,7 +88,7 @@ static int check_update(const struct js *args, bool many, struct error *err)
 
 	if (js_len(js_get(args, "update")) && js_get_bool(args, "dry")) {
 		error_set(err, ERR_USAGE, "--dry and --update exclude each other: an update changes the work tree");
-		return error_help(err, "see what is newest: mlops history PATH");
+		return error_help(err, "see what is newest: mlops show PATH");
 	}
 	for (size_t i = 0; many && i < ARRAY_LEN(one); i++)
 		if (js_get(args, one[i]))

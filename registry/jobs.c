@@ -305,7 +305,7 @@ int job_cancel(struct db *db, const char *run, const char *by, int64_t now_ms, s
 
 /* ---- the run ---- */
 
-#define OWN_TAGS "('mlops.project', 'mlops.command', 'mlflow.user', 'mlops.trigger')"
+#define OWN_TAGS "('mlflow.runName', 'mlflow.user', 'mlops.project', 'mlops.command', 'mlops.trigger')"
 #define LACKS(what) " AND NOT EXISTS (SELECT 1 FROM " what ")"
 
 static int is_untouched(struct db *db, const char *run, struct error *err)
