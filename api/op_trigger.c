@@ -358,6 +358,10 @@ static int next_of_triggers(struct op_context *ctx, const struct js *args, int64
 	CLEANUP_JS struct js *list = NULL;
 	struct db *db;
 
+	if (!ctx->project) {
+		error_set(err, ERR_NOT_FOUND, "no project (.mlops) is here");
+		return error_help(err, "name times: mlops trigger next --cron '0 3 * * *'");
+	}
 	if (project_db(ctx->project, &db, err) < 0 || check_project(db, project, err) < 0)
 		return -1;
 	if (name) {

@@ -75,7 +75,7 @@ static const struct op rows[] = {
 		"Every cause is decided once: run, waiting for its group, skipped and why, or\n"
 		"nothing new, when all of its steps were up to date.\n" },
 	{ .name = "trigger.next", .command = "trigger next", .method = "GET", .path = "/triggers/next",
-	  .role = ROLE_VIEWER, .handler = op_trigger_next,
+	  .role = ROLE_VIEWER, .flags = OP_TRY_PROJECT, .handler = op_trigger_next,
 	  .params = PARAMS(PROJECT(0), TRIGGER(0),
 		TEXT("cron", 0, "TIMES", COMPLETE_NONE, "of this schedule: minute hour day month weekday"),
 		TEXT("tz", 0, "ZONE", COMPLETE_NONE, "with --cron: its time zone (default: UTC)"),
