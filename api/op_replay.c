@@ -387,6 +387,7 @@ int op_monitor_replay(struct op_context *ctx, const struct js *args, struct js *
 {
 	const char *monitor = js_get_str(args, "monitor"), *history = js_get_str(args, "history");
 	const char *assume = js_get_str(args, "assume");
+	static const char *const always[] = { "windows", "alarms", "retrain" };
 	CLEANUP(cleanup_pipeline) struct pipeline *pipeline = NULL;
 	CLEANUP(replay_release) struct replay r = { .assume = assume ? assume : "promoted" };
 
@@ -398,6 +399,8 @@ int op_monitor_replay(struct op_context *ctx, const struct js *args, struct js *
 	r.state = js_object();
 	r.decisions = js_array();
 	r.counts = js_object();
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		js_set_int(r.counts, always[i], 0);
 	play(&r);
 	*ret_result = result_of(&r, monitor);
 	return 0;

@@ -230,7 +230,8 @@ int monitor_reference_find(struct db *db, const char *watched, struct content *r
 	CLEANUP(cleanup_free) char *model = xstrndup(watched, at ? (size_t)(at - watched) : 0);
 	CLEANUP_STMT struct db_stmt *q =
 		db_query(db, "SELECT r.id, c.kind, c.digest, c.size, c.files FROM registered_models m"
-			     " JOIN monitor_references r ON r.model = m.id LEFT JOIN contents c ON c.id = r.content"
+			     " JOIN monitor_references r ON r.model = m.id LEFT JOIN contents c ON c.id = r.content AND EXISTS"
+			     " (SELECT 1 FROM model_aliases a WHERE a.model = m.id AND a.alias = r.alias AND a.number = r.number)"
 			     " WHERE m.name = ?1 AND r.alias = ?2 ORDER BY r.id DESC LIMIT 1");
 	struct content content;
 	int r;

@@ -96,6 +96,6 @@ bool person_is(const char *person, const char *others);
 
 /* ---- references of monitors ---- */
 
-/* Of monitors that watch `watched`, MODEL@ALIAS. 1: *ret, stored; 0: as their section says. *ret_generation (0: no version
+/* Of monitors that watch `watched`, MODEL@ALIAS. 1: *ret, stored; 0: as their section says, also when nobody has the alias. *ret_generation (0: no version
  * ever had it) is another after each change. */
 int monitor_reference_find(struct db *, const char *watched, struct content *ret, int64_t *ret_generation, struct error *);

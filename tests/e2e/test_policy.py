@@ -41,9 +41,10 @@ reference = trained.csv
 TRAIN = """\
 import random, sys
 rng = random.Random(7)
+shift = 3 if sys.argv[1] == "1387" else 6
 open("model", "w").write("of window " + sys.argv[1] + "\\n")
 with open("trained.csv", "w") as f:
-    f.write("a,b\\n" + "".join(f"{rng.gauss(3, 1):.6f},{rng.gauss(3, 1):.6f}\\n" for _ in range(3000)))
+    f.write("a,b\\n" + "".join(f"{rng.gauss(shift, 1):.6f},{rng.gauss(shift, 1):.6f}\\n" for _ in range(3000)))
 """
 WEEK = 7 * 86400000
 START = 838512000000  # a Monday
@@ -132,3 +133,97 @@ def test_a_night_and_the_same_night_again(night):
     replayed = fast.command("monitor", "replay", "m")["counts"]
     assert replayed["same"] == len(SHIFTS) and "different" not in replayed
     assert (replayed["retrain"], replayed["promoted"]) == (2, 2)
+    # a rollback brings back what the version before was trained on
+    fast.command("model", "rollback", "churn", "--reason", "worse in the shop")
+    fast.send(week(len(SHIFTS) + 1, 3))
+    fast.wait(*wanted, "none")
+    bodies = [d["body"] for d in fast.decisions()]
+    assert bodies[-1]["reference"] == bodies[4]["reference"] != bodies[2]["reference"]
+    assert bodies[-1]["model"] == bodies[4]["model"]
+
+
+def test_without_the_alias_the_monitor_has_its_own_reference_again(night):
+    one = night(PIPELINE + MODEL)
+    one.send(b"".join(week(i, shift) for i, shift in enumerate([0, 3, 3, 3, 0])))
+    one.wait("none", "none", "retrain", "promoted", "none")
+    own, trained = (one.decisions()[i]["body"]["reference"] for i in (2, 4))
+    assert own != trained
+    status, answer = one.agent.owner("DELETE", "/api/2.0/mlflow/registered-models/alias",
+                                     {"name": "churn", "alias": "champion"})
+    assert status == 200, answer
+    one.send(week(5, 0))
+    one.wait("none", "none", "retrain", "promoted", "none", "none")
+    last = one.decisions()[-1]["body"]
+    assert (last["reference"], last["state"], last.get("model")) == (own, "OK", None)
+
+
+def test_a_person_is_asked_and_may_pause(night):
+    """Two failures in a row stop it; ack lets it go on, pause holds it."""
+    failing = PIPELINE.replace("python3 train.py ${trigger.window}", "sh -c 'exit ${trigger.window}'")
+    one = night(failing.replace("2 windows", "1 windows"))
+    one.send(b"".join(week(i, 3) for i in range(5)))
+    first = ["none", "retrain", "failed", "retrain", "failed", "held"]
+    one.wait(*first)
+    shown = one.command("monitor", "history", "m")
+    assert shown["alarm"] and shown["stopped"] and shown["failures"] == 2
+    assert [d["rule"] for d in shown["decisions"]][4:] == ["stopped", "stopped"]
+    status, out, err = one.mlops("monitor", "history", "m", cwd=one.directory)
+    assert status == 0 and "mlops monitor ack m" in out, (out, err)
+    one.command("monitor", "ack", "m", "-m", "seen")
+    one.command("monitor", "pause", "m", "-m", "migration")
+    one.send(week(5, 3))
+    one.wait(*first, "ack", "pause", "held")
+    assert one.decisions()[-1]["rule"] == "paused"
+    one.command("monitor", "resume", "m")
+    one.send(week(6, 3))
+    one.wait(*first, "ack", "pause", "held", "resume", "retrain", "failed")
+    replayed = one.command("monitor", "replay", "m")["counts"]
+    assert replayed["same"] == 6 and "different" not in replayed
+
+
+HISTORY = [
+    {"window": i, "time": f"2026-01-{i + 1:02}T00:00Z", "state": "DRIFT" if i % 8 > 3 else "OK",
+     "worst": 2.5 if i % 8 > 3 else 0.1, "score": 0.9} for i in range(20)
+]
+
+
+@pytest.mark.parametrize("policy,alarms,retrains", [
+    ("", 2, 2),
+    ("alarm = 5 of 5", 0, 0),
+    ("cooldown = 1 windows\nstop_after = 0", 2, 6),
+    ("cooldown = 1 windows\nstop_after = 0\nbudget = 1/week", 2, 2),
+    ("cooldown = 1 windows", 2, 2),
+    ("alarm = 1 of 1\ncooldown = 1 windows\nbudget = 9/week", 8, 8),
+])
+def test_another_policy_is_tried_on_a_given_history(mlops, project, policy, alarms, retrains):
+    (project / "p.ini").write_text(f"[trigger.t]\nmonitor = m\n{policy}\n")
+    (project / "h.jsonl").write_text("".join(json.dumps(w) + "\n" for w in HISTORY))
+    status, out, err = mlops("--json", "monitor", "replay", "m", "--policy", "p.ini", "--history", "h.jsonl",
+                             "--assume", "rejected" if "1 of 1" not in policy else "promoted", cwd=project)
+    assert status == 0, err
+    result = result_of(out)
+    assert (result["counts"]["alarms"], result["cost"]["retrains"], round(result["score"], 9)) == (alarms, retrains, 0.9)
+
+
+@pytest.mark.parametrize("line,wanted", [
+    ("{", "h.jsonl:1"), ('{"state": "OK"}', '"window"'), ('{"window": 1, "state": "BAD"}', "QUARANTINED"),
+    ('{"window": 1, "state": "OK", "time": "noon"}', "noon"),
+])
+def test_a_wrong_history_is_told_with_its_line(mlops, project, line, wanted):
+    (project / "h.jsonl").write_text(line + "\n")
+    status, out, err = mlops("monitor", "replay", "m", "--history", "h.jsonl", cwd=project)
+    assert status == 2 and wanted in err, (status, err)
+
+
+def test_a_wrong_policy_is_told(mlops, project):
+    (project / "p.ini").write_text("[trigger.t]\nmonitor = other\n")
+    status, out, err = mlops("monitor", "replay", "m", "--policy", "p.ini", cwd=project)
+    assert status == 3 and "monitor = m" in err, err
+    (project / "p.ini").write_text("[trigger.t]\nmonitor = m\nalarm = 4 of 3\n")
+    status, out, err = mlops("monitor", "replay", "m", "--policy", "p.ini", cwd=project)
+    assert status == 2 and "p.ini:3:" in err, err
+    status, out, err = mlops("monitor", "replay", "m", cwd=project)
+    assert status == 3 and "--history" in err, err
+    for verb in ("history", "ack", "pause", "resume"):
+        status, out, err = mlops("monitor", verb, "m", cwd=project)
+        assert status == 3 and "mlops monitor list" in err, (verb, err)
