@@ -64,12 +64,15 @@ static int find_base(const struct project *p, const char *asked, char **ret_name
 
 /* ---- metrics ---- */
 
-static void read_metrics(struct store *store, const struct content *content, const char *path, struct js *ret)
+/* `treefd` is where the file stands too, or -1: a fresh clone may have files whose objects are elsewhere. */
+static void read_metrics(struct store *store, const struct content *content, int treefd, const char *path, struct js *ret)
 {
 	CLEANUP(metric_list_release) struct metric_list list = METRIC_LIST_INIT;
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 
-	if (content->kind != CONTENT_FILE || store_read(store, &content->id, RESULTS_MAX_BYTES, &text, NULL) < 0 ||
+	if (content->kind != CONTENT_FILE ||
+	    (store_read(store, &content->id, RESULTS_MAX_BYTES, &text, NULL) < 0 &&
+	     (treefd < 0 || io_read_file(treefd, path, RESULTS_MAX_BYTES, &text, NULL) < 0)) ||
 	    results_parse_metrics(text.buf, text.len, path, &list, NULL) < 0)
 		return;
 	for (size_t i = 0; i < list.len; i++)
@@ -82,8 +85,8 @@ static bool is_metrics(const struct plan_node *node, size_t output, const struct
 }
 
 /* Of the steps of the plan, as the lock names their files; what is stored nowhere is left out. */
-static int metrics_of(struct op_context *ctx, const struct plan *plan, const struct lockfile *lock, struct js **ret,
-		      struct error *err)
+static int metrics_of(struct op_context *ctx, const struct plan *plan, const struct lockfile *lock, int treefd,
+		      struct js **ret, struct error *err)
 {
 	CLEANUP_JS struct js *all = js_object();
 	CLEANUP_JS struct js *notes = js_array();
@@ -101,7 +104,7 @@ static int metrics_of(struct op_context *ctx, const struct plan *plan, const str
 				continue;
 			if (remotes_fetch(ctx, &content, 1, notes, NULL, err) < 0)
 				return -1;
-			read_metrics(store, &content, node->outputs[k].path, metrics);
+			read_metrics(store, &content, treefd, node->outputs[k].path, metrics);
 		}
 		if (js_len(metrics))
 			js_set(all, node->name, steal(&metrics));
@@ -134,7 +137,7 @@ static int add_base(struct ci *ci, const struct plan *plan, struct error *err)
 	r = git_read(ci->ctx->project->root, ci->commit, LOCKFILE_NAME, LOCK_BYTES, &text, err);
 	if (r <= 0 || lockfile_parse(text.buf, text.len, &lock, NULL) < 0)
 		return r < 0 ? -1 : 0;
-	if (metrics_of(ci->ctx, plan, &lock, &metrics, err) < 0)
+	if (metrics_of(ci->ctx, plan, &lock, -1, &metrics, err) < 0)
 		return -1;
 	js_set(ci->report, "base_metrics", metrics);
 	return 0;
@@ -151,7 +154,8 @@ static int add_metrics(struct ci *ci, struct error *err)
 	struct js *metrics;
 
 	if (loaded_make(ci->ctx, file, js_get(ci->args, "param"), false, &loaded, err) < 0 ||
-	    lockfile_load(ci->ctx->project->rootfd, &lock, err) < 0 || metrics_of(ci->ctx, loaded.plan, &lock, &metrics, err) < 0)
+	    lockfile_load(ci->ctx->project->rootfd, &lock, err) < 0 ||
+	    metrics_of(ci->ctx, loaded.plan, &lock, ci->ctx->project->rootfd, &metrics, err) < 0)
 		return -1;
 	js_set(ci->report, "metrics", metrics);
 	js_set_str(ci->report, "project", loaded.pipeline->name);

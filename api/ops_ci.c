@@ -20,10 +20,11 @@ static const struct op rows[] = {
 		"  mlops ci --base origin/main --summary report.md\n"
 		"  mlops ci train -p lr=0.1\n"
 		"\n"
-		"It runs what is not up to date, compares the metrics with those that mlops.lock of\n"
-		"the base names, and tells the gates of models. In GitHub Actions, Gitea and GitLab CI\n"
-		"the base of a pull request is found by itself, and the summary goes where the first\n"
-		"two show it. Exit status 0: all is well; 1: a step failed; 7: a gate is not passed.\n" },
+		"It runs what is not up to date, compares the metrics with those that mlops.lock\n"
+		"of the base names, and tells the gates of models. In GitHub Actions, Gitea and\n"
+		"GitLab CI the base of a pull request is found by itself, and the summary goes\n"
+		"where the first two show it. Exit status 0: all is well; 1: a step failed; 7: a\n"
+		"gate is not passed.\n" },
 	{ .name = "notify.list", .command = "notify list", .method = "GET", .path = "/notifications",
 	  .role = ROLE_ENGINEER, .handler = op_notify_list,
 	  .params = PARAMS(INT("limit", 'n', "N", "at most so many; default: 50")),

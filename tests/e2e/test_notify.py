@@ -10,7 +10,7 @@ import pytest
 from agents import Agent
 from listeners import Forge, Listener
 
-SECONDS = 12
+SECONDS = 14
 LOOPBACK = {"MLOPS_NOTIFY_ALLOW": "127.0.0.0/8"}
 STEP = "[step.one]\ncmd = sh step.sh\nin = step.sh\nout = out.txt\nmetrics = m.json\n"
 GOOD = "echo '{\"auc\": 0.9}' > m.json; echo x > out.txt"
