@@ -49,7 +49,7 @@ static int read_occasion(const struct js *args, struct occasion *ret, struct err
 	if (time)
 		clock_format_utc(ms, ret->time);
 	if (time && ms % 1000 == 0)
-		strcpy(strchr(ret->time, '.'), "Z");
+		memcpy(strchr(ret->time, '.'), "Z", 2);
 	if (js_get(args, "trigger_window"))
 		snprintf(ret->window, sizeof(ret->window), "%lld", (long long)js_get_int(args, "trigger_window", 0));
 	return 0;
