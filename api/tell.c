@@ -129,6 +129,8 @@ static int facts_of(struct reading *r, struct js *facts, struct error *err)
 	CLEANUP_JS struct js *job = NULL;
 	const char *before;
 
+	if (is(r, "monitor.decide"))
+		return report_rule_before(r->db, r->subject, js_get_int(r->body, "window", 0), facts, err);
 	if (!is(r, "job.end"))
 		return 0;
 	if (report_before(r->db, r->subject, &before, err) < 0)

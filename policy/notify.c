@@ -83,27 +83,41 @@ static void tell_fixed(const struct telling *t)
 	next(t, "show", run);
 }
 
+/* The first row that fits; `rule` NULL: any. */
 static const struct {
-	const char *outcome, *title, *text, *next;
+	const char *outcome, *rule, *title, *text, *next;
 } decisions[] = {
-	{ "alarm", "drift", "what arrives is not what the model was trained on", "monitor show" },
-	{ "retrain", "drift, a new model is being trained", "the model in service stays until a better one has passed its gate",
+	{ "alarm", NULL, "drift", "what arrives is not what the model was trained on", "monitor show" },
+	{ "retrain", NULL, "drift, a new model is being trained", "the model in service stays until a better one has passed its gate",
 	  "monitor history" },
-	{ "quarantine", "a window is broken", "columns are missing, of another type or against the schema; nothing is trained on it",
+	{ "quarantine", NULL, "a window is broken", "columns are missing, of another type or against the schema; nothing is trained on it",
 	  "monitor show" },
-	{ "held", "drift, and a person is asked", "retraining stopped after runs that failed or were rejected", "monitor ack" },
-	{ "clear", "the drift is over", "scores are well below their thresholds again", "monitor history" },
+	{ "held", "stopped", "drift, and a person is asked", "retraining stopped after runs that failed or were rejected", "monitor ack" },
+	{ "held", NULL, "drift, retraining has to wait", "the model in service stays; the alarm stands until scores fall or a new model is trained",
+	  "monitor history" },
+	{ "clear", NULL, "the drift is over", "scores are well below their thresholds again", "monitor history" },
 };
+
+/* Its place in the table; behind the end: people are not told of it. */
+static size_t decision_of(const struct telling *t)
+{
+	const char *rule = text_of(t->body, "rule", "");
+	size_t i = 0;
+
+	for (; t->after && i < ARRAY_LEN(decisions); i++)
+		if (!strcmp(decisions[i].outcome, t->after) && (!decisions[i].rule || !strcmp(decisions[i].rule, rule)))
+			return i;
+	return ARRAY_LEN(decisions);
+}
 
 static void tell_drift(const struct telling *t)
 {
-	const char *rule = js_get_str(t->body, "rule");
-	size_t i = 0;
+	const char *rule = js_get_str(t->body, "rule"), *detail = js_get_str(t->body, "detail");
+	size_t i = decision_of(t);
 
-	while (i + 1 < ARRAY_LEN(decisions) && strcmp(decisions[i].outcome, t->after) != 0)
-		i++;
 	say(t, "title", "%s: %s (window %lld)", t->subject, decisions[i].title, (long long)js_get_int(t->body, "window", 0));
-	say(t, "text", "%s%s%s", decisions[i].text, rule ? "; rule: " : "", rule ? rule : "");
+	say(t, "text", "%s%s%s%s%s", decisions[i].text, rule ? "; rule: " : "", rule ? rule : "", detail && *detail ? ", " : "",
+	    detail ? detail : "");
 	js_set_str(t->message, "monitor", t->subject);
 	next(t, decisions[i].next, t->subject);
 }
@@ -167,13 +181,18 @@ static bool job_fixed(const struct telling *t)
 	return t->after && !strcmp(t->after, "finished") && before && strcmp(before, "finished") != 0;
 }
 
-/* Alarms are told when they begin: the windows that go on with one say no more. */
+/* What holds for window after window, an alarm, a broken source, a limit, is told when it begins. */
 static bool decided(const struct telling *t)
 {
-	for (size_t i = 0; t->after && i < ARRAY_LEN(decisions); i++)
-		if (!strcmp(decisions[i].outcome, t->after))
-			return true;
-	return false;
+	size_t i = decision_of(t);
+	bool lasts = i < ARRAY_LEN(decisions) && (!strcmp(t->after, "held") || !strcmp(t->after, "quarantine"));
+	const char *alarm = js_get_str(t->body, "alarm");
+
+	if (lasts && !strcmp(text_of(t->body, "rule", ""), text_of(t->facts, "rule_before", "-")))
+		return false;
+	if (lasts && !strcmp(t->after, "held") && !decisions[i].rule && alarm && strcmp(alarm, "raised") != 0)
+		return false;
+	return i < ARRAY_LEN(decisions);
 }
 
 /* The first row that fits tells. */

@@ -11,8 +11,8 @@ struct error;
 struct js;
 struct strbuf;
 
-/* `event` is of event_find. `facts`: {before: state in which the job before it ended, error: why the run failed}, each may
- * be absent. NULL: nobody is told of it. */
+/* `event` is of event_find. `facts`: {before: state in which the job before it ended, error: why the run failed, rule_before: that decided
+ * on the window before}, each may be absent. NULL: nobody is told of it. */
 struct js *notify_message(const struct js *event, const struct js *facts);
 /* The bytes to send; `text`: in the shape of chats. */
 void notify_render(const struct js *message, bool text, struct strbuf *);

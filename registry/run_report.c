@@ -152,3 +152,18 @@ int report_base(struct db *db, const char *run, struct js **ret, struct error *e
 		js_set_str(*ret, "lock", digest_format(&lock, hex));
 	return 1;
 }
+
+int report_rule_before(struct db *db, const char *monitor, int64_t window, struct js *facts, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(
+		db, "SELECT d.rule FROM monitors m JOIN decisions d ON d.monitor = m.id WHERE m.name = ?1 AND d.number < ?2"
+		    " AND d.kind = 'window' ORDER BY d.number DESC LIMIT 1");
+	int r;
+
+	db_bind(q, 1, monitor);
+	db_bind(q, 2, window);
+	r = db_step(q, err);
+	if (r > 0)
+		js_set_str(facts, "rule_before", db_text(q, 0));
+	return r < 0 ? -1 : 0;
+}

@@ -17,3 +17,5 @@ int report_candidates(struct db *, const char *run, struct js **ret, struct erro
 int report_before(struct db *, const char *run, const char **ret, struct error *);
 /* The newest job of the same project that finished before, of no pull request: {run_id, commit, lock}. 1, or 0: none. */
 int report_base(struct db *, const char *run, struct js **ret, struct error *);
+/* The rule that decided on the window before this one of the monitor, into `facts` as rule_before; nothing when there was none. */
+int report_rule_before(struct db *, const char *monitor, int64_t window, struct js *facts, struct error *);

@@ -39,9 +39,9 @@ static const struct {
 	  "churn: run 11112222 was lost", "it did not succeed", "mlops logs 11112222" },
 	{ "{\"operation\":\"job.end\",\"subject\":\"" RUN "\",\"after\":\"finished\",\"body\":{\"project\":\"churn\"}}",
 	  "{\"before\":\"lost\"}", "fixed", "churn: run 11112222 succeeded again", "the one before had lost", "mlops show 11112222" },
-	{ "{\"operation\":\"monitor.decide\",\"subject\":\"serving\",\"after\":\"held\",\"body\":{\"window\":12,\"rule\":\"stop after 2\"}}",
+	{ "{\"operation\":\"monitor.decide\",\"subject\":\"serving\",\"after\":\"held\",\"body\":{\"window\":12,\"rule\":\"stopped\"}}",
 	  "{}", "drift", "serving: drift, and a person is asked (window 12)",
-	  "retraining stopped after runs that failed or were rejected; rule: stop after 2", "mlops monitor ack serving" },
+	  "retraining stopped after runs that failed or were rejected; rule: stopped", "mlops monitor ack serving" },
 	{ "{\"operation\":\"approval.ask\",\"subject\":\"churn@v3\",\"body\":{\"alias\":\"champion\",\"who\":[\"anna\",\"bob\"]}}", "{}",
 	  "approval", "churn@v3 waits for approval", "it passed its gate and asks for the alias champion; anna, bob may agree",
 	  "mlops model approve churn@v3" },
@@ -77,13 +77,16 @@ static void what_is_no_news_is_not_told(void **state)
 		"{\"operation\":\"job.end\",\"subject\":\"" RUN "\",\"body\":{}}",
 		"{\"operation\":\"monitor.decide\",\"subject\":\"serving\",\"after\":\"none\",\"body\":{}}",
 		"{\"operation\":\"monitor.decide\",\"subject\":\"serving\"}",
+		"{\"operation\":\"monitor.decide\",\"subject\":\"s\",\"after\":\"held\",\"body\":{\"rule\":\"again\"}}",
+		"{\"operation\":\"monitor.decide\",\"subject\":\"s\",\"after\":\"quarantine\",\"body\":{\"rule\":\"again\"}}",
+		"{\"operation\":\"monitor.decide\",\"subject\":\"s\",\"after\":\"held\",\"body\":{\"rule\":\"budget\",\"alarm\":\"stands\"}}",
 		"{\"operation\":\"run.start\",\"subject\":\"x\"}",
 		"{}",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(quiet); i++) {
-		CLEANUP_JS struct js *message = told(quiet[i], "{\"before\":\"finished\"}");
+		CLEANUP_JS struct js *message = told(quiet[i], "{\"before\":\"finished\",\"rule_before\":\"again\"}");
 
 		assert_null(message);
 	}
