@@ -209,8 +209,9 @@ int64_t zone_rule_change(const struct zone_rule *rule, int64_t utc_s)
 	if (!rule->changes)
 		return INT64_MAX;
 	n = turns_around(rule, utc_s, turns);
-	for (size_t i = 0; i < n; i++)
-		if (turns[i].at > utc_s && turns[i].offset != offset && (i + 1 == n || turns[i + 1].at > turns[i].at))
+	/* The last one is more than a year away, and what it meets is not known. */
+	for (size_t i = 0; i + 1 < n; i++)
+		if (turns[i].at > utc_s && turns[i].offset != offset && turns[i + 1].at > turns[i].at)
 			return turns[i].at;
 	return INT64_MAX;
 }
