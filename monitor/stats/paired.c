@@ -41,7 +41,10 @@ struct paired {
 	const double *label, *prediction[2]; /* of the candidate, of the champion */
 	size_t n;
 	double *part[2];   /* what a row adds to a mean */
-	uint32_t *order[2]; /* of AUC: rows by score */
+	/* Of AUC: rows by score; what is asked of each in that order stands beside it, so that a sample reads little. */
+	struct ranked {
+		uint32_t row : 30, one : 1, tied : 1; /* its label is 1; its score is that of the one before */
+	} *order[2];
 };
 
 static const struct {
@@ -87,13 +90,20 @@ static int by_score(const void *a, const void *b, void *scores)
 	return i < k ? -1 : i > k;
 }
 
-static uint32_t *order_by(const double *score, size_t n)
+static struct ranked *order_by(const double *score, const double *label, size_t n)
 {
-	uint32_t *order = xcalloc(n, sizeof(*order));
+	struct ranked *order = xcalloc(n, sizeof(*order));
+	uint32_t *rows = xcalloc(n, sizeof(*rows));
 
 	for (size_t i = 0; i < n; i++)
-		order[i] = (uint32_t)i;
-	qsort_r(order, n, sizeof(*order), by_score, (void *)score);
+		rows[i] = (uint32_t)i;
+	qsort_r(rows, n, sizeof(*rows), by_score, (void *)score);
+	for (size_t i = 0; i < n; i++) {
+		order[i].row = rows[i] & 0x3fffffffu;
+		order[i].one = label[rows[i]] > 0;
+		order[i].tied = i && score[rows[i]] == score[rows[i - 1]];
+	}
+	free(rows);
 	return order;
 }
 
@@ -105,7 +115,7 @@ struct paired *paired_new(enum paired_metric metric, const double *label, const 
 	*p = (struct paired){ .metric = metric, .label = label, .prediction = { candidate, champion }, .n = n };
 	for (size_t side = 0; side < 2; side++) {
 		if (metric == PAIRED_AUC) {
-			p->order[side] = order_by(p->prediction[side], n);
+			p->order[side] = order_by(p->prediction[side], label, n);
 		} else if (metric != PAIRED_F1) {
 			p->part[side] = xcalloc(n, sizeof(double));
 			for (size_t i = 0; i < n; i++)
@@ -132,16 +142,15 @@ void cleanup_paired(struct paired **p)
 /* Of pairs of a 1 and a 0 the share in which the 1 has the higher score. */
 static double auc(const struct paired *p, size_t side, const uint16_t *times)
 {
-	const uint32_t *order = p->order[side];
-	const double *score = p->prediction[side];
+	const struct ranked *order = p->order[side];
 	uint64_t below = 0, ones = 0, twice = 0;
 
 	for (size_t i = 0; i < p->n;) {
 		uint64_t tied[2] = { 0, 0 };
-		double at = score[order[i]];
 
-		for (; i < p->n && score[order[i]] == at; i++)
-			tied[p->label[order[i]] > 0] += times[order[i]];
+		do
+			tied[order[i].one] += times[order[i].row];
+		while (++i < p->n && order[i].tied);
 		twice += tied[1] * (2 * below + tied[0]);
 		below += tied[0];
 		ones += tied[1];
