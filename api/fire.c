@@ -42,6 +42,41 @@ static const char *group_of(const struct js *trigger)
 	return group ? group : js_get_str(trigger, "name");
 }
 
+/* ---- its record ---- */
+
+static int write_event(struct op_context *ctx, struct db *db, const struct js *firing, struct error *err)
+{
+	static const char *const keys[] = { "cause", "kind", "reason", "run_id", "time" };
+	CLEANUP(cleanup_free) char *subject = xasprintf("%s/%s", js_get_str(firing, "project"), js_get_str(firing, "trigger"));
+	bool manual = !strcmp(js_get_str(firing, "kind"), "manual");
+	CLEANUP_JS struct js *body = js_object();
+	const struct event event = {
+		.actor = js_get_str(firing, "actor"),
+		.origin = manual && ctx->origin ? ctx->origin : "trigger",
+		.operation = "trigger.fire",
+		.subject = subject,
+		.after = js_get_str(firing, "decision"),
+		.body = body,
+	};
+
+	js_set_int(body, "firing", js_get_int(firing, "id", 0));
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (js_get(firing, keys[i]))
+			js_set(body, keys[i], js_ref(js_get(firing, keys[i])));
+	return event_append(db, &event, clock_wall_ms(), NULL, err);
+}
+
+static int tell(struct op_context *ctx, struct db *db, int64_t id, struct js **ret, struct error *err)
+{
+	CLEANUP_JS struct js *firing = NULL;
+
+	if (firing_load(db, id, &firing, err) < 0 || write_event(ctx, db, firing, err) < 0)
+		return -1;
+	if (ret)
+		*ret = steal(&firing);
+	return 0;
+}
+
 /* ---- reasons not to run ---- */
 
 static int check_pause(const struct js *trigger, struct decision *d)
@@ -93,11 +128,14 @@ static int check_cooldown(struct db *db, const struct js *trigger, const struct 
 }
 
 /* The newest cause waits alone. With cancel = superseded it does not wait for long: what runs is told to end. */
-static int supersede(struct db *db, const struct js *waiting, struct error *err)
+static int supersede(struct op_context *ctx, struct db *db, const struct js *waiting, struct error *err)
 {
-	for (size_t i = 0; i < js_len(waiting); i++)
-		if (firing_decide(db, js_get_int(js_at(waiting, i), "id", 0), "skipped", "a newer cause took its place", NULL, err) < 0)
+	for (size_t i = 0; i < js_len(waiting); i++) {
+		int64_t id = js_get_int(js_at(waiting, i), "id", 0);
+
+		if (firing_decide(db, id, "skipped", "a newer cause took its place", NULL, err) < 0 || tell(ctx, db, id, NULL, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -125,7 +163,7 @@ static int check_group(struct op_context *ctx, struct db *db, const struct js *t
 	int64_t busy;
 
 	if (firings_of_group(db, project, group, "run", &running, err) < 0 ||
-	    firings_of_group(db, project, group, "waiting", &waiting, err) < 0 || supersede(db, waiting, err) < 0)
+	    firings_of_group(db, project, group, "waiting", &waiting, err) < 0 || supersede(ctx, db, waiting, err) < 0)
 		return -1;
 	busy = (int64_t)js_len(running);
 	for (size_t i = 0; cancel && !strcmp(cancel, "superseded") && i < js_len(running); i++) {
@@ -199,41 +237,6 @@ static int add_job(struct db *db, const char *project, const struct js *args, co
 
 	clock_uuid(run);
 	return job_add(db, &job, err);
-}
-
-/* ---- its record ---- */
-
-static int write_event(struct op_context *ctx, struct db *db, const struct js *firing, struct error *err)
-{
-	static const char *const keys[] = { "cause", "kind", "reason", "run_id", "time" };
-	CLEANUP(cleanup_free) char *subject = xasprintf("%s/%s", js_get_str(firing, "project"), js_get_str(firing, "trigger"));
-	bool manual = !strcmp(js_get_str(firing, "kind"), "manual");
-	CLEANUP_JS struct js *body = js_object();
-	const struct event event = {
-		.actor = js_get_str(firing, "actor"),
-		.origin = manual && ctx->origin ? ctx->origin : "trigger",
-		.operation = "trigger.fire",
-		.subject = subject,
-		.after = js_get_str(firing, "decision"),
-		.body = body,
-	};
-
-	js_set_int(body, "firing", js_get_int(firing, "id", 0));
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (js_get(firing, keys[i]))
-			js_set(body, keys[i], js_ref(js_get(firing, keys[i])));
-	return event_append(db, &event, clock_wall_ms(), NULL, err);
-}
-
-static int tell(struct op_context *ctx, struct db *db, int64_t id, struct js **ret, struct error *err)
-{
-	CLEANUP_JS struct js *firing = NULL;
-
-	if (firing_load(db, id, &firing, err) < 0 || write_event(ctx, db, firing, err) < 0)
-		return -1;
-	if (ret)
-		*ret = steal(&firing);
-	return 0;
 }
 
 static int record(struct op_context *ctx, struct db *db, const struct js *trigger, const struct cause *c, const char *actor,
