@@ -199,7 +199,7 @@ static const struct op rows[] = {
 			   TEXT("history", 0, "FILE", COMPLETE_PATH, "windows as JSON lines instead of those on record"),
 			   TEXT("assume", 0, "promoted|rejected|failed", COMPLETE_CHOICE,
 				"how a retrain ends that never was (default: promoted)")),
-	  .summary = "tell what a policy would have done with the windows that came",
+	  .summary = "tell what a policy would have done with past windows",
 	  .details =
 		"Examples:\n"
 		"  mlops monitor replay serving\n"

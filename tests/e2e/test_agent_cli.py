@@ -47,6 +47,7 @@ SAME = [
     "model list", "model show nothing", "model promote nothing@v1", "model promote nothing", "model approve nothing@v1",
     "model reject nothing@v1", "model rollback nothing --reason x", "model release nothing", "model card nothing@v1",
     "project list", "project rm nothing", "trigger approve 4711",
+    "monitor history nothing", "monitor ack nothing", "monitor pause nothing -m x", "monitor resume nothing",
     "token list", "token rm nothing", "user list", "user rm nobody", "permission list",
 ]
 # Operations whose answers differ by what they are for.
