@@ -223,6 +223,23 @@ static void check_limits(struct parser *p, const struct trigger_section *trigger
 			   "name it: monitor = NAME");
 }
 
+/* One policy decides on a monitor, so one trigger has it. */
+static void check_alone(struct parser *p, size_t at)
+{
+	const struct trigger_section *trigger = &p->pipeline->triggers[at];
+
+	for (size_t i = 0; i < at; i++) {
+		const struct trigger_section *other = &p->pipeline->triggers[i];
+
+		if (!other->monitor || strcmp(other->monitor, trigger->monitor) != 0)
+			continue;
+		error_help(problem(p, trigger->at.line, trigger->at.column, "[trigger.%s]: [trigger.%s] has monitor = %s already",
+				   trigger->name, other->name, trigger->monitor),
+			   "one policy decides on a monitor; let its pipeline start the other: pipeline = PROJECT");
+		return;
+	}
+}
+
 void triggers_finish(struct parser *p)
 {
 	for (size_t i = 0; i < p->pipeline->ntriggers; i++) {
@@ -237,7 +254,9 @@ void triggers_finish(struct parser *p)
 		check_repository(p, trigger);
 		check_run(p, trigger);
 		check_limits(p, trigger);
-		if (trigger->monitor)
+		if (trigger->monitor) {
 			check_monitor(p, trigger);
+			check_alone(p, i);
+		}
 	}
 }

@@ -30,8 +30,8 @@ static int describe(struct db *db, const char *name, int64_t number, char **ret,
 {
 	CLEANUP_STMT struct db_stmt *q =
 		db_query(db, "SELECT c.kind, c.digest, c.size, c.files FROM registered_models m"
-			     " JOIN model_versions v ON v.model = m.id JOIN candidates k ON k.version = v.id"
-			     " JOIN contents c ON c.id = k.content WHERE m.name = ?1 AND v.number = ?2");
+			     " JOIN model_versions v ON v.model = m.id LEFT JOIN candidates k ON k.version = v.id"
+			     " LEFT JOIN contents c ON c.id = k.content WHERE m.name = ?1 AND v.number = ?2");
 	struct content files;
 	char hex[DIGEST_HEX + 1];
 	int r;
@@ -39,10 +39,13 @@ static int describe(struct db *db, const char *name, int64_t number, char **ret,
 	db_bind(q, 1, name);
 	db_bind(q, 2, number);
 	r = db_step(q, err);
+	if (r > 0 && db_is_null(q, 0)) {
+		*ret = xasprintf("v%lld", (long long)number);
+		return 0;
+	}
 	if (r < 0 || (r > 0 && content_read(q, 0, &files, err) < 0))
 		return -1;
-	*ret = !r ? xasprintf("v%lld", (long long)number) :
-		    xasprintf("%s:%s", files.kind == CONTENT_TREE ? "tree" : "file", digest_format(&files.id, hex));
+	*ret = r ? xasprintf("%s:%s", files.kind == CONTENT_TREE ? "tree" : "file", digest_format(&files.id, hex)) : NULL;
 	return 0;
 }
 

@@ -34,6 +34,8 @@ static void mistakes_have_a_place_and_a_fix(void **state)
 		{ "[trigger.a]\npipeline = Some Thing\n", "p.ini:2:12", "'pipeline' does not take", "project list" },
 		{ "[trigger.a]\nbranch = main\ncancel = yes\n", "p.ini:3:10", "'cancel' does not take 'yes'", "superseded" },
 		{ MONITOR "[trigger.a]\nmonitor = n\n", "p.ini:4:2", "there is no [monitor.n]", "'m'" },
+		{ MONITOR "[trigger.a]\nmonitor = m\n[trigger.b]\nmonitor = m\n", "p.ini:6:2", "[trigger.a] has monitor = m already",
+		  "one policy" },
 		{ MONITOR "[trigger.a]\nmonitor = m\nbudget = 1/month\n", "p.ini:6:10", "'budget' does not take", "1/day" },
 		{ MONITOR "[trigger.a]\nmonitor = m\nbudget = 0/day\n", "p.ini:6:10", "'budget' does not take", "1/day" },
 		{ MONITOR "[trigger.a]\nmonitor = m\nalarm = 3 of 2\n", "p.ini:6:9", "'alarm' does not take", "2 of 3" },
@@ -57,7 +59,8 @@ static void mistakes_have_a_place_and_a_fix(void **state)
 static void limits_have_defaults_with_a_monitor_only(void **state)
 {
 	static const char text[] = MONITOR "[trigger.a]\nmonitor = m\n[trigger.b]\ncron = @daily\n"
-					   "[trigger.c]\nmonitor = m\nbudget = 5/week\nalarm = 3 of 5\nclear = 0.5 for 4\n";
+					   "[monitor.n]\ndata = l/*.csv\nreference = r.csv\n"
+					   "[trigger.c]\nmonitor = n\nbudget = 5/week\nalarm = 3 of 5\nclear = 0.5 for 4\n";
 	struct pipeline *pipeline;
 	struct trigger_limits limits;
 
