@@ -265,11 +265,13 @@ static int finish(struct watching *x, struct error *err)
 	return 0;
 }
 
+/* Labels are read when it is known which rows there are, and before these are judged: one that came before the row that
+ * completes its window always counts in it, however fast who asks. */
 static int judge_due(struct watching *x, struct error *err)
 {
 	int r;
 
-	if (open_data(x, err) < 0 || watch_index(x, err) < 0)
+	if (open_data(x, err) < 0 || watch_index(x, err) < 0 || watch_labels(x, err) < 0)
 		return -1;
 	r = watch_reference(x, err);
 	if (r < 0)
@@ -287,7 +289,7 @@ static int check(struct watching *x, struct error *err)
 	if (!x->waits && judge_due(x, err) < 0)
 		return -1;
 	js_set_bool(x->result, "held", x->waits);
-	return watch_labels(x, err) < 0 ? -1 : finish(x, err);
+	return finish(x, err);
 }
 
 int watch_check(const struct watch *w, const struct watch_host *host, struct js **ret, struct error *err)
