@@ -239,6 +239,8 @@ static int add_job(struct db *db, const char *project, const struct js *args, co
 	return job_add(db, &job, err);
 }
 
+/* ---- deciding ---- */
+
 static int record(struct op_context *ctx, struct db *db, const struct js *trigger, const struct cause *c, const char *actor,
 		  struct js **ret, struct error *err)
 {

@@ -37,9 +37,9 @@ static const struct op rows[] = {
 	  .details =
 		"Examples:\n"
 		"  mlops trigger fire churn nightly\n"
-		"  mlops trigger fire churn nightly --time 2026-01-31T03:00Z --reason 'the night it was off'\n"
-		"  curl -X POST -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n"
-		"       -d '{\"id\": \"etl-4711\"}' https://HOST/api/v1/projects/churn/triggers/nightly/fire\n"
+		"  mlops trigger fire churn nightly --time 2026-01-31T03:00Z --reason 'was off'\n"
+		"  curl -H \"Authorization: Bearer $TOKEN\" --json '{\"id\": \"etl-4711\"}' \\\n"
+		"       https://HOST/api/v1/projects/churn/triggers/nightly/fire\n"
 		"\n"
 		"Budget and cooldown do not hold it back, nor does it ask whether it is time. One\n"
 		"that is paused starts nothing, and of one group one run goes on at a time.\n" },

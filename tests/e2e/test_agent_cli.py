@@ -47,6 +47,9 @@ SAME = [
     "model list", "model show nothing", "model promote nothing@v1", "model promote nothing", "model approve nothing@v1",
     "model reject nothing@v1", "model rollback nothing --reason x", "model release nothing", "model card nothing@v1",
     "project list", "project rm nothing", "trigger approve 4711",
+    "trigger list", "trigger list nothing", "trigger show nothing x", "trigger fire nothing x", "trigger pause nothing x",
+    "trigger resume nothing x", "trigger history", "trigger history nothing", "trigger next", "trigger next -n 0",
+    "trigger next --cron '0 3 31 2 *'", "trigger next --cron @daily --tz Asia/Tokyo --after 2026-01-31T00:00Z",
     "monitor history nothing", "monitor ack nothing", "monitor pause nothing -m x", "monitor resume nothing",
     "token list", "token rm nothing", "user list", "user rm nobody", "permission list",
 ]

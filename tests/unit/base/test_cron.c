@@ -48,7 +48,7 @@ static void comes(const char *cron, const char *zone_name, const char *after, co
 
 		now = cron_next(&c, z, now);
 		clock_format_utc(now * 1000, got);
-		strcpy(got + 16, "Z");
+		memcpy(got + 16, "Z", 2);
 		assert_string_equal(got, word);
 	}
 }
