@@ -3,7 +3,9 @@ Two and a half years of a market in a few minutes: each week its half-hours go t
 what came true, and the agent does the rest. At the end the model that it managed is compared with one that was never
 trained again, and with one that was every week.
 
-    python3 loop.py [--weeks N] [--keep DIR]
+    python3 loop.py [--weeks N] [--keep DIR] [--image IMAGE]
+
+Steps run on this machine, which needs python3-sklearn, or in containers of an image that has it.
 """
 import argparse
 import csv
@@ -70,10 +72,13 @@ class UnixConnection(http.client.HTTPConnection):
 class Loop:
     """A project with an agent of its own."""
 
-    def __init__(self, directory, mlops, weeks):
-        self.directory, self.mlops, self.weeks = directory, mlops, weeks
-        self.agent = None
+    def __init__(self, directory, mlops, weeks, image):
+        self.directory, self.mlops, self.weeks, self.image = directory, mlops, weeks, image
+        self.agent, self.loaded = None, (None, None)
         shutil.copytree(HERE / "loop", directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        if image:
+            pipeline = directory / "pipeline.ini"
+            pipeline.write_text(pipeline.read_text().replace("[pipeline]\n", f"[pipeline]\nimage = {image}\n"))
         (directory / "data").mkdir()
         self.write("old.csv", weeks[1])
         self.write("history.csv", known(weeks, FIRST_WEEKS - 1))
@@ -100,7 +105,7 @@ class Loop:
                                       stderr=open(self.directory / "agent.log", "ab"))
         if not self.agent.stdout.readline().startswith(b"ready:"):
             sys.exit("the agent does not start: " + (self.directory / "agent.log").read_text())
-        self.call("project", "add", "electricity", ".", "--no-checkout", "--allow-local")
+        self.call("project", "add", "electricity", ".", "--no-checkout", *([] if self.image else ["--allow-local"]))
 
     def stop(self):
         if self.agent:
@@ -119,8 +124,6 @@ class Loop:
 
     def champion(self):
         """Its version, and the model."""
-        if not hasattr(self, "loaded"):
-            self.loaded = (None, None)
         version = self.ask("model", "show", "electricity@champion")["model_version"]["version"]
         if self.loaded[0] != version:
             data = self.call("cat", "electricity@champion/model.joblib")
@@ -243,11 +246,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--weeks", type=int, default=most, help=f"how many, at most {most}")
     parser.add_argument("--keep", type=pathlib.Path, help="a new directory for the project, to look at afterwards")
+    parser.add_argument("--image", help="container image with python3-sklearn to run steps in")
     parser.add_argument("--mlops", default=os.environ.get("MLOPS", "mlops"))
     args = parser.parse_args()
     directory = args.keep or pathlib.Path(tempfile.mkdtemp(prefix="electricity-"))
     directory.mkdir(exist_ok=True)
-    loop = Loop(directory, args.mlops, weeks)
+    loop = Loop(directory, args.mlops, weeks, args.image)
     try:
         play(loop, min(args.weeks, most))
     finally:

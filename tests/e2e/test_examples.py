@@ -9,8 +9,9 @@ import subprocess
 import pytest
 
 from conftest import ROOT
+from steps import ENV, MLOPS
 
-SECONDS = 30
+SECONDS = 46
 LOCAL = {"PATH": "/usr/bin:/bin"}
 
 # name, a metric and the least it must reach, a param, the steps that must run when it changes
@@ -73,6 +74,19 @@ def test_the_monitor_of_electricity_tells_when_victoria_was_connected(tmp_path, 
     assert shown[1].split() == ["WINDOW", "FROM", "TO", "ROWS", "STATE", "SCORE", "COLUMNS"]
     told = [line.strip() for line in (place / "README.md").read_text().splitlines()]
     assert set(line.strip() for line in shown[-30:]) >= {line for line in told if line.startswith("133 ")}
+
+
+def test_the_loop_decides_the_same_from_nothing_again():
+    """Twice at the same time: windows, profiles, scores, rules, outcomes and models are equal."""
+    loops = [subprocess.Popen(["/usr/bin/python3", "-B", str(ROOT / "examples/electricity/loop.py"), "--weeks", "4",
+                               "--mlops", MLOPS],
+                              env={**ENV, **LOCAL}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+             for _ in range(2)]
+    ended = [loop.communicate(timeout=300) for loop in loops]
+    assert [loop.returncode for loop in loops] == [0, 0], ended
+    one, other = ([line for line in out.splitlines() if "trained" not in line and "managed" not in line] for out, _ in ended)
+    assert one == other
+    assert "retrain: score dropped, rejected" in one[1] and one[-1].startswith("decisions ")
 
 
 # -- in containers --
