@@ -2,6 +2,7 @@
 #include "agent/hooks.h"
 #include "agent/call.h"
 #include "agent/router.h"
+#include "agent/scheduler.h"
 #include "api/webhooks.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -38,6 +39,7 @@ static int deliver(struct call *call, struct project *project, struct error *err
 
 	if (project_db(project, &db, err) < 0 || webhook_deliver(project, db, call->state, &result, err) < 0)
 		return -1;
+	scheduler_fetch(call_field(call, "project")); /* its own branch may define other triggers now */
 	call_reply_json(call, js_len(js_get(result, "fired")) ? 202 : 200, result);
 	return 0;
 }

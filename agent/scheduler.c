@@ -125,17 +125,13 @@ static int spawn_fetch(const char *project, pid_t *ret)
 	return r;
 }
 
-static char *next_asked(void)
+static void take_asked(void)
 {
-	char *project = NULL;
-
 	pthread_mutex_lock(&all.mutex);
-	if (all.asked.len) {
-		project = all.asked.items[0];
-		memmove(all.asked.items, all.asked.items + 1, --all.asked.len * sizeof(*all.asked.items));
-	}
+	for (size_t i = 0; i < all.asked.len; i++)
+		schedule_fetch(all.schedule, all.asked.items[i]);
+	strlist_release(&all.asked);
 	pthread_mutex_unlock(&all.mutex);
-	return project;
 }
 
 /* One at a time. */
@@ -147,9 +143,8 @@ static void fetch_next(int64_t now_ms)
 	if (all.fetching && waitpid(all.fetching, NULL, WNOHANG) == 0)
 		return;
 	all.fetching = 0;
-	project = next_asked();
-	if (!project)
-		project = schedule_unfetched(all.schedule, now_ms);
+	take_asked();
+	project = schedule_unfetched(all.schedule, now_ms);
 	if (!project)
 		return;
 	sys = spawn_fetch(project, &all.fetching);

@@ -302,25 +302,41 @@ static int start_waiting(struct op_context *ctx, struct db *db, const struct js 
 	return r < 0 ? -1 : tell(ctx, db, id, NULL, err);
 }
 
-/* Who waited in the group may start, unless another one of it goes on. */
-static int start_next(struct op_context *ctx, struct db *db, const struct js *settled, struct error *err)
+/* It may start, unless a person or the pipeline took its trigger away meanwhile. */
+static int end_wait(struct op_context *ctx, struct db *db, const struct js *firing, struct error *err)
 {
-	const char *project = js_get_str(settled, "project");
+	CLEANUP(decision_release) struct decision d = { 0 };
 	CLEANUP_JS struct js *trigger = NULL;
-	CLEANUP_JS struct js *running = NULL;
-	CLEANUP_JS struct js *waiting = NULL;
+	int64_t id = js_get_int(firing, "id", 0);
+	struct error why = { 0 };
 
-	if (trigger_load(db, project, js_get_str(settled, "trigger"), &trigger, NULL) < 0)
-		return 0;
-	if (firings_of_group(db, project, group_of(trigger), "run", &running, err) < 0 ||
-	    firings_of_group(db, project, group_of(trigger), "waiting", &waiting, err) < 0)
-		return -1;
-	return js_len(running) || !js_len(waiting) ? 0 : start_waiting(ctx, db, js_at(waiting, 0), err);
+	if (trigger_load(db, js_get_str(firing, "project"), js_get_str(firing, "trigger"), &trigger, &why) == 0)
+		check_pause(trigger, &d);
+	else if (why.code == ERR_NOT_FOUND)
+		decide(&d, "skipped", xstrdup("its trigger is there no more"));
+	else
+		return error_set(err, why.code, "%s", why.msg);
+	if (!d.word)
+		return start_waiting(ctx, db, firing, err);
+	return firing_decide(db, id, d.word, d.reason, NULL, err) < 0 ? -1 : tell(ctx, db, id, NULL, err);
+}
+
+int fire_waiting(struct op_context *ctx, struct db *db, struct error *err)
+{
+	for (;;) {
+		CLEANUP_JS struct js *waiting = NULL;
+
+		if (firings_stranded(db, &waiting, err) < 0)
+			return -1;
+		if (!js_len(waiting))
+			return 0;
+		if (end_wait(ctx, db, js_at(waiting, 0), err) < 0)
+			return -1;
+	}
 }
 
 int fire_settle(struct op_context *ctx, struct db *db, const char *run_id, const char *outcome, struct error *err)
 {
-	CLEANUP_JS struct js *firing = NULL;
 	int64_t id;
 	int r;
 
@@ -331,5 +347,5 @@ int fire_settle(struct op_context *ctx, struct db *db, const char *run_id, const
 		return r;
 	if (!strcmp(outcome, "nothing new") && firing_decide(db, id, "nothing new", NULL, NULL, err) < 0)
 		return -1;
-	return firing_load(db, id, &firing, err) < 0 || start_next(ctx, db, firing, err) < 0 ? -1 : 0;
+	return fire_waiting(ctx, db, err);
 }

@@ -28,3 +28,5 @@ struct cause {
 int fire(struct op_context *, struct db *, const struct cause *, struct js **ret, struct error *);
 /* The run of a firing has ended, or nothing was new: its outcome; who waits in its group may start. */
 int fire_settle(struct op_context *, struct db *, const char *run_id, const char *outcome, struct error *);
+/* Whose group goes on no more starts, or is skipped when its trigger is paused or there no more. */
+int fire_waiting(struct op_context *, struct db *, struct error *);

@@ -22,6 +22,7 @@
 #define SETTLE_MS 10000 /* who ends a job settles its firing at once; after that nobody will */
 #define HELD_MS	  1000  /* what waits for its group is looked at again */
 #define LATE_MS	  60000 /* a time that is later than that was missed */
+#define BACK_MS	  1000  /* a clock that was set back by more is another one */
 #define EVENTS	  500   /* of one look */
 #define AT_ONCE	  100   /* times that are decided in one transaction */
 #define LAG	  1000  /* events that a restart may read again */
@@ -159,6 +160,7 @@ static int look_at_files(struct schedule *s, struct project *p, struct db *db, s
 
 	if (r < 0 || (!r && s->entries_known))
 		return r < 0 ? -1 : 0;
+	s->entries_known = false; /* which projects git fetches, at least */
 	strlist_release(&s->gone);
 	for (size_t i = 0; i < s->definitions.len; i++)
 		s->unstored |= s->definitions.items[i].pipeline && !is_stored(s, &s->definitions.items[i]);
@@ -176,11 +178,11 @@ static int look_at_files(struct schedule *s, struct project *p, struct db *db, s
 
 static int look_for_unsettled(struct schedule *s, struct db *db, int64_t now_ms, struct error *err)
 {
-	CLEANUP_JS struct js *list = NULL;
+	CLEANUP_JS struct js *list = NULL, *waiting = NULL;
 
-	if (firings_unsettled(db, now_ms - SETTLE_MS, &list, err) < 0)
+	if (firings_unsettled(db, now_ms - SETTLE_MS, &list, err) < 0 || firings_stranded(db, &waiting, err) < 0)
 		return -1;
-	s->unsettled = js_len(list) > 0;
+	s->unsettled = js_len(list) || js_len(waiting);
 	return 0;
 }
 
@@ -197,6 +199,9 @@ static int look(struct schedule *s, struct op_context *ctx, struct db *db, int64
 {
 	int64_t took;
 
+	if (now_ms < s->looked_ms - BACK_MS)
+		s->entries_known = false;
+	s->looked_ms = now_ms;
 	if (look_at_events(s, db, err) < 0)
 		return -1;
 	if (is_time(&s->files_ms, now_ms, FILES_MS) && look_at_files(s, ctx->project, db, err) < 0)
@@ -229,6 +234,13 @@ char *schedule_unfetched(struct schedule *s, int64_t now_ms)
 		if (is_time(&s->sources[i].fetch_ms, now_ms, FETCH_EVERY_MS))
 			return xstrdup(s->sources[i].project);
 	return NULL;
+}
+
+void schedule_fetch(struct schedule *s, const char *project)
+{
+	for (size_t i = 0; i < s->nsources; i++)
+		if (!strcmp(s->sources[i].project, project))
+			s->sources[i].fetch_ms = 0;
 }
 
 /* ---- writing ---- */
@@ -449,6 +461,8 @@ static int settle(struct writing *w, struct error *err)
 	for (size_t i = 0; i < js_len(list); i++)
 		if (fire_settle(w->ctx, w->db, js_get_str(js_at(list, i), "run_id"), js_get_str(js_at(list, i), "state"), err) < 0)
 			return -1;
+	if (fire_waiting(w->ctx, w->db, err) < 0)
+		return -1;
 	w->schedule->unsettled = false;
 	return 0;
 }

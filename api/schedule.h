@@ -22,9 +22,10 @@ int schedule_write(struct schedule *, struct op_context *, int64_t now_ms, int *
 void schedule_doubt(struct schedule *);
 /* The next time of any trigger; INT64_MAX: there is none. */
 int64_t schedule_next(const struct schedule *);
-/* One project whose files were never fetched, or whose branch was asked for, or which was not looked at for long; NULL:
- * none. The caller frees it. */
+/* One project whose source was never fetched, or not for long; NULL: none. The caller frees it. */
 char *schedule_unfetched(struct schedule *, int64_t now_ms);
+/* Somebody said that the source is elsewhere now: it is the next one, if git fetches it. */
+void schedule_fetch(struct schedule *, const char *project);
 
 /* Times of a schedule that lie ahead, as ISO 8601 UTC. */
 struct js;

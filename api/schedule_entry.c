@@ -107,10 +107,12 @@ void entry_advance(struct entry *e, int64_t last_s)
 	e->due_ms = e->next_s * 1000 + e->jitter_ms;
 }
 
-static void read_times(struct schedule *s, const struct js *trigger, struct entry *e)
+/* A time that has not come was decided by a clock that was ahead: it counts from now, and what was decided stays so. */
+static void read_times(struct schedule *s, const struct js *trigger, int64_t now_ms, struct entry *e)
 {
 	const struct js *spec = js_get(trigger, "spec");
 	const char *cron = js_get_str(spec, "cron"), *tz = js_get_str(spec, "tz"), *catchup = js_get_str(spec, "catchup");
+	int64_t last = js_get_int(trigger, "last", js_get_int(trigger, "since", 0));
 
 	if (!cron || cron_parse(cron, &e->cron, NULL) < 0)
 		return;
@@ -119,7 +121,7 @@ static void read_times(struct schedule *s, const struct js *trigger, struct entr
 	e->jitter_ms = schedule_jitter(e->project, e->name, js_get_int(spec, "jitter_ms", 0));
 	if (!e->zone)
 		return;
-	entry_advance(e, js_get_int(trigger, "last", js_get_int(trigger, "since", 0)) / 1000);
+	entry_advance(e, (last < now_ms ? last : now_ms) / 1000);
 	e->place = s->nheap;
 	s->heap[s->nheap++] = e;
 	rise(s, e);
@@ -130,7 +132,7 @@ static char *copy(const char *text)
 	return text ? xstrdup(text) : NULL;
 }
 
-static void read_entry(struct schedule *s, const struct js *trigger, const struct strmap *dirs, struct entry *e)
+static void read_entry(struct schedule *s, const struct js *trigger, const struct strmap *dirs, int64_t now_ms, struct entry *e)
 {
 	const struct js *spec = js_get(trigger, "spec");
 	const char *data = js_get_str(spec, "data");
@@ -146,7 +148,7 @@ static void read_entry(struct schedule *s, const struct js *trigger, const struc
 	};
 	if (data)
 		e->dir = copy(strmap_get(dirs, e->project));
-	read_times(s, trigger, e);
+	read_times(s, trigger, now_ms, e);
 }
 
 /* Directories of projects whose files can be read here, and projects that git fetches. */
@@ -189,7 +191,7 @@ int entries_read(struct schedule *s, struct project *p, struct db *db, int64_t n
 	s->entries = xcalloc(js_len(list) + 1, sizeof(*s->entries));
 	s->heap = xcalloc(js_len(list) + 1, sizeof(struct entry *));
 	for (size_t i = 0; i < js_len(list); i++)
-		read_entry(s, js_at(list, i), &dirs, &s->entries[s->len++]);
+		read_entry(s, js_at(list, i), &dirs, now_ms, &s->entries[s->len++]);
 	return 0;
 }
 

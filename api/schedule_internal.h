@@ -57,6 +57,7 @@ struct schedule {
 	size_t nended, ended_cap;
 	bool entries_known, unstored, data_waits, events_begun, unsettled;
 	int64_t seq, seq_stored; /* of events */
+	int64_t looked_ms;       /* wall time of the last look */
 	int64_t files_ms, data_ms, settle_ms; /* wall times of the next looks */
 };
 

@@ -381,6 +381,18 @@ int firings_of_group(struct db *db, const char *project, const char *group, cons
 	return read_list(q, firing_json, ret, err);
 }
 
+#define GROUP_OF(trigger) "coalesce(json_extract(" trigger ".spec, '$.group'), " trigger ".name)"
+
+int firings_stranded(struct db *db, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, FIRINGS " WHERE f.decision = 'waiting' AND NOT EXISTS (SELECT 1 FROM firings g"
+				     " JOIN triggers u ON u.id = g.trigger WHERE g.decision = 'run' AND g.outcome IS NULL"
+				     " AND u.project = t.project AND " GROUP_OF("u") " = " GROUP_OF("t") ") ORDER BY f.id");
+
+	return read_list(q, firing_json, ret, err);
+}
+
 int firings_count(struct db *db, int64_t trigger, int64_t from, int64_t to, int64_t *ret_count, int64_t *ret_last,
 		  struct error *err)
 {
@@ -435,5 +447,14 @@ int firing_settle(struct db *db, int64_t id, const char *outcome, int64_t now_ms
 	db_bind(q, 1, id);
 	db_bind(q, 2, outcome);
 	db_bind(q, 3, now_ms);
+	return db_run(q, err) < 0 ? -1 : db_changes(db) > 0;
+}
+
+int firing_answer(struct db *db, const char *run_id, const char *outcome, struct error *err)
+{
+	struct db_stmt *q = db_query(db, "UPDATE firings SET outcome = ?2 WHERE run_id = ?1 AND outcome IN ('pending', 'expired')");
+
+	db_bind(q, 1, run_id);
+	db_bind(q, 2, outcome);
 	return db_run(q, err) < 0 ? -1 : db_changes(db) > 0;
 }

@@ -47,6 +47,8 @@ int firings_list(struct db *, const char *project, const char *trigger, int64_t 
  * first. */
 int firings_of_group(struct db *, const char *project, const char *group, const char *decision, struct js **ret,
 		     struct error *);
+/* Those that wait although nothing of their group goes on, the oldest first. */
+int firings_stranded(struct db *, struct js **ret, struct error *);
 /* How many of a trigger ran with a logical time after `from` and before `to`, and the last of those times. */
 int firings_count(struct db *, int64_t trigger, int64_t from, int64_t to, int64_t *ret_count, int64_t *ret_last,
 		  struct error *);
@@ -56,3 +58,6 @@ int firings_unsettled(struct db *, int64_t ended_before, struct js **ret, struct
 int firing_decide(struct db *, int64_t id, const char *decision, const char *reason, const char *run_id, struct error *);
 /* How its run ended. 1, or 0 when that was said before. */
 int firing_settle(struct db *, int64_t id, const char *outcome, int64_t now_ms, struct error *);
+/* What people, or time, said of the version that its run made: the outcome of one that ended `pending` or `expired`. 1, or 0
+ * when there is none. */
+int firing_answer(struct db *, const char *run_id, const char *outcome, struct error *);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Triggers of times, data, other pipelines and people, in a running agent."""
 import datetime
+import hashlib
+import hmac
 import json
 import subprocess
 import time
@@ -123,6 +125,36 @@ def test_a_run_of_one_project_starts_another(churn, said, firings, mlops, projec
     assert fired["kind"] == "pipeline" and fired["cause"] == f"pipeline:{run}"
     wait(lambda: firings()[0].get("outcome") == "finished")
     assert len(firings()) == 1  # its own end starts nothing
+
+
+def test_triggers_of_a_git_source_are_those_of_its_own_branch(project, start_agent, said, mlops, git, environment, tmp_path_factory):
+    far = tmp_path_factory.mktemp("far")
+    (far / "pipeline.ini").write_text(STEP + "[trigger.main]\ncron = @daily\n")
+    git("init", "-q", "-b", "main", cwd=far)
+    git("add", "-A", cwd=far)
+    git("commit", "-qm", "one", cwd=far)
+    git("checkout", "-qb", "other", cwd=far)
+    (far / "pipeline.ini").write_text(STEP + "[trigger.other]\ncron = @hourly\n")
+    git("commit", "-qam", "two", cwd=far)
+    git("checkout", "-q", "main", cwd=far)
+    ssh = far.parent / "ssh"  # the other machine is this one
+    ssh.write_text(f"#!/bin/sh\nexec git-upload-pack {far}\n")
+    ssh.chmod(0o755)
+    environment["GIT_SSH_COMMAND"] = str(ssh)
+    agent = start_agent()
+    assert mlops("project", "add", "far", "git@example.org:team/far.git").status == 0
+    known(said, "main")
+    assert mlops("secret", "add", "HOOK_far", input="It's a Secret to Everybody").status == 0
+    (far / "pipeline.ini").write_text(STEP + "[trigger.new]\ncron = @daily\n")
+    git("commit", "-qam", "three", cwd=far)
+    body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": git("rev-parse", "main", cwd=far).strip(),
+                       "repository": {"full_name": "team/far"}, "commits": []}).encode()
+    signed = hmac.new(b"It's a Secret to Everybody", body, hashlib.sha256).hexdigest()
+    status, answer, _ = agent.request("POST", "/api/v1/hooks/far", body, {
+        "Content-Type": "application/json", "X-GitHub-Event": "push", "X-GitHub-Delivery": "1",
+        "X-Hub-Signature-256": "sha256=" + signed})
+    assert status == 200, answer
+    known(said, "new")
 
 
 def test_a_file_that_changes_changes_triggers(churn, said, mlops, project):
