@@ -284,7 +284,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
 	(void)purpose;
 	if (call->client->reach && !reach_allows(call->client->reach, &addr->addr)) {
 		if (getnameinfo(&addr->addr, addr->addrlen, call->refused, sizeof(call->refused), NULL, 0, NI_NUMERICHOST))
-			strcpy(call->refused, "where it leads");
+			snprintf(call->refused, sizeof(call->refused), "where it leads");
 		return CURL_SOCKET_BAD;
 	}
 	return socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);

@@ -105,8 +105,8 @@ static void print_list(void)
 		put_row(command_at(i)->command, command_at(i)->summary);
 	put_params("Options of every command", global_params, 0);
 	puts("\nRun mlops help COMMAND for more. Exit status: 0 ok, 1 a step failed, 2 usage,\n"
-	     "3 not found, 4 conflict or locked, 5 environment, 6 not allowed,\n"
-	     "9 damage found, 130 interrupted.");
+	     "3 not found, 4 conflict or locked, 5 environment, 6 not allowed, 7 the verdict\n"
+	     "is no, 8 cannot judge, 9 damage found, 130 interrupted.");
 }
 
 void help_print(const struct op *op)

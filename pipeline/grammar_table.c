@@ -104,7 +104,7 @@ const struct grammar_key grammar_keys[] = {
 	  SCHEMA(nulls) },
 
 	{ "monitor.", "model", G_TEXT, "0.1", NULL, "model that is watched: MODEL@ALIAS", MONITOR(model) },
-	{ "monitor.", "data", G_TEXT, "0.1", NULL, "rows that arrive: a pattern of files, an artifact, sqlite:PATH, or http: by HTTP",
+	{ "monitor.", "data", G_TEXT, "0.1", NULL, "rows that arrive: files, an artifact, sqlite:PATH, or http",
 	  MONITOR(data) },
 	{ "monitor.", "query", G_TEXT, "0.1", NULL, "of sqlite: SELECT ... ORDER BY what makes new rows the last",
 	  MONITOR(query) },

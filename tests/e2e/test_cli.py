@@ -362,7 +362,7 @@ def test_completion_offers_instances_when_one_is_begun(mlops, project):
     assert complete(mlops, "why", "t") == ["train"]
     assert complete(mlops, "why", "train@") == ["train@xgb", "train@mlp"]
     assert complete(mlops, "run", "train@x") == ["train@xgb"]
-    assert complete(mlops, "c") == ["checkout", "cat", "cache", "config", "completion"]
+    assert complete(mlops, "c") == ["checkout", "cat", "cache", "config", "ci", "completion"]
     assert complete(mlops, "secret", "rm", "") == ["K"]
     script = mlops("completion", "bash").out + """
 COMP_WORDS=(mlops why train @ x) COMP_CWORD=4

@@ -22,8 +22,8 @@ timout = 2h
 cmd = python3 pick.py
 after = trian
 when = prep.auc > 1
-[trigger.push]
-branch = main
+[trigger.night]
+cron = 0 3 31 2 *
 """
 
 
@@ -34,7 +34,7 @@ def test_all_mistakes_are_told_at_once(project, mlops):
     places = [line.split(": ")[0] for line in lines if not line.startswith(" ")]
     assert status == 2
     assert places == [f"pipeline.ini:{at}" for at in
-                      ("6:23", "13:1", "16:9", "17:8", "18:2")], out
+                      ("6:23", "13:1", "16:9", "17:8", "19:8")], out
     assert "pipeline.ini:13:1: unknown key 'timout' in [step.train]\n    did you mean 'timeout'?\n" in out
     assert err.startswith("error: pipeline.ini has 5 mistakes")
 
@@ -48,7 +48,7 @@ def test_all_mistakes_are_told_at_once(project, mlops):
 
 
 def test_what_hid_behind_others_is_told_next(project, mlops):
-    (project / "pipeline.ini").write_text(MISTAKES.replace("timout", "timeout").replace("[trigger.push]\nbranch = main\n", ""))
+    (project / "pipeline.ini").write_text(MISTAKES.replace("timout", "timeout").replace("0 3 31 2 *", "0 3 * * *"))
     out = mlops("pipeline", "check").out
     assert "unknown axis 'modle' in ${matrix.modle}\n    did you mean ${matrix.model}?" in out
     assert "output 'models/one' is made by step train@xgb too" in out
