@@ -30,6 +30,14 @@ int wire_parse(const char *text, size_t len, struct js **ret, struct error *err)
 
 /* ---- rows ---- */
 
+int wire_room(size_t times, size_t len, struct error *err)
+{
+	if (!len || times <= WIRE_LINES_MAX / len)
+		return 0;
+	error_set(err, ERR_TOO_LARGE, "the rows are more than %zu MiB as JSON", WIRE_LINES_MAX >> 20);
+	return error_help(err, "send them in several requests, with shorter names and ids");
+}
+
 static int check_row(const struct wire_columns *columns, const struct js *row, size_t number, struct error *err)
 {
 	if (js_typeof(row) != JS_OBJECT || !js_len(row))
@@ -48,15 +56,19 @@ int wire_rows_add(struct wiring *w, const struct js *rows, struct error *err)
 		js_dump(row, JS_COMPACT, &w->out->lines);
 		strbuf_putc(&w->out->lines, '\n');
 		w->out->rows++;
+		if (wire_room(1, w->out->lines.len, err) < 0)
+			return -1;
 	}
 	return 0;
 }
 
-void wire_rows_mark(const struct wiring *w, struct js *rows, const struct origin *origin)
+int wire_rows_mark(const struct wiring *w, struct js *rows, const struct origin *origin, struct error *err)
 {
 	const struct wire_columns *columns = w->columns;
 	size_t n = js_len(rows);
 
+	if (wire_room(n, (origin->id ? strlen(origin->id) : 0) + (origin->time ? strlen(origin->time) : 0), err) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		struct js *row = js_at(rows, i);
 		CLEANUP(cleanup_free) char *id = NULL;
@@ -69,6 +81,7 @@ void wire_rows_mark(const struct wiring *w, struct js *rows, const struct origin
 		id = n > 1 ? xasprintf("%s/%zu", origin->id, i) : xstrdup(origin->id);
 		js_set_str(row, columns->id, id);
 	}
+	return 0;
 }
 
 int wire_payload(struct wiring *w, const struct js *payload, const struct origin *origin, struct error *err)
@@ -86,8 +99,7 @@ int wire_payload(struct wiring *w, const struct js *payload, const struct origin
 		rows = js_array();
 		js_push(rows, js_ref((struct js *)payload));
 	}
-	wire_rows_mark(w, rows, origin);
-	return wire_rows_add(w, rows, err);
+	return wire_rows_mark(w, rows, origin, err) < 0 ? -1 : wire_rows_add(w, rows, err);
 }
 
 /* ---- halves ---- */
@@ -108,6 +120,8 @@ int wire_join(const char *asked, const char *answered, struct strbuf *lines, uin
 				js_set(row, js_iter_key(it), js_ref(js_iter_value(it)));
 		js_dump(row, JS_COMPACT, lines);
 		strbuf_putc(lines, '\n');
+		if (wire_room(1, lines->len, err) < 0)
+			return -1;
 	}
 	*ret_rows = js_len(rows);
 	return 0;
@@ -201,7 +215,7 @@ static int read_any(struct wiring *w, const struct wire_request *request, struct
 int wire_read(const struct wire_request *request, const struct wire_columns *columns, struct wire *ret, struct error *err)
 {
 	struct wire wire CLEANUP_WIRE = WIRE_INIT;
-	struct wiring w = { columns, &wire };
+	struct wiring w = { .columns = columns, .out = &wire };
 
 	if (read_any(&w, request, err) < 0)
 		return -1;

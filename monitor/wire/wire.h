@@ -48,12 +48,13 @@ struct wire {
 	size_t nhalves, halves_cap;
 	char *event;         /* names the one event that it is, for ever; NULL: it is none, or several */
 };
-#define WIRE_LINES_MAX ((size_t)64 << 20) /* CSV with long names of columns grows */
+#define WIRE_LINES_MAX ((size_t)64 << 20) /* what is said once for many rows grows: columns, ids, times, names of tensors */
 #define WIRE_INIT { .lines = STRBUF_INIT }
 void wire_release(struct wire *);
 #define CLEANUP_WIRE CLEANUP(wire_release)
 
 /* ERR_USAGE says what is wrong where; ERR_TOO_LARGE. */
 int wire_read(const struct wire_request *, const struct wire_columns *, struct wire *ret, struct error *);
-/* Appends the rows of two halves: where both have a column, what was asked counts. ERR_USAGE when they do not match. */
+/* Appends the rows of two halves: where both have a column, what was asked counts. ERR_USAGE when they do not match,
+ * ERR_TOO_LARGE when the lines get too many. */
 int wire_join(const char *asked, const char *answered, struct strbuf *lines, uint64_t *ret_rows, struct error *);

@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "monitor/wire/wire_internal.h"
 
+#define ATTRIBUTE_MAX 1024 /* bytes: it is known by them for a week */
+
 struct attributes {
 	const char *specversion, *id, *source, *type, *time, *datacontenttype;
 };
@@ -20,6 +22,8 @@ static int check(const struct attributes *a, struct error *err)
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
 		if (!needed[i].value || !*needed[i].value)
 			return error_set(err, ERR_USAGE, "a CloudEvent without '%s'", needed[i].name);
+		else if (strlen(needed[i].value) > ATTRIBUTE_MAX)
+			return error_set(err, ERR_USAGE, "'%s' of a CloudEvent has more than %d bytes", needed[i].name, ATTRIBUTE_MAX);
 	if (strncmp(a->specversion, "1.", 2) != 0)
 		return error_set(err, ERR_USAGE, "CloudEvents %.20s are not read, 1.0 is", a->specversion);
 	return 0;

@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "monitor/wire/wire_internal.h"
 
-#define DEPTH_MAX 32 /* dimensions */
+#define DEPTH_MAX 32   /* dimensions */
+#define ID_MAX	  1024 /* bytes, by which halves meet */
+#define DIGITS	  8    /* behind a name, at most: _199999 */
 
 /* ---- values ---- */
 
@@ -95,7 +97,7 @@ static int read_tensor(const struct js *tensor, bool first, struct js *rows, str
 		return error_wrap(err, "tensor '%.80s'", name);
 	if (values.len != all)
 		return error_set(err, ERR_USAGE, "tensor '%.80s' has %zu values, its shape says %zu", name, values.len, all);
-	if (want_rows(rows, first, n, name, err) < 0)
+	if (wire_room(all, strlen(name) + DIGITS, err) < 0 || want_rows(rows, first, n, name, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
 		set_values(js_at(rows, i), name, values.items + i * (all / n), all / n);
@@ -165,7 +167,14 @@ static int keep_half(struct wiring *w, const struct origin *origin, bool answer,
 		error_set(err, ERR_USAGE, "an inference without id: what was asked and what was answered cannot meet");
 		return error_help(err, "give both the same \"id\", or send them as CloudEvents of one id");
 	}
+	if (strlen(origin->id) > ID_MAX)
+		return error_set(err, ERR_USAGE, "the id of an inference has more than %d bytes", ID_MAX);
 	js_dump(rows, JS_COMPACT, &text);
+	w->halves += text.len;
+	if (wire_room(1, w->halves, err) < 0) {
+		strbuf_release(&text);
+		return -1;
+	}
 	GROW(w->out->halves, w->out->nhalves, w->out->halves_cap);
 	half = &w->out->halves[w->out->nhalves++];
 	*half = (struct wire_half){ .id = xstrdup(origin->id), .answer = answer, .rows = strbuf_detach(&text) };
@@ -190,7 +199,8 @@ int wire_inference(struct wiring *w, const struct js *json, const struct origin 
 	}
 	if (!asked && !answered)
 		return 0;
-	wire_rows_mark(w, rows, &of_rows);
+	if (wire_rows_mark(w, rows, &of_rows, err) < 0)
+		return -1;
 	if (w->columns->paired && asked != answered)
 		return keep_half(w, &meets, answered, rows, err) < 0 ? -1 : 1;
 	return asked && wire_rows_add(w, rows, err) < 0 ? -1 : 1;

@@ -150,10 +150,10 @@ int wire_csv(struct wiring *w, const char *text, size_t len, struct error *err)
 				put_field(lines, &rows.fields[i * rows.ncols + c]);
 			}
 			strbuf_puts(lines, "}\n");
+			if (wire_room(1, lines->len, err) < 0)
+				return -1;
 		}
 		w->out->rows += rows.nrows;
-		if (lines->len > WIRE_LINES_MAX)
-			return error_set(err, ERR_TOO_LARGE, "the rows are more than %zu MiB as JSON", WIRE_LINES_MAX >> 20);
 	}
 	return r;
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "monitor/wire/wire.h"
 
 static struct error err;
@@ -133,12 +134,48 @@ static void what_is_wrong_is_said(void **state)
 	is_refused("text/html", "", ERR_USAGE, "text/html");
 }
 
+/* A few bytes said once for many rows could become all of the memory. */
+static void what_would_grow_without_end_is_refused(void **state)
+{
+	CLEANUP_STRBUF struct strbuf word = STRBUF_INIT, values = STRBUF_INIT, body = STRBUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < 8192; i++) {
+		strbuf_putc(&word, 'w');
+		strbuf_puts(&values, i ? ",1" : "1");
+	}
+	strbuf_printf(&body, "%s\n", word.buf);
+	for (size_t i = 0; i < 10000; i++)
+		strbuf_puts(&body, "1\n");
+	is_refused("text/csv", body.buf, ERR_TOO_LARGE, "64 MiB");
+	body.len = 0;
+	strbuf_printf(&body, "{\"id\":\"1\",\"inputs\":[{\"name\":\"%s\",\"shape\":[1,8192],\"data\":[%s]}]}", word.buf, values.buf);
+	is_refused("application/json", body.buf, ERR_TOO_LARGE, "64 MiB");
+	body.len = 0;
+	strbuf_printf(&body, "{\"id\":\"%s%s\",\"instances\":[%s]}", word.buf, word.buf, values.buf);
+	is_refused("application/json", body.buf, ERR_TOO_LARGE, "64 MiB");
+	body.len = 0;
+	strbuf_printf(&body, "{\"id\":\"%s\",\"instances\":[1]}", word.buf);
+	is_refused("application/json", body.buf, ERR_USAGE, "1024 bytes");
+	body.len = 0;
+	strbuf_printf(&body, "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"s\",\"type\":\"t\",\"data\":{\"a\":1}}", word.buf);
+	is_refused("application/cloudevents+json", body.buf, ERR_USAGE, "'id' of a CloudEvent has more than 1024 bytes");
+	/* rows without values: many of them cost a request nothing */
+	body.len = 0;
+	for (size_t i = 0; i < 20; i++)
+		strbuf_printf(&body, "%s{\"specversion\":\"1.0\",\"id\":\"%zu%.90s\",\"source\":\"s\",\"type\":\"t\",\"data\":"
+			      "{\"inputs\":[{\"name\":\"a\",\"shape\":[40000,0],\"data\":[]}]}}", i ? "," : "[", i, word.buf);
+	strbuf_puts(&body, "]");
+	is_refused("application/cloudevents-batch+json", body.buf, ERR_TOO_LARGE, "64 MiB");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(csv_becomes_what_its_values_are), cmocka_unit_test(lines_stay_as_they_are),
 		cmocka_unit_test(tensors_become_columns),	   cmocka_unit_test(events_give_id_and_time),
 		cmocka_unit_test(halves_meet),			   cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(what_would_grow_without_end_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
