@@ -16,8 +16,8 @@
 #include "registry/outbox.h"
 #include "registry/project.h"
 
-#define FILES_MS  2000  /* between looks at files of projects, */
-#define DATA_MS	  2000  /* at data, at least, */
+#define FILES_MS  1000  /* between looks at files of projects, */
+#define DATA_MS	  1000  /* at data, at least, */
 #define DATA_PART 20	/* and they take at most this part of the time */
 #define SETTLE_MS 10000 /* who ends a job settles its firing at once; after that nobody will */
 #define HELD_MS	  1000  /* what waits for its group is looked at again */
