@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/lock.h"
@@ -29,6 +30,7 @@
 
 #define SIGNATURE_BYTES (1u << 20)
 #define DEFAULT_ALIAS "champion"
+#define JUDGED_MAX 5 /* against champions that change meanwhile */
 
 /* One model of one run. */
 struct making {
@@ -316,12 +318,16 @@ static int find_run(struct making *m, struct error *err)
 	return error_help(err, "make it again: mlops run --force");
 }
 
+static bool is_placed(const struct making *m)
+{
+	return js_get(m->champions, m->gate.model->name) != NULL;
+}
+
 static int find_champion(struct making *m, struct error *err)
 {
-	const struct js *placed = js_get(m->champions, m->gate.model->name);
-
-	if (placed)
-		m->gate.champion = js_int_value(placed);
+	js_free(steal(&m->gate.champion_metrics));
+	if (is_placed(m))
+		m->gate.champion = js_int_value(js_get(m->champions, m->gate.model->name));
 	else if (champion_of(m->gate.db, m->gate.model, &m->gate.champion, err) < 0)
 		return -1;
 	return m->gate.champion ? candidate_metrics(m->gate.db, m->gate.model->name, m->gate.champion,
@@ -354,6 +360,23 @@ static int write_events(const struct making *m, int64_t number, struct error *er
 		       0;
 }
 
+/* Steps had the files of the champion that is none any more: only another run can judge against the one that is. */
+static int ask(struct making *m, const struct js *candidate, int64_t now_ms, const char **ret, struct error *err)
+{
+	struct error why = { 0 };
+
+	if (promotion_ask(m->gate.db, candidate, m->author, m->origin, now_ms, ret, &why) == 0)
+		return 0;
+	if (why.code == ERR_CONFLICT && is_placed(m)) {
+		note(m->ctx, why.msg);
+		*ret = "held";
+		return 0;
+	}
+	if (err)
+		*err = why;
+	return -1;
+}
+
 /* 1: *ret_number is new, and *ret_outcome came of it; 0: another run was first. Inside a transaction. */
 static int register_candidate(struct making *m, int64_t *ret_number, const char **ret_outcome, struct error *err)
 {
@@ -382,7 +405,7 @@ static int register_candidate(struct making *m, int64_t *ret_number, const char 
 		return r;
 	if (write_events(m, *ret_number, err) < 0 ||
 	    (m->passed && (candidate_load(m->gate.db, new.model, *ret_number, &candidate, err) < 0 ||
-			   promotion_ask(m->gate.db, candidate, m->author, m->origin, new.now_ms, ret_outcome, err) < 0)))
+			   ask(m, candidate, new.now_ms, ret_outcome, err) < 0)))
 		return -1;
 	return 1;
 }
@@ -428,6 +451,31 @@ static int record(struct making *m, struct js *models, struct error *err)
 	return card_keep(m->ctx, m->gate.db, m->gate.model->name, number, err);
 }
 
+static int judge(struct making *m, struct error *err)
+{
+	js_free(steal(&m->lines));
+	return find_champion(m, err) < 0 || candidate_judge(&m->gate, &m->lines, &m->passed, err) < 0 ? -1 : 0;
+}
+
+/* Who moves the alias meanwhile makes it a question about another champion. */
+static int judge_and_record(struct making *m, struct js *models, struct error *err)
+{
+	for (int i = 1;; i++) {
+		struct error why = { 0 };
+
+		if (judge(m, err) < 0)
+			return -1;
+		FAILPOINT("candidate.judged");
+		if (record(m, models, &why) == 0)
+			return 0;
+		if (why.code != ERR_CONFLICT || i == JUDGED_MAX) {
+			if (err)
+				*err = why;
+			return -1;
+		}
+	}
+}
+
 static int make(struct making *m, struct js *models, struct error *err)
 {
 	CLEANUP(data_unlock) struct data_locks locks = DATA_LOCKS_INIT;
@@ -445,10 +493,9 @@ static int make(struct making *m, struct js *models, struct error *err)
 	if (!whole)
 		return 0;
 	m->spec = spec_of(m->gate.model);
-	if (check_signature(m, err) < 0 || find_champion(m, err) < 0 || gather_metrics(m, err) < 0 ||
-	    candidate_judge(&m->gate, &m->lines, &m->passed, err) < 0 || find_run(m, err) < 0 || find_people(m, err) < 0)
+	if (check_signature(m, err) < 0 || gather_metrics(m, err) < 0 || find_run(m, err) < 0 || find_people(m, err) < 0)
 		return -1;
-	return record(m, models, err);
+	return judge_and_record(m, models, err);
 }
 
 int candidates_make(struct op_context *ctx, const struct plan *plan, const struct js *champions, struct js *result,

@@ -14,7 +14,7 @@
 
 const char *job_outcome(const struct js *result)
 {
-	static const char *const outcomes[] = { "promoted", "pending", "rejected" }; /* what a person wants to know first */
+	static const char *const outcomes[] = { "promoted", "pending", "rejected", "held" }; /* what a person wants to know first */
 	const struct js *models = js_get(result, "models");
 
 	for (size_t o = 0; o < ARRAY_LEN(outcomes); o++)

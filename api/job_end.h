@@ -12,7 +12,7 @@ struct op_context;
 
 #define JOB_NOTHING_NEW "nothing new"
 
-/* What a pipeline's result came to, for who waits for it: "promoted", "pending" or "rejected" of the models that it made,
+/* What a pipeline's result came to, for who waits for it: "promoted", "pending", "rejected" or "held" of the models that it made,
  * JOB_NOTHING_NEW when no step ran and no model came of it, else "finished". Lent for ever. */
 const char *job_outcome(const struct js *result);
 /* `outcome` is that of a job that finished; NULL, and of any other: its state. A JOB_NOTHING_NEW leaves no run, unless

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "api/events.h"
 #include "api/ops.h"
+#include "api/policy_follow.h"
 #include "api/promote.h"
 #include "base/clock.h"
 #include "base/db.h"
@@ -139,6 +140,8 @@ static int refuse(const struct answer *a, struct js **ret, struct error *err)
 	}
 	if (row && (check_refuse(a, row, err) < 0 ||
 		    approval_close(a->db, js_get_int(row, "id", 0), "rejected", op_actor(a->ctx), a->reason, a->now_ms, err) < 0))
+		return -1;
+	if (row && retrain_rejected(a->ctx, a->db, js_get_str(row, "run_id"), a->reason, err) < 0)
 		return -1;
 	if (version_reject(a->db, t->model, t->number, a->reason, err) < 0 ||
 	    note(a, row ? "approval.reject" : "model.reject", row, err) < 0)

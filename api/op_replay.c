@@ -29,7 +29,7 @@
 /*
  * A history is an array of steps in their order: {"kind": "window", "facts": {window, state, worst, dropped, model,
  * paused}, "time", "score", "rule", "outcome" (as it was), "ended" (how its retrain did), "seconds"} or {"kind": "person",
- * "outcome": "ack"}.
+ * "outcome": "ack" | "rejected"}.
  */
 struct replay {
 	struct retrain_policy policy;
@@ -357,6 +357,8 @@ static void play(struct replay *r)
 			play_window(r, step);
 		else if (outcome && !strcmp(outcome, "ack"))
 			retrain_ack(r->state);
+		else if (outcome && !strcmp(outcome, "rejected"))
+			retrain_refused(r->state);
 	}
 }
 

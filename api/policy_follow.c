@@ -322,3 +322,50 @@ int retrain_follow(struct op_context *ctx, struct db *db, const struct definitio
 	r = follow(&f, err);
 	return r < 0 ? error_wrap(err, "policy of monitor %s", section->name) : r;
 }
+
+/* ---- what people say later ---- */
+
+static int note_refusal(struct op_context *ctx, struct db *db, int64_t monitor, const char *name, const struct js *firing,
+			const char *reason, struct error *err)
+{
+	CLEANUP_JS struct js *body = js_object();
+	struct decision_new new = { .monitor = monitor, .kind = DECISION_PERSON, .rule = "a person rejects it",
+				    .outcome = "rejected", .body = body, .now_ms = clock_wall_ms() };
+	const struct op_event event = { .operation = "monitor.decide", .subject = name, .after = new.outcome, .body = body };
+	char digest[65];
+
+	if (decision_last(db, monitor, &new.number, &new.time_ms, err) < 0)
+		return -1;
+	new.firing = js_get_int(firing, "id", 0);
+	js_set_str(body, "monitor", name);
+	js_set_int(body, "window", new.number);
+	js_set_str(body, "rule", new.rule);
+	js_set_str(body, "outcome", new.outcome);
+	js_set_str(body, "reason", reason);
+	if (decision_add(db, &new, digest, err) < 0)
+		return -1;
+	js_set_str(body, "digest", digest);
+	js_set_str(body, "project", js_get_str(firing, "project"));
+	js_set_int(body, "firing", new.firing);
+	return op_event(ctx, db, &event, err);
+}
+
+int retrain_rejected(struct op_context *ctx, struct db *db, const char *run_id, const char *reason, struct error *err)
+{
+	CLEANUP(policy_state_release) struct policy_state state = { 0 };
+	CLEANUP(cleanup_free) char *name = NULL;
+	CLEANUP_JS struct js *firing = NULL;
+	int64_t id, monitor;
+	int r = firing_answer(db, run_id, "rejected", err);
+
+	if (r <= 0)
+		return r;
+	if (firing_of_run(db, run_id, &id, err) < 0 || decision_of_outcome(db, id, &monitor, &name, err) < 0)
+		return -1;
+	if (!monitor) /* it is told when the policy comes to it */
+		return 0;
+	if (firing_load(db, id, &firing, err) < 0 || policy_state_load(db, monitor, &state, err) < 0)
+		return -1;
+	retrain_refused(state.state);
+	return policy_state_store(db, monitor, &state, err) < 0 ? -1 : note_refusal(ctx, db, monitor, name, firing, reason, err);
+}

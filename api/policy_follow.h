@@ -23,6 +23,10 @@ struct trigger_section;
 /* 1: the next window may be judged; 0: a retrain goes on. Outside of transactions. */
 int retrain_follow(struct op_context *, struct db *, const struct definition *, const struct monitor_section *, struct error *);
 
+/* People rejected what the run made: its firing says so, and the policy counts it, when it had taken note of it as pending.
+ * Inside a transaction. */
+int retrain_rejected(struct op_context *, struct db *, const char *run_id, const char *reason, struct error *);
+
 /* The trigger whose policy decides on the monitor: the first that names it. NULL: none. */
 struct pipeline;
 const struct trigger_section *trigger_of_monitor(const struct pipeline *, const char *monitor);

@@ -25,7 +25,7 @@ MONITOR = """
 [monitor.m]
 data      = http
 reference = ref.csv
-window    = 1000000000 rows
+window    = 100000000 rows
 """
 STEP = """
 [step.a]

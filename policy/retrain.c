@@ -300,6 +300,11 @@ static void forget(struct js *state)
 	js_set(state, "retrains", retrains);
 }
 
+void retrain_refused(struct js *state)
+{
+	fail(state);
+}
+
 void retrain_outcome(struct js *state, const char *outcome)
 {
 	static const struct {

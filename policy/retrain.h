@@ -58,3 +58,5 @@ void retrain_outcome(struct js *state, const char *outcome);
 bool retrain_open(const struct js *state, int64_t *ret_number);
 bool retrain_stopped(const struct retrain_policy *, const struct js *state);
 void retrain_ack(struct js *state); /* a person has seen it */
+/* One that ended as pending was rejected by a person: one more in a row. */
+void retrain_refused(struct js *state);

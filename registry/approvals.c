@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "registry/events.h"
+#include "registry/firings.h"
 #include "registry/models.h"
 #include "registry/models_internal.h"
 #include "registry/promotions.h"
@@ -20,10 +21,28 @@
 	" FROM approvals a JOIN registered_models m ON m.id = a.model"                                                 \
 	" LEFT JOIN model_versions v ON v.model = a.model AND v.number = a.number LEFT JOIN candidates k ON k.version = v.id"
 
-int approvals_supersede(struct db *db, int64_t model, const char *alias, int64_t now_ms, struct error *err)
+/* Runs that made what nobody is asked about any more. */
+static int supersede_firings(struct db *db, int64_t model, const char *alias, int64_t number, struct error *err)
 {
-	struct db_stmt *q = db_query(db, "UPDATE approvals SET state = 'superseded', decided = ?3"
-					 " WHERE model = ?1 AND alias = ?2 AND state = 'waiting'");
+	struct db_stmt *q = db_query(db, "UPDATE firings SET outcome = 'superseded' WHERE outcome = 'pending' AND run_id IN"
+					 " (SELECT v.run_id FROM approvals a JOIN model_versions v ON v.model = a.model"
+					 " AND v.number = a.number WHERE a.model = ?1 AND a.alias = ?2 AND a.number <> ?3"
+					 " AND a.state = 'waiting')");
+
+	db_bind(q, 1, model);
+	db_bind(q, 2, alias);
+	db_bind(q, 3, number);
+	return db_run(q, err);
+}
+
+int approvals_supersede(struct db *db, int64_t model, const char *alias, int64_t number, int64_t now_ms, struct error *err)
+{
+	struct db_stmt *q;
+
+	if (supersede_firings(db, model, alias, number, err) < 0)
+		return -1;
+	q = db_query(db, "UPDATE approvals SET state = 'superseded', decided = ?3"
+			 " WHERE model = ?1 AND alias = ?2 AND state = 'waiting'");
 
 	db_bind(q, 1, model);
 	db_bind(q, 2, alias);
@@ -177,7 +196,7 @@ int approval_ask(struct db *db, const struct question *ask, struct error *err)
 		return 0;
 	js_free(row);
 	row = NULL;
-	if (approvals_supersede(db, model, ask->alias, ask->now_ms, err) < 0 || insert(db, model, ask, err) < 0 ||
+	if (approvals_supersede(db, model, ask->alias, ask->number, ask->now_ms, err) < 0 || insert(db, model, ask, err) < 0 ||
 	    newest(db, ask->model, ask->number, ask->alias, ask->now_ms, &row, err) < 0)
 		return -1;
 	return note(db, "approval.ask", ask->asker, ask->origin, row, ask->now_ms, err);
@@ -209,7 +228,9 @@ static int expire(struct db *db, const struct js *row, const char *origin, int64
 	db_bind(q, 1, js_get_int(row, "id", 0));
 	db_bind(q, 2, now_ms);
 	r = run_changed(db, q, err);
-	return r <= 0 ? r : note(db, "approval.expire", "mlops", origin, row, now_ms, err);
+	if (r <= 0 || firing_answer(db, js_get_str(row, "run_id"), "expired", err) < 0)
+		return r <= 0 ? r : -1;
+	return note(db, "approval.expire", "mlops", origin, row, now_ms, err);
 }
 
 int approvals_next(struct db *db, int64_t *ret_ms, struct error *err)

@@ -179,6 +179,21 @@ int decision_last(struct db *db, int64_t monitor, int64_t *ret_number, int64_t *
 	return 0;
 }
 
+int decision_of_outcome(struct db *db, int64_t firing, int64_t *ret_monitor, char **ret_name, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT m.id, m.name FROM decisions d JOIN monitors m ON m.id = d.monitor"
+						      " WHERE d.kind = 'outcome' AND d.firing = ?1");
+	int r;
+
+	db_bind(q, 1, firing);
+	r = db_step(q, err);
+	if (r < 0)
+		return -1;
+	*ret_monitor = r ? db_int(q, 0) : 0;
+	*ret_name = r ? xstrdup(db_text(q, 1)) : NULL;
+	return 0;
+}
+
 int decision_due(struct db *db, int64_t monitor, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =

@@ -39,5 +39,7 @@ int decisions_list(struct db *, int64_t monitor, int64_t limit, struct js **ret,
 /* The first window, by number, that was judged and not decided; INSUFFICIENT ones are judged with the next. As
  * monitor_windows tells it; NULL: there is none. */
 int decision_due(struct db *, int64_t monitor, struct js **ret, struct error *);
+/* The monitor, with its name, whose policy took note of how the firing ended; 0 and NULL: none did. Caller frees. */
+int decision_of_outcome(struct db *, int64_t firing, int64_t *ret_monitor, char **ret_name, struct error *);
 /* Of the last decided window; 0 and 0 when there is none. */
 int decision_last(struct db *, int64_t monitor, int64_t *ret_number, int64_t *ret_time_ms, struct error *);

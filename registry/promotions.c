@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "registry/candidates.h"
 #include "registry/events.h"
+#include "registry/firings.h"
 #include "registry/models.h"
 #include "registry/models_internal.h"
 #include "registry/promotions_internal.h"
@@ -42,6 +43,17 @@ static int note_row(struct db *db, int64_t model, const struct promotion *p, int
 	db_bind(q, 7, p->reason);
 	db_bind(q, 8, p->now_ms);
 	return db_run(q, err);
+}
+
+/* The firing whose run made it waited for this. */
+static int note_answer(struct db *db, int64_t version, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT run_id FROM model_versions WHERE id = ?1 AND run_id IS NOT NULL");
+	int r;
+
+	db_bind(q, 1, version);
+	r = db_step(q, err);
+	return r <= 0 ? r : firing_answer(db, db_text(q, 0), "promoted", err);
 }
 
 /* Versions that nobody trained here have none, and leave no row while no other had one. */
@@ -99,7 +111,7 @@ int promotion_do(struct db *db, const struct promotion *p, int64_t *ret_before, 
 	if (before == p->number)
 		return 0;
 	if (note_row(db, model, p, before, err) < 0 || note_reference(db, model, version, p, err) < 0 ||
-	    approvals_supersede(db, model, p->alias, p->now_ms, err) < 0)
+	    note_answer(db, version, err) < 0 || approvals_supersede(db, model, p->alias, p->number, p->now_ms, err) < 0)
 		return -1;
 	return p->origin ? note_event(db, version, p, before, err) : 0;
 }

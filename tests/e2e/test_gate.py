@@ -112,6 +112,17 @@ def test_what_a_run_made_is_registered_by_the_next_one_too(churn, mlops):
     assert candidates(mlops) == []
 
 
+def test_a_champion_that_changes_while_its_files_are_judged_holds_the_candidate(churn, mlops, program):
+    assert candidates(mlops, churn, "0.6")[0]["outcome"] == "promoted"
+    assert candidates(mlops, churn, "0.8")[0]["outcome"] == "promoted"
+    move = f"import subprocess\nsubprocess.run([{program!r}, 'model', 'promote', 'churn@v1', '--reason', 'x'], check=True)\n"
+    (churn / "evaluate.py").write_text(EVALUATE + move)
+    (model,) = candidates(mlops, churn, "0.95")
+    assert (model["version"], model["verdict"], model["outcome"], model["champion"]) == (3, "passed", "held", 2)
+    status, out, _ = mlops("model", "promote", "churn@v1")
+    assert status == 0 and "unchanged" in out
+
+
 def test_a_part_of_the_run_is_not_judged(churn, mlops):
     gate(churn, "evaluate.rmse < 1")
     assert len(candidates(mlops)) == 1

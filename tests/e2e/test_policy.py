@@ -181,6 +181,36 @@ def test_a_person_is_asked_and_may_pause(night):
     assert replayed["same"] == 6 and "different" not in replayed
 
 
+def test_what_people_answer_later_counts(night):
+    """Two that people rejected stop it like two that a gate rejected; one that they let through begins anew."""
+    asks = MODEL + "approve = approver\n"
+    one = night((PIPELINE + asks).replace("2 windows", "1 windows"))
+    one.send(b"".join(week(i, 3) for i in range(3)))
+    first = ["none", "retrain", "pending"]
+    one.wait(*first)
+    one.command("model", "reject", "churn@v1", "--reason", "worse in the shop")
+    one.wait(*first, "rejected")
+    outcome = lambda: [f["outcome"] for f in one.command("trigger", "history", "-n", "9")["firings"]]  # noqa: E731
+    shown = one.command("monitor", "history", "m")
+    assert outcome() == ["rejected"] and shown["failures"] == 1
+    assert shown["decisions"][-1]["rule"] == "a person rejects it"
+    one.send(week(3, 3))
+    second = first + ["rejected", "retrain", "pending"]
+    one.wait(*second)
+    one.command("model", "reject", "churn@v2", "--reason", "worse again")
+    one.send(week(4, 3))
+    one.wait(*second, "rejected", "held")
+    assert one.decisions()[-1]["rule"] == "stopped" and outcome() == ["rejected", "rejected"]
+    one.command("monitor", "ack", "m", "-m", "seen")
+    one.send(week(5, 3))
+    third = second + ["rejected", "held", "ack", "retrain", "pending"]
+    one.wait(*third)
+    one.command("model", "promote", "churn@v3", "--reason", "good enough")
+    assert outcome() == ["promoted", "rejected", "rejected"]
+    replayed = one.command("monitor", "replay", "m")["counts"]
+    assert "different" not in replayed and replayed["retrain"] == 3
+
+
 HISTORY = [
     {"window": i, "time": f"2026-01-{i + 1:02}T00:00Z", "state": "DRIFT" if i % 8 > 3 else "OK",
      "worst": 2.5 if i % 8 > 3 else 0.1, "score": 0.9} for i in range(20)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "api/fire.h"
 #include "api/ops.h"
+#include "api/policy_follow.h"
 #include "base/json.h"
 #include "registry/events.h"
 #include "registry/firings.h"
@@ -185,6 +186,80 @@ static void a_newer_cause_ends_what_is_superseded(void **state)
 	js_free(third);
 }
 
+/* The newest firing says so: NULL is nothing. */
+static void newest(const char *decision, const char *reason)
+{
+	struct js *list;
+
+	ok(firings_list(db, "churn", NULL, 1, &list, &err));
+	decided(js_ref(js_at(list, 0)), decision, reason);
+	js_free(list);
+}
+
+static void who_waits_goes_on_when_the_other_trigger_is_gone(void **state)
+{
+	struct js *first;
+
+	(void)state;
+	project("{\"a\":{\"group\":\"train\"},\"b\":{\"group\":\"train\"}}", 2);
+	first = cause("a", "1", DAY_MS, 1);
+	js_free(cause("b", "1", DAY_MS, 1));
+	define("{\"b\":{\"group\":\"other\"}}", 2);
+	settle(js_get_str(first, "run_id"), "finished");
+	newest("run", NULL);
+	js_free(first);
+}
+
+static void who_waits_for_a_trigger_that_is_gone_is_skipped(void **state)
+{
+	struct js *first, *trigger, *paused = js_object();
+
+	(void)state;
+	project("{\"a\":{\"group\":\"train\"},\"b\":{\"group\":\"train\"}}", 2);
+	first = cause("a", "1", DAY_MS, 1);
+	js_free(cause("b", "1", DAY_MS, 1));
+	define("{}", 2);
+	settle(js_get_str(first, "run_id"), "finished");
+	newest("skipped", "its trigger is there no more");
+	js_free(first);
+	define("{\"a\":{\"group\":\"train\"},\"b\":{\"group\":\"train\"}}", 2);
+	first = cause("a", "2", DAY_MS, 1);
+	js_free(cause("b", "2", DAY_MS, 1));
+	ok(trigger_load(db, "churn", "b", &trigger, &err));
+	js_set_str(paused, "actor", "bob");
+	ok(db_begin(db, &err));
+	ok(trigger_pause(db, js_get_int(trigger, "id", 0), paused, &err));
+	ok(db_commit(db, &err));
+	settle(js_get_str(first, "run_id"), "finished");
+	newest("skipped", "paused by bob");
+	js_free(first);
+	js_free(trigger);
+	js_free(paused);
+}
+
+static void an_answer_ends_what_was_pending(void **state)
+{
+	struct js *first, *firing;
+	int answered;
+
+	(void)state;
+	project("{\"a\":{}}", 1);
+	first = cause("a", "1", DAY_MS, 1);
+	ok(db_begin(db, &err));
+	assert_int_equal(firing_answer(db, js_get_str(first, "run_id"), "promoted", &err), 0); /* it goes on */
+	ok(db_commit(db, &err));
+	settle(js_get_str(first, "run_id"), "pending");
+	ok(db_begin(db, &err));
+	answered = retrain_rejected(&ctx, db, js_get_str(first, "run_id"), "worse", &err);
+	ok(answered);
+	assert_int_equal(firing_answer(db, js_get_str(first, "run_id"), "promoted", &err), 0); /* it was said before */
+	ok(db_commit(db, &err));
+	ok(firing_load(db, js_get_int(first, "id", 0), &firing, &err));
+	assert_string_equal(js_get_str(firing, "outcome"), "rejected");
+	js_free(firing);
+	js_free(first);
+}
+
 static void triggers_that_go_keep_their_firings_and_begin_anew(void **state)
 {
 	struct js *trigger, *list;
@@ -225,6 +300,9 @@ int main(void)
 		TEST(budget_and_cooldown_count_what_ran_in_logical_time),
 		TEST(one_of_a_group_runs_and_the_newest_waits),
 		TEST(a_newer_cause_ends_what_is_superseded),
+		TEST(who_waits_goes_on_when_the_other_trigger_is_gone),
+		TEST(who_waits_for_a_trigger_that_is_gone_is_skipped),
+		TEST(an_answer_ends_what_was_pending),
 		TEST(triggers_that_go_keep_their_firings_and_begin_anew),
 	};
 
