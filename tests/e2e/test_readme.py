@@ -7,7 +7,7 @@ import subprocess
 
 from conftest import PROGRAM, ROOT
 
-SECONDS = 20
+SECONDS = 24
 
 
 def tour(text):
