@@ -34,6 +34,7 @@
 #define BUFFER_BYTES   (64u << 10) /* of a connection: half of it is what one read of an upload brings */
 #define FEED_BYTES     (32u << 10)
 #define KEPT_MAX       (128u << 20) /* of the bodies that are kept, together */
+#define STRANGERS_MAX  (64u << 20) /* of them, those of anybody: others find room, whatever strangers send and do not end */
 
 /* Deadlines */
 #define HEAD_S	       10 /* from the connection, or from the first line, to the end of the head */
@@ -60,7 +61,7 @@ struct httpd {
 	atomic_bool quiet, closed;
 	atomic_uint_fast64_t requests, connections, refused;
 	atomic_uint open, active;
-	atomic_size_t kept;
+	atomic_size_t kept, strangers;
 };
 
 /* A call, and what is the server's of it. */
@@ -316,16 +317,31 @@ static enum MHD_Result refuse(struct conn *c, int status)
 
 /* ---- bodies ---- */
 
+/* Where it is not asked who asks. */
+static bool is_open(const struct conn *c)
+{
+	return c->call.route && c->call.route->flags & ROUTE_OPEN;
+}
+
 static void keep_no_more(struct conn *c)
 {
 	atomic_fetch_sub(&httpd_of(c)->kept, c->kept);
+	if (is_open(c))
+		atomic_fetch_sub(&httpd_of(c)->strangers, c->kept);
 	c->kept = 0;
+}
+
+static bool has_room(struct conn *c, size_t len)
+{
+	bool fits = atomic_fetch_add(&httpd_of(c)->kept, len) + len <= KEPT_MAX;
+
+	c->kept += len;
+	return is_open(c) ? atomic_fetch_add(&httpd_of(c)->strangers, len) + len <= STRANGERS_MAX && fits : fits;
 }
 
 static int keep(struct conn *c, const char *data, size_t len, struct error *err)
 {
-	c->kept += len;
-	if (atomic_fetch_add(&httpd_of(c)->kept, len) + len > KEPT_MAX) {
+	if (!has_room(c, len)) {
 		keep_no_more(c);
 		strbuf_release(&c->call.body);
 		error_set(err, ERR_LIMIT, "too many large bodies come at once");

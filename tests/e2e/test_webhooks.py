@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Webhooks of forges: proven by the project's secret, counted once, filtered by branch and path; forks wait for a person."""
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import time
 
 import pytest
 
-SECONDS = 9
+SECONDS = 10
 
 SECRET = "It's a Secret to Everybody"
 FIRST, SECOND = "6113728f27ae82c7b1a177c8d03f9e96e0adf246", "ec26c3e57ca3a959ca5aad62de7213c562f8c821"
@@ -211,6 +213,19 @@ def test_25_mb_are_read_and_more_is_not(hook):
     proof = hmac.new(SECRET.encode(), body + b" ", hashlib.sha256).hexdigest()
     status, answer = hook.post(body + b" ", {"X-GitHub-Event": "push", "X-Hub-Signature-256": "sha256=" + proof})
     assert status == 413, answer
+
+
+def test_bodies_of_strangers_that_never_end_leave_room_for_others(hook):
+    size = 25 * 2**20
+    head = (f"POST {hook.url} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"X-Hub-Signature-256: sha256=00\r\nContent-Length: {size}\r\n\r\n").encode()
+    with contextlib.ExitStack() as open_sockets:
+        for _ in range(5):
+            wire = open_sockets.enter_context(socket.create_connection(hook.agent.address))
+            wire.sendall(head + b" " * (size - 1))
+        answer = hook.agent.owner("POST", "/api/v1/projects/churn/triggers/none/fire", b" " * (10 * 2**20),
+                                  {"Content-Type": "application/json"})
+        assert answer[0] == 400 and "too many large bodies" not in json.dumps(answer[1]), answer
 
 
 def test_another_repository_is_not_this_one(hook, mlops):
