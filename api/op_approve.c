@@ -121,6 +121,20 @@ static int check_refuse(const struct answer *a, const struct js *row, struct err
 			 (long long)a->target.number, who);
 }
 
+/* Of all that is asked about the version: a rejected one gets no alias, so nobody gets round those who are asked by
+ * naming another. */
+static int check_all(const struct answer *a, struct error *err)
+{
+	CLEANUP_JS struct js *waiting = NULL;
+
+	if (approvals_list(a->db, a->target.model, true, a->now_ms, &waiting, err) < 0)
+		return -1;
+	for (size_t i = 0; i < js_len(waiting); i++)
+		if (js_get_int(js_at(waiting, i), "number", 0) == a->target.number && check_refuse(a, js_at(waiting, i), err) < 0)
+			return -1;
+	return 0;
+}
+
 static int refuse(const struct answer *a, struct js **ret, struct error *err)
 {
 	const struct target *t = &a->target;
@@ -138,8 +152,8 @@ static int refuse(const struct answer *a, struct js **ret, struct error *err)
 			*err = none;
 		return -1;
 	}
-	if (row && (check_refuse(a, row, err) < 0 ||
-		    approval_close(a->db, js_get_int(row, "id", 0), "rejected", op_actor(a->ctx), a->reason, a->now_ms, err) < 0))
+	if (check_all(a, err) < 0 ||
+	    (row && approval_close(a->db, js_get_int(row, "id", 0), "rejected", op_actor(a->ctx), a->reason, a->now_ms, err) < 0))
 		return -1;
 	if (row && retrain_rejected(a->ctx, a->db, js_get_str(row, "run_id"), a->reason, err) < 0)
 		return -1;

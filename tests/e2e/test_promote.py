@@ -128,7 +128,7 @@ def people(agent, mlops):
     """people(NAME, METHOD, PATH, BODY) -> (status, JSON): of users with the roles below."""
     tokens = {}
     for name, role in {"anna": "approver", "ben": "approver", "eva": "approver", "tom": "engineer", "root": "admin",
-                       "vic": "viewer"}.items():
+                       "max": "engineer", "vic": "viewer"}.items():
         assert mlops("user", "add", name, "--role", role, "--no-password", input="").status == 0
         tokens[name] = json.loads(mlops("--json", "token", "add", "of-" + name, "--user", name).out)["token"]
 
@@ -160,6 +160,9 @@ def test_roles_decide_over_http(project, candidates, people):
     assert status == 409 and "approved by eva" in text
     assert act(people, "tom", "promote", "churn@v2") == (200, "pending")
     assert act(people, "vic", "reject", "churn@v2", reason="no")[0] == 403
+    # another alias is no way round those who are asked
+    status, text = act(people, "max", "reject", "churn@v2", reason="no", alias="staging")
+    assert status == 403 and "approver is asked" in text
     assert act(people, "eva", "reject", "churn@v2", reason="slow") == (200, "rejected")
     assert act(people, "tom", "promote", "churn@v2")[0] == 400
     assert act(people, "tom", "rollback", "churn", reason="x")[0] == 404
