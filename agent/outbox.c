@@ -33,7 +33,7 @@
 static struct {
 	pthread_mutex_t mutex;
 	pthread_cond_t events, letters;
-	bool stop, news, mail;
+	bool begun, stop, news, mail;
 	struct strlist busy; /* targets that are being told */
 	/* the follower's own: */
 	struct project *project;
@@ -267,8 +267,11 @@ int outbox_start(const char *dir, struct error *err)
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_lock(&box.mutex); /* who commits wakes it from the first moment */
 	pthread_cond_init(&box.events, &attr);
 	pthread_cond_init(&box.letters, &attr);
+	box.begun = true;
+	pthread_mutex_unlock(&box.mutex);
 	pthread_condattr_destroy(&attr);
 	box.swept_ms = clock_mono_ms() - SWEEP_MS;
 	if (open_projects(dir, err) < 0 || lanes_do(LANE_WRITE, begin, NULL, err) < 0)
@@ -310,6 +313,7 @@ void outbox_wake(void)
 {
 	pthread_mutex_lock(&box.mutex);
 	box.news = true;
-	pthread_cond_signal(&box.events);
+	if (box.begun)
+		pthread_cond_signal(&box.events);
 	pthread_mutex_unlock(&box.mutex);
 }

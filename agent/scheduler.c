@@ -35,7 +35,7 @@ static struct {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	bool stop, wake;
+	bool begun, stop, wake;
 	struct strlist asked;  /* projects to fetch */
 	/* the thread's own */
 	char *dir;
@@ -232,7 +232,10 @@ int scheduler_start(const char *dir, struct error *err)
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_mutex_lock(&all.mutex); /* who commits wakes it from the first moment */
 	pthread_cond_init(&all.changed, &attr);
+	all.begun = true;
+	pthread_mutex_unlock(&all.mutex);
 	pthread_condattr_destroy(&attr);
 	all.dir = xstrdup(dir);
 	all.schedule = schedule_new();
@@ -253,11 +256,18 @@ void scheduler_stop(void)
 	free(all.dir);
 }
 
+/* The mutex is held. */
+static void wake(void)
+{
+	all.wake = true;
+	if (all.begun)
+		pthread_cond_signal(&all.changed);
+}
+
 void scheduler_wake(void)
 {
 	pthread_mutex_lock(&all.mutex);
-	all.wake = true;
-	pthread_cond_signal(&all.changed);
+	wake();
 	pthread_mutex_unlock(&all.mutex);
 }
 
@@ -266,7 +276,6 @@ void scheduler_fetch(const char *project)
 	pthread_mutex_lock(&all.mutex);
 	if (!strlist_has(&all.asked, project))
 		strlist_push(&all.asked, project);
-	all.wake = true;
-	pthread_cond_signal(&all.changed);
+	wake();
 	pthread_mutex_unlock(&all.mutex);
 }

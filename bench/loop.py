@@ -20,6 +20,7 @@ CLIENTS = 4
 BATCH = 1000      # rows a request
 TRIGGERS = 10_000
 CAUSES = 20
+KEY = b"of-the-bench"
 
 MONITOR = """
 [monitor.m]
@@ -143,7 +144,7 @@ def started(directory, run):
 
 def cause_to_run(bench):
     directory = registered(bench, "cause", STEP + "[trigger.push]\nbranch = main\n")
-    subprocess.run([bench.mlops, "secret", "add", "HOOK_bench"], cwd=directory, check=True, input=b"key",
+    subprocess.run([bench.mlops, "secret", "add", "HOOK_bench"], cwd=directory, check=True, input=KEY,
                    stdout=subprocess.DEVNULL)
     delays = []
     with Agent(bench, directory) as agent:
@@ -156,15 +157,15 @@ def cause_to_run(bench):
             sent = time.time()
             connection.request("POST", "/api/v1/hooks/bench", body, {
                 "Content-Type": "application/json", "X-GitHub-Event": "push", "X-GitHub-Delivery": f"d{i}",
-                "X-Hub-Signature-256": "sha256=" + hmac.new(b"key", body, hashlib.sha256).hexdigest()})
+                "X-Hub-Signature-256": "sha256=" + hmac.new(KEY, body, hashlib.sha256).hexdigest()})
             answer = connection.getresponse()
             said = json.loads(answer.read())
-            run = next(firing["run_id"] for firing in said["firings"])
+            run = next(firing["run_id"] for firing in said["fired"])
             while not (at := started(directory, run)):
                 time.sleep(0.002)
             delays.append((at - sent) * 1000)
             while json.loads(subprocess.run([bench.mlops, "--json", "trigger", "history", "--limit", "1"], cwd=directory,
-                                            capture_output=True).stdout)["firings"][0]["outcome"] is None:
+                                            capture_output=True).stdout)["firings"][0].get("outcome") is None:
                 time.sleep(0.02)
     print(f"webhook to run: median {statistics.median(delays):.0f} ms, worst {max(delays):.0f} ms of {CAUSES}")
     bench.target("cause to run started", statistics.median(delays), 50, "ms")
