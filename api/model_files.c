@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "registry/candidates.h"
 #include "registry/files.h"
+#include "registry/promotions.h"
 #include "registry/versions.h"
 
 struct walk {
@@ -128,6 +129,7 @@ int run_files_each(struct db *db, struct store *store, const char *run_id, model
 int model_version_show(struct db *db, const char *model, int64_t number, struct js *result, struct error *err)
 {
 	struct version_lineage lineage CLEANUP(version_lineage_release) = { 0 };
+	CLEANUP(cleanup_free) char *rejected = NULL;
 	struct js *version, *candidate;
 	struct error none = { 0 };
 
@@ -139,6 +141,9 @@ int model_version_show(struct db *db, const char *model, int64_t number, struct 
 		return -1;
 	js_set_str(result, "location", lineage.location);
 	js_set_str(result, "model_id", lineage.model_id);
+	if (version_is_rejected(db, model, number, &rejected, err) < 0)
+		return -1;
+	js_set_str(result, "rejected", rejected);
 	if (candidate_load(db, model, number, &candidate, &none) == 0)
 		js_set(result, "candidate", candidate);
 	else if (none.code != ERR_NOT_FOUND)

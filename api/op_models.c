@@ -162,20 +162,23 @@ int op_model_latest(struct op_context *ctx, const struct js *args, struct js **r
 /* A model with its versions, the newest first. */
 static int show_model(struct db *db, const char *name, struct js *result, struct error *err)
 {
-	struct js *model, *versions;
+	struct js *model, *versions, *held;
 
 	if (model_load(db, name, &model, err) < 0)
 		return -1;
 	js_set_str(result, "kind", "model");
 	js_set(result, "registered_model", model);
+	if (aliases_held(db, name, &held, err) < 0)
+		return -1;
+	js_set(result, "held", held);
 	if (version_list(db, name, VERSIONS_SHOWN, &versions, err) < 0)
 		return -1;
 	js_set(result, "model_versions", versions);
 	return 0;
 }
 
-/* model.show {name} -> {kind: "model", registered_model{}, model_versions[]}
- *                    | {kind: "version", model_version{}, location, model_id, candidate{}} */
+/* model.show {name} -> {kind: "model", registered_model{}, held[], model_versions[]}
+ *                    | {kind: "version", model_version{}, location, model_id, rejected, candidate{}} */
 int op_model_show(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	const char *text = js_get_str(args, "name");

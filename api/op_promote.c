@@ -193,7 +193,7 @@ static int find_former(struct db *db, const char *to, struct target *t, int64_t 
 		return error_wrap(err, "--to");
 	if (alias_find(db, t->model, t->alias, ret_holder, err) < 0 ||
 	    alias_former(db, t->model, t->alias, wanted, &t->number, err) < 0)
-		return error_help(err, "see who had it: mlops model show %s", t->model);
+		return error_help(err, "see who had it: mlops model card %s@%s", t->model, t->alias);
 	return 0;
 }
 
@@ -230,8 +230,10 @@ static int rollback(struct op_context *ctx, struct db *db, const struct js *args
 	const char *reason = text_or_null(args, "reason");
 	int64_t holder;
 
-	if (!reason)
-		return error_set(err, ERR_USAGE, "a rollback needs a reason");
+	if (!reason) {
+		error_set(err, ERR_USAGE, "a rollback needs a reason");
+		return error_help(err, "say what is wrong, for the record: --reason TEXT");
+	}
 	if (target_alias(db, js_get_str(args, "name"), &t, err) < 0 ||
 	    find_former(db, text_or_null(args, "to"), &t, &holder, err) < 0 || roll_back(ctx, db, &t, holder, reason, err) < 0)
 		return -1;

@@ -96,7 +96,7 @@ static int must_exist(struct db *db, const struct target *target, struct error *
 
 	if (version_load(db, target->model, target->number, &version, err) == 0)
 		return 0;
-	return error_help(err, "see the versions there are: mlops model show %s", target->model);
+	return error_help(err, "see the models and their versions: mlops model list, mlops model show %s", target->model);
 }
 
 int target_version(struct db *db, const char *name, const char *alias, struct target *ret, struct error *err)

@@ -88,7 +88,7 @@ static int exchange(struct exchange *x, struct error *err)
 	error_set(err, why.code, "%s", why.msg);
 	if (why.code != ERR_DENIED)
 		return -1;
-	return error_help(err, "the agent's operator allows networks by: mlops config notify.allow 10.0.0.0/8");
+	return error_help(err, "the agent's operator allows networks, and starts it again: mlops config notify.allow 10.0.0.0/8");
 }
 
 /* ---- who is notified ---- */

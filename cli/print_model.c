@@ -137,6 +137,15 @@ static void put_candidate(struct print *p, const struct js *candidate)
 		put_line(p, js_iter_key(it), js_get_str(js_iter_value(it), "path"));
 }
 
+static void put_held(struct print *p, const char *model, const struct js *held)
+{
+	for (size_t i = 0; i < js_len(held); i++) {
+		const char *alias = js_text(js_at(held, i));
+
+		print_put(p, STYLE_BAD, "  %s moves by people only, until: mlops model release %s@%s\n", alias, model, alias);
+	}
+}
+
 void print_model_version(struct print *p, const struct js *result)
 {
 	const struct js *v = js_get(result, "model_version"), *aliases = js_get(v, "aliases");
@@ -153,6 +162,7 @@ void print_model_version(struct print *p, const struct js *result)
 	put_line(p, "source", js_get_str(v, "source"));
 	put_line(p, "files", js_get_str(result, "location"));
 	put_line(p, "", js_get_str(v, "description"));
+	put_line(p, "rejected:", js_get_str(result, "rejected"));
 	put_candidate(p, js_get(result, "candidate"));
 	put_tags(p, js_get(v, "tags"));
 }
@@ -169,6 +179,7 @@ void print_model_show(struct print *p, const struct js *result)
 	print_put(p, STYLE_NAME, "%s", js_get_str(model, "name"));
 	print_put(p, STYLE_PLAIN, "  registered %s\n", human_time(js_get_int(model, "creation_timestamp", 0), time));
 	put_line(p, "", js_get_str(model, "description"));
+	put_held(p, js_get_str(model, "name"), js_get(result, "held"));
 	put_tags(p, js_get(model, "tags"));
 	print_put(p, STYLE_PLAIN, "\n");
 	if (js_len(js_get(result, "model_versions")))

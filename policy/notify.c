@@ -74,12 +74,19 @@ static void tell_fail(const struct telling *t)
 	next(t, "logs", run);
 }
 
+/* A run in which nothing was new left no record to show. */
 static void tell_fixed(const struct telling *t)
 {
 	CLEANUP(cleanup_free) char *run = xstrndup(t->subject, 8);
+	const char *before = text_of(t->facts, "before", "failed"), *project = js_get_str(t->body, "project");
 
 	tell_run(t, "succeeded again");
-	say(t, "text", "the one before had %s", text_of(t->facts, "before", "failed"));
+	if (project && !strcmp(text_of(t->body, "outcome", ""), "nothing new")) {
+		say(t, "text", "the one before had %s; nothing was new", before);
+		next(t, "trigger history", project);
+		return;
+	}
+	say(t, "text", "the one before had %s", before);
 	next(t, "show", run);
 }
 

@@ -203,3 +203,20 @@ int alias_release(struct db *db, const char *model, const char *alias, struct er
 	db_bind(q, 2, alias);
 	return run_changed(db, q, err);
 }
+
+int aliases_held(struct db *db, const char *model, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT h.alias FROM held_aliases h JOIN registered_models m ON m.id = h.model WHERE m.name = ?1"
+			     " ORDER BY h.alias");
+	CLEANUP_JS struct js *held = js_array();
+	int r;
+
+	db_bind(q, 1, model);
+	while ((r = db_step(q, err)) > 0)
+		js_push_str(held, db_text(q, 0));
+	if (r < 0)
+		return -1;
+	*ret = steal(&held);
+	return 0;
+}

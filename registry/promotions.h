@@ -60,6 +60,8 @@ int version_is_rejected(struct db *, const char *model, int64_t number, char **r
 int alias_hold(struct db *, const char *model, const char *alias, const char *actor, int64_t now_ms, struct error *);
 /* 1, or 0: it was not held. */
 int alias_release(struct db *, const char *model, const char *alias, struct error *);
+/* Names of the model's aliases that are held: ["champion"] */
+int aliases_held(struct db *, const char *model, struct js **ret, struct error *);
 /* The newest version that had the alias before its holder, is still there and was not rejected; `wanted`: only that one,
  * 0 for any. ERR_NOT_FOUND. */
 int alias_former(struct db *, const char *model, const char *alias, int64_t wanted, int64_t *ret_number, struct error *);

@@ -79,6 +79,8 @@ def test_a_person_promotes_and_rolls_back(project, candidates, model):
     assert (status, answer["outcome"], answer["number"], answer["before"]) == (0, "rolled back", 1, 2)
     status, answer = model("promote churn@v2")
     assert status == 2 and "was rejected" in answer
+    assert model("show churn@v2")[1]["rejected"] == "errors since noon" and "rejected" not in model("show churn@v1")[1]
+    assert model("show churn")[1]["held"] == ["champion"]
     status, answer = model("rollback churn", "--reason", "again")
     assert status == 3 and "no former churn@champion" in answer
     assert holder(project) == 1

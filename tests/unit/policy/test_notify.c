@@ -39,6 +39,9 @@ static const struct {
 	  "churn: run 11112222 was lost", "it did not succeed", "mlops logs 11112222" },
 	{ "{\"operation\":\"job.end\",\"subject\":\"" RUN "\",\"after\":\"finished\",\"body\":{\"project\":\"churn\"}}",
 	  "{\"before\":\"lost\"}", "fixed", "churn: run 11112222 succeeded again", "the one before had lost", "mlops show 11112222" },
+	{ "{\"operation\":\"job.end\",\"subject\":\"" RUN "\",\"after\":\"finished\",\"body\":{\"project\":\"churn\","
+	  "\"outcome\":\"nothing new\"}}", "{\"before\":\"failed\"}", "fixed", "churn: run 11112222 succeeded again",
+	  "the one before had failed; nothing was new", "mlops trigger history churn" },
 	{ "{\"operation\":\"monitor.decide\",\"subject\":\"serving\",\"after\":\"held\",\"body\":{\"window\":12,\"rule\":\"stopped\"}}",
 	  "{}", "drift", "serving: drift, and a person is asked (window 12)",
 	  "retraining stopped after runs that failed or were rejected; rule: stopped", "mlops monitor ack serving" },
