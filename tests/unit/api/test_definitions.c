@@ -44,7 +44,7 @@ static int enter(void **state)
 	bool made;
 
 	(void)state;
-	strcpy(f.dir, "/tmp/mlops-defs-XXXXXX");
+	snprintf(f.dir, sizeof(f.dir), "/tmp/mlops-defs-XXXXXX");
 	return !mkdtemp(f.dir) || project_create(f.dir, &made, &err) < 0 || project_open(f.dir, &f.p, &err) < 0 ||
 			       project_db(f.p, &f.db, &err) < 0 ?
 		       -1 :
