@@ -50,6 +50,25 @@ static int load_spec(struct db *db, int64_t model, const char *alias, int64_t nu
 	return r <= 0 ? r : js_parse(db_text(q, 0), strlen(db_text(q, 0)), "a model's section in the registry", ret, err);
 }
 
+/* The version whose section counts: the newest that was promoted with one. Who is gone back to, or was made elsewhere, had
+ * other rules or none, and a rollback shall loosen nothing. The holder, where none was promoted. */
+static int find_ruling(struct db *db, int64_t model, const char *alias, int64_t holder, int64_t *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT v.number FROM promotions p JOIN model_versions v ON v.model = p.model AND v.number = p.after"
+			     " JOIN candidates k ON k.version = v.id WHERE p.model = ?1 AND p.alias = ?2 AND p.how <> 'rollback'"
+			     " AND json_extract(k.spec, '$.alias') = ?2 ORDER BY p.id DESC LIMIT 1");
+	int r;
+
+	db_bind(q, 1, model);
+	db_bind(q, 2, alias);
+	r = db_step(q, err);
+	if (r < 0)
+		return -1;
+	*ret = r > 0 ? db_int(q, 0) : holder;
+	return 0;
+}
+
 /* The way in is the same: what is looked at, and who agrees. */
 static bool same_rules(const struct js *a, const struct js *b)
 {
@@ -91,12 +110,13 @@ int alias_rules_load(struct db *db, const char *model, const char *alias, int64_
 	CLEANUP_JS struct js *own = NULL;
 	CLEANUP_JS struct js *holder = NULL;
 	CLEANUP_JS struct js *newest = NULL;
-	int64_t row, holds;
+	int64_t row, holds, rules;
 	int held;
 
 	if (model_row(db, model, &row, err) < 0 || alias_holder(db, row, alias, &holds, err) < 0 ||
+	    find_ruling(db, row, alias, holds, &rules, err) < 0 ||
 	    (number && load_spec(db, row, alias, number, &own, err) < 0) ||
-	    (holds && load_spec(db, row, alias, holds, &holder, err) < 0) ||
+	    (rules && load_spec(db, row, alias, rules, &holder, err) < 0) ||
 	    load_spec(db, row, alias, 0, &newest, err) < 0)
 		return -1;
 	held = is_held(db, row, alias, err);
@@ -115,15 +135,16 @@ int model_is_protected(struct db *db, const char *model, int64_t number, char **
 
 	if (model_row(db, model, &row, err) < 0)
 		return -1;
-	q = db_query(db, "SELECT alias FROM model_aliases WHERE model = ?1 AND (?2 = 0 OR number = ?2) ORDER BY alias");
+	q = db_query(db, "SELECT alias FROM model_aliases WHERE model = ?1 ORDER BY alias");
 	db_bind(q, 1, row);
-	db_bind(q, 2, number);
 	while ((r = db_step(q, err)) > 0) {
 		CLEANUP(alias_rules_release) struct alias_rules rules = { 0 };
+		int64_t ruling;
 
-		if (alias_rules_load(db, model, db_text(q, 0), 0, &rules, err) < 0)
+		if (alias_rules_load(db, model, db_text(q, 0), 0, &rules, err) < 0 ||
+		    find_ruling(db, row, db_text(q, 0), rules.holder, &ruling, err) < 0)
 			return -1;
-		if (rules.protect) {
+		if (rules.protect && (!number || number == rules.holder || number == ruling)) {
 			*ret_alias = xstrdup(db_text(q, 0));
 			return 1;
 		}

@@ -35,7 +35,7 @@ int promotions_list(struct db *, const char *model, int64_t limit, struct js **r
 /* ---- rules of an alias ---- */
 
 struct alias_rules {
-	bool protect;       /* its holder says so, or the newest version of the model that wants it */
+	bool protect;       /* the last one promoted to it says so, or the newest version of the model that wants it */
 	struct js *approve; /* who has to agree: roles and users; an empty array: nobody */
 	int64_t within_ms;  /* or the answer is no */
 	int64_t holder;     /* number of the version; 0: none */

@@ -213,6 +213,26 @@ static void other_rules_than_the_holders_are_for_an_admin(void **state)
 	assert_int_equal(model_is_protected(db, "churn", 1, &alias, &err), 0);
 }
 
+static void going_back_loosens_no_rules(void **state)
+{
+	CLEANUP(alias_rules_release) struct alias_rules rules = { 0 };
+	char *alias = NULL;
+
+	(void)state;
+	assert_string_equal(ask(candidate("a", OPEN, 0), 7), "promoted");
+	assert_string_equal(ask(candidate("b", PROTECTED, 1), 8), "promoted");
+	assert_int_equal(promote(1, PROMOTED_BY_ROLLBACK), 2);
+	assert_string_equal(ask(candidate("c", OPEN, 1), 9), "pending");
+	ok(alias_rules_load(db, "churn", "champion", 0, &rules, &err));
+	assert_true(rules.protect);
+	assert_int_equal(rules.holder, 1);
+	/* nor does it go with the version that brought the rules */
+	assert_int_equal(model_is_protected(db, "churn", 2, &alias, &err), 1);
+	free(alias);
+	assert_int_equal(promote(3, PROMOTED_BY_PERSON), 1);
+	assert_int_equal(model_is_protected(db, "churn", 0, &alias, &err), 0);
+}
+
 static void what_is_held_or_rejected_stays_where_it_is(void **state)
 {
 	char *reason = NULL;
@@ -327,6 +347,7 @@ int main(void)
 		TEST(a_newer_question_and_a_move_end_the_older_one),
 		TEST(questions_expire_once),
 		TEST(other_rules_than_the_holders_are_for_an_admin),
+		TEST(going_back_loosens_no_rules),
 		TEST(what_is_held_or_rejected_stays_where_it_is),
 		TEST(the_former_holder_is_one_that_is_still_good),
 		TEST(monitors_compare_with_what_the_holder_was_trained_on),
