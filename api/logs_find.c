@@ -157,6 +157,11 @@ int logs_find(struct logs *l, struct error *err)
 	return 0;
 }
 
+static bool may_be_run(const char *word)
+{
+	return strlen(word) >= 8 && strspn(word, "0123456789abcdef") == strlen(word);
+}
+
 int logs_check_found(const struct logs *l, struct error *err)
 {
 	struct strlist steps CLEANUP(strlist_release) = STRLIST_INIT;
@@ -173,6 +178,10 @@ int logs_check_found(const struct logs *l, struct error *err)
 		if (!i || strcmp(l->items[i].step, l->items[i - 1].step) != 0)
 			strlist_push(&steps, l->items[i].step);
 	near = strlist_nearest(&steps, l->only);
+	if (!near && may_be_run(l->only)) {
+		error_set(err, ERR_NOT_FOUND, "there is no run %s, and run %.8s has no step of that name", l->only, l->run);
+		return error_help(err, "a triggered run in which nothing was new leaves none: mlops trigger history");
+	}
 	error_set(err, ERR_NOT_FOUND, "run %.8s has no log of step %s", l->run, l->only);
 	if (near)
 		return error_help(err, "did you mean %s?", near);

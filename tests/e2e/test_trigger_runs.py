@@ -109,6 +109,8 @@ def test_new_data_reaches_a_triggered_run_and_nothing_new_leaves_none(churn, mlo
     again = churn.settled()
     assert again["decision"] == "nothing new", again
     assert mlops("show", again["run_id"]).status == 3
+    logs = mlops("logs", again["run_id"][:8])
+    assert logs.status == 3 and "nothing was new" in logs.err
     assert [r["run_id"] for r in json.loads(mlops("--json", "runs").out)["runs"]] == [r["run_id"] for r in runs]
     # New data arrives from elsewhere; the commit stays.
     sent = churn.add("a\nb\n")
