@@ -447,8 +447,8 @@ static void every_mistake_is_told_once(void **state)
 	assert_places("[step.a]\ncmd = x\n", "");
 	/* of several kinds, in several steps */
 	assert_places("[step.a]\ncmd = x | y\nin = gone\nparams = q\nafter = zz\nwhen = 1 +\n[step.b]\ncmd = ${x}\n"
-		      "after = a\n[model.m]\nfrom = x\n",
-		      "2:9 3:6 4:10 5:9 6:11 8:7 10:2");
+		      "after = a\n[model.m]\nfrom = x\nform = x\n",
+		      "2:9 3:6 4:10 5:9 6:11 8:7 12:1");
 	assert_places("[step.a]\ncmd = x |\nout = .git/a, ../b\nparams = q\n", "2:9 3:7 3:15 4:10");
 	/* the same in every instance */
 	assert_places("[step.a]\nmatrix.x = 1..100\ncmd = x ${y}\nout = o/${matrix.x}\nin = gone\n", "3:9 5:6");
