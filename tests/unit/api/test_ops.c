@@ -178,7 +178,7 @@ static void check_param(const struct op *op, const struct op_param *p)
 	/* what has a value says what to put there; a switch has none */
 	assert_int_equal(p->value != NULL, p->type != OP_BOOL);
 	if (p->flags & OPP_POSITIONAL)
-		assert_true(p->letter == 0 && p->type == OP_TEXT);
+		assert_true(p->letter == 0 && (p->type == OP_TEXT || p->type == OP_INT));
 	for (const struct op_param *q = op->params; q != p; q++) {
 		assert_string_not_equal(p->name, q->name);
 		assert_true(!p->letter || p->letter != q->letter);
