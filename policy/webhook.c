@@ -99,7 +99,7 @@ static bool fits_standard(const struct webhook_request *r, const char *proof, co
 	strbuf_printf(&before, "%s.%s.", id, time);
 	sign(key.buf, key.len, r, before.buf, &digest);
 	explicit_bzero(key.buf, key.len);
-	return fits_one(proof, &digest);
+	return key.len >= WEBHOOK_SECRET_MIN && fits_one(proof, &digest);
 }
 
 /* In their order. */
