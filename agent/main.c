@@ -40,6 +40,7 @@
 #include "registry/project.h"
 
 #define DRAIN_MS 10000
+#define LEGACY_MS 2000 /* for what a killed agent left */
 #define FILES	 16384 /* descriptors: of connections, what they send, and the projects of lanes */
 #define PEM_MAX	 (1u << 20)
 
@@ -213,7 +214,7 @@ static bool drain(const struct agent *a)
 	log_event(LOG_LEVEL_INFO, "stopping", NULL);
 	streams_quiesce();
 	httpd_quiesce(a->httpd);
-	while (!(drained = httpd_drained(a->httpd) & outbox_quiet()) && clock_mono_ms() < end) {
+	while (!(drained = outbox_quiet() && httpd_drained(a->httpd)) && clock_mono_ms() < end) {
 		int signo = wait_signal(a, 5);
 
 		if (signo)
@@ -237,6 +238,25 @@ static int serve(struct agent *a, struct error *err)
 	return 0;
 }
 
+/* What an agent was just starting when it was killed has its lock until it has become another program. */
+static int take_lock(const struct project *p, struct error *err)
+{
+	static const struct timespec pause = { 0, 10000000 };
+	int64_t end = clock_mono_ms() + LEGACY_MS;
+	struct lock_holder holder;
+	int lock;
+
+	while ((lock = lock_take(p->locksfd, "agent", LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, err)) < 0) {
+		bool lives = lock_is_held(p->locksfd, "agent", &holder) && (kill((pid_t)holder.pid, 0) == 0 || errno != ESRCH);
+
+		if (err->code != ERR_CONFLICT || lives || clock_mono_ms() > end)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+	error_clear(err);
+	return lock;
+}
+
 static int run(struct agent *a, struct error *err)
 {
 	CLEANUP(cleanup_fd) int lock = -1;
@@ -245,9 +265,9 @@ static int run(struct agent *a, struct error *err)
 	if (project_open(NULL, &a->project, err) < 0)
 		return -1;
 	lock_set_command("mlops-agent");
-	lock = lock_take(a->project->locksfd, "agent", LOCK_EXCLUSIVE, LOCK_TRY, NULL, NULL, err);
+	lock = take_lock(a->project, err);
 	if (lock < 0) {
-		if (err && err->code == ERR_CONFLICT)
+		if (err->code == ERR_CONFLICT)
 			error_wrap(err, "an agent serves this project already");
 		project_close(a->project);
 		return -1;

@@ -48,7 +48,8 @@ def agent_at(project, environment):
     def start(moment):
         # ASan wants to be the first library, and its own clock may be any
         agents.append(Agent(project, {**environment, "LD_PRELOAD": LIBRARY, "FAKETIME": "@" + moment, "TZ": "UTC",
-                                      "FAKETIME_DONT_FAKE_MONOTONIC": "1", "ASAN_OPTIONS": "verify_asan_link_order=0"}))
+                                      "NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                                      "ASAN_OPTIONS": "verify_asan_link_order=0"}))
         return agents[-1]
 
     yield start
