@@ -214,6 +214,8 @@ static int write_files(const char *mirror, const char *tree, const char *index, 
 	int r;
 
 	setenv("GIT_INDEX_FILE", index, 1);
+	if (trusted)
+		setenv("GIT_LFS_SKIP_SMUDGE", "1", 1); /* whose commit is not trusted must not choose where LFS fetches from */
 	r = write_index(mirror, tree, commit, trusted, err);
 	unsetenv("GIT_INDEX_FILE");
 	unlink(index);
