@@ -124,12 +124,12 @@ def idle(bench):
         before = agent.cpu()
         time.sleep(5)
         share = (agent.cpu() - before) / 5
-        connection = agent.connect()
-        connection.request("GET", "/metrics")
-        ticks = {line.split()[0]: float(line.split()[1]) for line in connection.getresponse().read().decode().splitlines()
-                 if line.startswith("mlops_scheduler_")}
-    print(f"{TRIGGERS} triggers: {share:.1%} of a core while nothing happens; {ticks}")
+    build = pathlib.Path(bench.mlops).parent
+    subprocess.run(["cmake", "--build", build, "--target", "bench-ticks"], check=True, stdout=subprocess.DEVNULL)
+    mean, worst = map(float, subprocess.check_output([build / "bench-ticks"], cwd=directory).split())
+    print(f"{TRIGGERS} triggers: {share:.1%} of a core while nothing happens; a tick takes {mean:.4f} ms, at most {worst:.3f}")
     bench.target("idle CPU", share * 100, 1, "% of a core")
+    bench.target("tick", mean, 1, "ms")
 
 
 def started(directory, run):
