@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from steps import ENV, MLOPS
 
-SECONDS = 46
+SECONDS = 42
 LOCAL = {"PATH": "/usr/bin:/bin"}
 
 # name, a metric and the least it must reach, a param, the steps that must run when it changes
@@ -78,7 +78,7 @@ def test_the_monitor_of_electricity_tells_when_victoria_was_connected(tmp_path, 
 
 def test_the_loop_decides_the_same_from_nothing_again():
     """Twice at the same time: windows, profiles, scores, rules, outcomes and models are equal."""
-    loops = [subprocess.Popen(["/usr/bin/python3", "-B", str(ROOT / "examples/electricity/loop.py"), "--weeks", "4",
+    loops = [subprocess.Popen(["/usr/bin/python3", "-B", str(ROOT / "examples/electricity/loop.py"), "--weeks", "3",
                                "--mlops", MLOPS],
                               env={**ENV, **LOCAL}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
              for _ in range(2)]
