@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Triggers of times, data, other pipelines and people, in a running agent."""
+import contextlib
 import datetime
 import hashlib
 import hmac
 import json
-import subprocess
+import sqlite3
 import time
 import zoneinfo
 
@@ -109,8 +110,9 @@ def test_new_data_starts_a_run_once(churn, said, firings, mlops, project):
 
 def seen(project, name):
     """What of the data was decided."""
-    return subprocess.run(["sqlite3", project / ".mlops/registry.db", f"SELECT seen FROM triggers WHERE name = '{name}'"],
-                         capture_output=True, text=True, check=True).stdout.strip()
+    with contextlib.closing(sqlite3.connect(project / ".mlops/registry.db")) as db:
+        row = db.execute("SELECT seen FROM triggers WHERE name = ?", (name,)).fetchone()
+        return row and row[0]
 
 
 def test_a_run_of_one_project_starts_another(churn, said, firings, mlops, project, tmp_path_factory):
