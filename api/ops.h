@@ -159,6 +159,13 @@ extern const struct op_table ops_files; /* ops_files.c: files of runs and models
 extern const struct op_table ops_triggers; /* ops_triggers.c: what starts runs without a person */
 extern const struct op_table ops_hooks; /* ops_hooks.c: what git and forges tell */
 extern const struct op_table ops_ci;      /* ops_ci.c: runs in a CI, notifications */
+extern const struct op_table ops_keys;    /* ops_keys.c: keys that sign */
+extern const struct op_table ops_audit;   /* ops_audit.c: the audit log */
+extern const struct op_table ops_lineage; /* ops_lineage.c: what made what */
+extern const struct op_table ops_forget;  /* ops_forget.c: what has to be deleted */
+extern const struct op_table ops_reproduce; /* ops_reproduce.c: making it again */
+extern const struct op_table ops_bundle;  /* ops_bundle.c: a closure in one file */
+extern const struct op_table ops_attest;  /* ops_attest.c: signed statements */
 extern const struct op_table ops_monitor; /* ops_monitor.c: profiles, schemas, splits, drift, monitors */
 
 /* Handlers, by file. */
@@ -207,6 +214,13 @@ op_handler op_trigger_push, op_trigger_approve;                     /* op_trigge
 op_handler op_hooks_install, op_hooks_remove, op_hooks_run;         /* op_hooks.c */
 op_handler op_ci, op_notify_list, op_notify_retry;                  /* op_ci.c, op_notify.c */
 op_handler op_metric_history;                                       /* op_metric.c */
+op_handler op_key_add, op_key_list, op_key_rotate, op_key_revoke, op_key_show; /* op_key.c */
+op_handler op_audit_list, op_audit_verify, op_audit_prove, op_audit_check, op_audit_checkpoint; /* op_audit.c */
+op_handler op_lineage;                                              /* op_lineage.c */
+op_handler op_forget, op_forget_agree, op_forget_list;              /* op_forget.c */
+op_handler op_reproduce;                                            /* op_reproduce.c */
+op_handler op_bundle_create, op_bundle_verify, op_bundle_import;    /* op_bundle.c */
+op_handler op_attest, op_verify;                                    /* op_attest.c, op_verify.c */
 
 /* offer.c: calls with each word that could stand for such a value in the project at `dir` (NULL: here), and what
  * it is, or NULL. `before` is the argument before it, or NULL: a setting, or the pipeline file whose steps and
