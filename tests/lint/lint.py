@@ -43,7 +43,7 @@ DOORS = {
     "zstd.h": ("base/compress.c",),
     "zstd_errors.h": ("base/compress.c",),
     "zlib.h": ("base/gunzip.c",),
-    "openssl/*": ("base/digest.c", "base/secret.c"),
+    "openssl/*": ("base/digest.c", "base/secret.c", "base/sign.c"),
     "git2.h": ("registry/git*.[ch]",),
     "dlfcn.h": ("base/library.c",),
 }
