@@ -14,6 +14,7 @@
 struct error;
 struct store;
 struct store_batch;
+struct strbuf;
 
 enum entry_kind { ENTRY_FILE = 'f', ENTRY_EXEC = 'x', ENTRY_LINK = 'l' };
 struct tree_entry {
@@ -52,6 +53,12 @@ bool tree_target_inside(const char *path, const char *target);
 int tree_write(const struct tree *, struct store_batch *, struct digest *ret, struct error *);
 /* Whole tree from the store; refuses what seal and the canonical form would not have written. */
 int tree_read(struct store *, const struct digest *root, struct tree *ret, struct error *);
+/* The same of roots and leaves that are elsewhere; `read` appends one and has verified it. */
+struct tree_source {
+	int (*read)(void *ctx, const struct digest *, struct strbuf *ret, struct error *);
+	void *ctx;
+};
+int tree_read_from(const struct tree_source *, const struct digest *root, struct tree *ret, struct error *);
 const struct tree_entry *tree_find(const struct tree *, const char *path); /* lent; NULL */
 /* Both sealed; calls with NULL where a side lacks the path; equal entries are left out. */
 void tree_diff(const struct tree *old, const struct tree *now,

@@ -326,28 +326,28 @@ fail:
 	return -1;
 }
 
-static int load_refs(struct store *store, const struct digest *root, struct tree_leaf_ref **ret,
+static int load_refs(const struct tree_source *from, const struct digest *root, struct tree_leaf_ref **ret,
 		     size_t *ret_len, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
 
-	if (store_read(store, root, TREE_MAX_OBJECT, &bytes, err) < 0)
+	if (from->read(from->ctx, root, &bytes, err) < 0)
 		return -1;
 	return tree_parse_root(bytes.buf, bytes.len, ret, ret_len, err);
 }
 
 /* Appends one leaf and holds it against its line of the root. */
-static int load_leaf(struct store *store, const struct tree_leaf_ref *ref, bool last,
+static int load_leaf(const struct tree_source *from, const struct tree_leaf_ref *ref, bool last,
 		     struct strbuf *bytes, struct tree *tree, struct error *err)
 {
 	uint64_t bytes_before = tree->bytes;
-	size_t from = tree->len;
+	size_t start = tree->len;
 
 	strbuf_clear(bytes);
-	if (store_read(store, &ref->id, TREE_MAX_OBJECT, bytes, err) < 0 ||
+	if (from->read(from->ctx, &ref->id, bytes, err) < 0 ||
 	    tree_parse_leaf(bytes->buf, bytes->len, tree, err) < 0)
 		return -1;
-	if (strcmp(tree->entries[from].path, ref->first) != 0 || tree->len - from != ref->entries ||
+	if (strcmp(tree->entries[start].path, ref->first) != 0 || tree->len - start != ref->entries ||
 	    tree->bytes - bytes_before != ref->bytes)
 		return refuse(err, "a leaf is not what its root says");
 	if (!last && ref->entries < TREE_MAX_LEAF && !ends_leaf(tree->entries[tree->len - 1].path))
@@ -355,7 +355,7 @@ static int load_leaf(struct store *store, const struct tree_leaf_ref *ref, bool 
 	return 0;
 }
 
-int tree_read(struct store *store, const struct digest *root, struct tree *ret, struct error *err)
+int tree_read_from(const struct tree_source *from, const struct digest *root, struct tree *ret, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf bytes = STRBUF_INIT;
 	struct tree tree = TREE_INIT;
@@ -363,10 +363,10 @@ int tree_read(struct store *store, const struct digest *root, struct tree *ret, 
 	size_t len;
 	int r = 0;
 
-	if (load_refs(store, root, &refs, &len, err) < 0)
+	if (load_refs(from, root, &refs, &len, err) < 0)
 		goto fail;
 	for (size_t i = 0; r == 0 && i < len; i++)
-		r = load_leaf(store, &refs[i], i + 1 == len, &bytes, &tree, err);
+		r = load_leaf(from, &refs[i], i + 1 == len, &bytes, &tree, err);
 	tree_refs_free(refs, len);
 	if (r < 0)
 		goto fail;
@@ -378,6 +378,16 @@ fail:
 	return error_wrap(err, "tree %s", digest_format(root, hex));
 }
 
+static int read_stored(void *ctx, const struct digest *id, struct strbuf *ret, struct error *err)
+{
+	return store_read(ctx, id, TREE_MAX_OBJECT, ret, err);
+}
+
+int tree_read(struct store *store, const struct digest *root, struct tree *ret, struct error *err)
+{
+	return tree_read_from(&(struct tree_source){ read_stored, store }, root, ret, err);
+}
+
 int tree_objects(struct store *store, const struct digest *root,
 		 int (*each)(void *ctx, const struct digest *), void *ctx, struct error *err)
 {
@@ -385,7 +395,7 @@ int tree_objects(struct store *store, const struct digest *root,
 	size_t len;
 	int r;
 
-	if (load_refs(store, root, &refs, &len, err) < 0)
+	if (load_refs(&(struct tree_source){ read_stored, store }, root, &refs, &len, err) < 0)
 		return -1;
 	r = each(ctx, root);
 	for (size_t i = 0; r == 0 && i < len; i++)
