@@ -86,6 +86,50 @@ static struct js *data_of(const struct js *run)
 	return data;
 }
 
+/* Where it was made, as the attempt's record tells. */
+static struct js *environment_of(const struct js *record)
+{
+	static const char *const keys[][2] = { { "platform", "platform" }, { "image", "image" } };
+	const struct js *python = js_get(record, "python"), *program = js_get(record, "program");
+	struct js *environment = js_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		copy(environment, keys[i][0], record, keys[i][1]);
+	copy(environment, "program", program, "path");
+	copy(environment, "program_content", program, "content");
+	copy(environment, "host", python, "host");
+	copy(environment, "python", python, "version");
+	if (js_get(python, "packages"))
+		js_set_int(environment, "packages", (int64_t)js_len(js_get(python, "packages")));
+	copy(environment, "packages_digest", python, "packages_digest");
+	return environment;
+}
+
+static bool names_output(const struct js *record, const char *path)
+{
+	const struct js *outputs = js_get(record, "outputs");
+
+	for (size_t i = 0; i < js_len(outputs); i++)
+		if (!strcmp(js_text(js_at(outputs, i)), path))
+			return true;
+	return false;
+}
+
+/* Of the step of that pipeline run that made the output. */
+static void add_environment(struct card *c, const char *run_id, const char *output)
+{
+	CLEANUP_JS struct js *attempts = NULL;
+
+	if (!run_id || !output || attempts_list(c->db, run_id, &attempts, NULL) < 0)
+		return;
+	for (size_t i = 0; i < js_len(attempts); i++) {
+		const struct js *record = js_get(js_at(attempts, i), "record");
+
+		if (names_output(record, output))
+			set_unless_empty(c->json, "environment", environment_of(record));
+	}
+}
+
 /* Runs of clients may be another server's, and then are only named. */
 static void add_run(struct card *c, const char *run_id)
 {
@@ -223,6 +267,7 @@ static int add_candidate(struct card *c, const char *model, int64_t number, stru
 		copy(c->json, "files", candidate, "files");
 	if (js_len(js_get(candidate, "metrics")))
 		copy(c->json, "metrics", candidate, "metrics");
+	add_environment(c, js_get_str(candidate, "run_id"), js_get_str(js_get(candidate, "spec"), "from"));
 	add_slices(c, candidate);
 	add_limitations(c, candidate);
 	return add_training(c, candidate, err);

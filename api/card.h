@@ -15,11 +15,15 @@ struct strbuf;
  * {model, number, content, aliases[], description, registered, run{run_id, name, user, pipeline, start_time, end_time},
  * code{commit, branch, remote, dirty}, data[{path, content}], training{content, profile, rows, columns}, params{}, metrics{},
  * slices{columns[], rows[[]]}, gate{verdict, champion, lines[]}, history[promotions], approvals[], monitors[{name, state,
- * alarm, windows, drifted}], files{ROLE: {path, content}}, limitations}. Members that nothing is known of are absent.
+ * alarm, windows, drifted}],
+ * drift[{monitor, window, time, state, reason}], environment{}, files{ROLE: {path, content}}, limitations}. Members that nothing
+ * is known of are absent.
  */
 int card_make(struct op_context *, struct db *, const char *model, int64_t number, struct js **ret, struct error *);
 void card_markdown(const struct js *card, struct strbuf *);
+void card_html(const struct js *card, struct strbuf *); /* one self-contained page */
 /* Keeps the card of a version that was just made, in both forms. Outside of a transaction. */
 int card_keep(struct op_context *, struct db *, const char *model, int64_t number, struct error *);
-/* Sets "monitors" of those that watch an alias of the model. What cannot be read is left out. */
+/* Sets "monitors" of those that watch an alias of the model, and "drift", their last windows that were not fine. What cannot
+ * be read is left out. */
 void card_monitors(struct op_context *, struct db *, const char *model, struct js *card);

@@ -71,12 +71,13 @@ static const struct op rows[] = {
 		"  mlops model approvals\n"
 		"  mlops model approvals churn --all\n" },
 	{ .name = "model.card", .command = "model card", .method = "GET", .path = "/models/{name}/card",
-	  .role = ROLE_VIEWER, .about = ABOUT_VERSION, .flags = OP_PAGED | OP_LONG, .handler = op_model_card, .params = PARAMS(VERSION),
-	  .summary = "what is known of a version, as Markdown or JSON",
+	  .role = ROLE_VIEWER, .about = ABOUT_VERSION, .flags = OP_PAGED | OP_LONG, .handler = op_model_card,
+	  .params = PARAMS(VERSION, FLAG("html", 0, "a page: one file for people"), FLAG("md", 0, "Markdown, as without it")),
+	  .summary = "all that is known of a version, for people",
 	  .details =
 		"Examples:\n"
 		"  mlops model card churn@v3 > MODEL_CARD.md\n"
-		"  mlops model card churn@champion\n"
+		"  mlops model card churn@champion --html > churn.html\n"
 		"  mlops --json model card churn@v3 | jq .card.gate\n"
 		"\n"
 		"Data, code, params, metrics, slices, gate, monitors and history come from the\n"

@@ -97,5 +97,7 @@ void print_model_approvals(struct print *p, const struct js *result)
 
 void print_model_card(struct print *p, const struct js *result)
 {
-	print_put(p, STYLE_PLAIN, "%s", js_get_str(result, "markdown"));
+	const char *page = js_get_str(result, "page");
+
+	print_put(p, STYLE_PLAIN, "%s", page ? page : js_get_str(result, "markdown"));
 }

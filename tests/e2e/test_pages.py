@@ -53,10 +53,12 @@ def make_pages(mlops, tmp_path):
     write_table(tmp_path / "new.csv", USUAL, usual_rows(1500, 2, 1.0))
     (tmp_path / "schema.json").write_text(mlops("schema", "infer", "old.csv").out)
     (tmp_path / "pipeline.ini").write_text(
-        "[pipeline]\nname = p\n[step.s]\ncmd = true\nout = x\n[monitor.daily]\ndata = new.csv\nreference = old.csv\nwindow = 250 rows\n"
+        "[pipeline]\nname = p\n[step.s]\ncmd = cp old.csv x\nin = old.csv\nout = x\n[model.churn]\nfrom = x\nreference = x\n[monitor.daily]\ndata = new.csv\nreference = old.csv\nwindow = 250 rows\n"
         "min_rows = 250\nignore = id, day\n")
-    assert mlops("init").status == 0 and mlops("monitor", "check", "daily").status == 7
+    assert mlops("init").status == 0 and mlops("run").status == 0
+    assert mlops("monitor", "check", "daily").status == 7
     made = {
+        "card": mlops("model", "card", "churn@v1", "--html"),
         "monitor": mlops("monitor", "show", "daily", "--html"),
         "profile": mlops("profile", "old.csv", "--full", "--target", "left", "--html"),
         "drift": mlops("drift", "old.csv", "new.csv", "--html"),
@@ -64,7 +66,7 @@ def make_pages(mlops, tmp_path):
         "svg": mlops("drift", "old.csv", "new.csv", "--svg"),
     }
     assert {kind: one.status for kind, one in made.items()} == {
-        "profile": 0, "monitor": 0, "drift": 7, "schema": 7, "svg": 7}
+        "card": 0, "profile": 0, "monitor": 0, "drift": 7, "schema": 7, "svg": 7}
     return {kind: one.out for kind, one in made.items()}
 
 
@@ -94,7 +96,7 @@ def check_markup(page):
 def test_markup_is_strict_and_names_no_other_place(pages):
     for page in pages.values():
         check_markup(page)
-    for kind in ("profile", "drift", "schema", "monitor"):
+    for kind in ("card", "profile", "drift", "schema", "monitor"):
         root = parse(pages[kind])
         assert root.get("lang") == "en"
         policy = [m.get("content") for m in root.iter("meta") if m.get("http-equiv") == "Content-Security-Policy"]
@@ -120,7 +122,7 @@ CONTRAST = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("kind", ["profile", "drift", "schema", "monitor"])
+@pytest.mark.parametrize("kind", ["card", "profile", "drift", "schema", "monitor"])
 def test_a_browser_shows_it_wide_narrow_dark_and_printed(browser, pages, tmp_path, kind):
     path = tmp_path / "page.html"
     path.write_text(pages[kind])
