@@ -48,8 +48,11 @@ void form_free(struct form *form)
 	free(form->label);
 	if (form->waiting)
 		fclose(form->waiting);
+	if (form->answers)
+		fclose(form->answers);
 	if (form->spool)
 		fclose(form->spool);
+	strmap_release(&form->private->models);
 	hasher_release(&form->private->hasher);
 	table_close(form->private->names);
 	free(form->private->map);

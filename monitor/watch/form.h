@@ -34,6 +34,7 @@ struct form {
 	uint8_t *label;        /* 0, 1, or 2: not known */
 	size_t nscores, scores_cap;
 	FILE *waiting;         /* "ID\0PREDICTION\0" of rows without label; NULL: none */
+	FILE *answers;         /* struct form_answer of rows with an id; NULL: none */
 	FILE *spool;           /* the rows as a table of its own, with keep_rows; else NULL */
 	struct form_private *private;
 };
@@ -45,6 +46,20 @@ void form_table(struct form *, const struct table *, bool lines);
 int form_add(struct form *, const struct rows *, struct error *);
 void form_time(struct form *, int64_t ms);
 void form_finish(struct form *);
+/* Before or after its row is added. `model`: what the row says of who answered; may be NULL. `ms`: its time; NULL: none. */
+int form_answer(struct form *, const struct field *id, const struct field *model, const int64_t *ms, struct error *);
+struct form_answer {
+	int64_t key; /* registry/predictions.h */
+	int64_t ms;
+	uint32_t model; /* of form_answer_model */
+	uint32_t place; /* in its piece */
+	bool timed;
+};
+/* All of them, in pieces that are sorted by key, because a table takes them faster so; of those with one key the last comes
+ * last. */
+int form_each_answer(struct form *, int (*each)(void *ctx, const struct form_answer *, struct error *), void *ctx,
+		     struct error *);
+const char *form_answer_model(const struct form *, const struct form_answer *); /* lent; NULL: the row says none */
 enum table_format form_spooled(const struct form *); /* what the spool is */
 
 /* Texts are equal, or both are numbers and equal. */

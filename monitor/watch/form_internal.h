@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+#include "base/strmap.h"
 #include "monitor/watch/form.h"
 /* What the files of a form share. */
 struct form_private {
@@ -14,6 +15,7 @@ struct form_private {
 	bool keep_rows;
 	bool spooled_lines;        /* how the spool is written */
 	size_t spooled_columns;
+	struct strmap models;      /* that rows name */
 };
 /* Writes rows into the spool, as what they came from. */
 int form_spool(struct form *, const struct rows *, struct error *);

@@ -10,7 +10,10 @@ struct former {
 	const struct group *groups;
 	struct form *const *forms;
 	size_t n;
+	size_t id, model; /* columns of the table at hand, or SIZE_MAX */
 };
+
+#define MODEL "model" /* the member that says who answered */
 
 static struct form *form_of(const struct former *f, int64_t window)
 {
@@ -18,6 +21,25 @@ static struct form *form_of(const struct former *f, int64_t window)
 		if (window >= f->groups[i].first && window <= f->groups[i].last)
 			return f->forms[i];
 	return NULL;
+}
+
+static void find_columns(struct former *f, const struct table *table)
+{
+	const char *id = f->walk.x->watch->columns.id;
+
+	row_walk_table(&f->walk, table);
+	if (!id || !table_find(table, id, &f->id))
+		f->id = SIZE_MAX;
+	if (!table_find(table, MODEL, &f->model))
+		f->model = SIZE_MAX;
+}
+
+static int note_answer(const struct former *f, struct form *form, const struct field *row, const struct row_place *place,
+		       struct error *err)
+{
+	if (f->id == SIZE_MAX || row[f->id].kind == FIELD_NULL)
+		return 0;
+	return form_answer(form, &row[f->id], f->model == SIZE_MAX ? NULL : &row[f->model], place->timed ? &place->ms : NULL, err);
 }
 
 static int add_run(struct form *form, const struct rows *rows, size_t from, size_t to, struct error *err)
@@ -36,7 +58,7 @@ static int form_rows(void *ctx, const struct inflow_piece *piece, const struct t
 	struct form *at = NULL;
 	size_t begin = 0;
 
-	row_walk_table(&f->walk, table);
+	find_columns(f, table);
 	for (size_t i = 0; i < f->n; i++)
 		form_table(f->forms[i], table, inflow->files[piece->file].lines);
 	for (size_t i = 0; i < rows->nrows; i++) {
@@ -46,6 +68,8 @@ static int form_rows(void *ctx, const struct inflow_piece *piece, const struct t
 					    : NULL;
 		if (form && place.timed)
 			form_time(form, place.ms);
+		if (form && note_answer(f, form, rows->fields + i * rows->ncols, &place, err) < 0)
+			return -1;
 		if (form == at)
 			continue;
 		if (add_run(at, rows, begin, i, err) < 0)

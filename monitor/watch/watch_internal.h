@@ -96,6 +96,8 @@ int watch_store_positions(struct watching *, bool begun, int64_t last, struct er
 int watch_labels(struct watching *, struct error *);
 /* Joins one by one what a window has to wait for, and feeds its errors to the detector. Inside the transaction. */
 int watch_waiting(struct watching *, struct form *, int64_t number, struct error *);
+/* watch_answers.c: who answered the rows with ids. Inside the transaction. */
+int watch_answers(struct watching *, struct form *, int64_t number, struct error *);
 int watch_errors(struct watching *, const char *errors, size_t n, struct error *);
 
 /* Of the model's own columns those that one of the tables has. */

@@ -255,7 +255,8 @@ static int tell(struct watching *x, const struct monitor_window *w, struct error
 
 static int record(struct watching *x, struct form *form, struct monitor_window *w, struct error *err)
 {
-	if (watch_waiting(x, form, w->number, err) < 0 || watch_errors(x, form->errors.buf, form->errors.len, err) < 0)
+	if (watch_answers(x, form, w->number, err) < 0 || watch_waiting(x, form, w->number, err) < 0 ||
+	    watch_errors(x, form->errors.buf, form->errors.len, err) < 0)
 		return -1;
 	w->labelled = form->errors.len;
 	w->wrong = form->wrong;
