@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/digest.h"
+#include "base/merkle.h"
 /*
  * The audit log: the events (registry/events.h) as the leaves of a Merkle tree (base/merkle.h), and signed checkpoints of
  * it. Leaf N (from 0) is the canonical JSON of the event with seq N + 1: {"actor","after","before","body","operation",
@@ -13,6 +14,7 @@
  * C2SP tlog-proof whose extra data are the event.
  */
 struct db;
+struct db_stmt;
 struct error;
 struct event;
 struct js;
@@ -23,10 +25,20 @@ struct strbuf;
 
 /* Within the transaction of event_append, for the row that it has written. Also takes in events of before the tree. */
 int audit_append(struct db *, int64_t seq, struct error *);
+/* Takes in what was there before the tree; nothing when all events are leaves. Whoever reads the tree calls it first. */
+int audit_catch_up(struct db *, struct error *);
 /* The canonical JSON of an event row as event_find gives it; appended. */
 void audit_leaf_text(const struct js *event, struct strbuf *ret);
+/* The same of a row that begins at the column with AUDIT_LEAF_COLUMNS, without making values of it: much faster. */
+#define AUDIT_LEAF_COLUMNS "actor, after, before, body, operation, origin, seq, subject, time"
+void audit_leaf_row(struct db_stmt *, int column, struct strbuf *ret);
+/* Of nodes as they are stored; lent by the database. */
+struct merkle_source audit_source(struct db *);
 int audit_size(struct db *, uint64_t *ret, struct error *);
 int audit_root(struct db *, uint64_t size, struct digest *ret, struct error *);
+/* "mlops/" and the log's id: what its checkpoints begin with. */
+#define AUDIT_ORIGIN 64
+int audit_origin(struct db *, char ret[AUDIT_ORIGIN], struct error *);
 
 /* ---- checkpoints ---- */
 

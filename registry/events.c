@@ -5,15 +5,18 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "registry/audit.h"
 #include "registry/rows.h"
 #include <string.h>
 
+/* The number after the last, also when somebody has removed the last ones: their leaves are still there. */
 static int append(struct db *db, const struct event *event, int64_t now_ms, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf body = STRBUF_INIT;
 	struct db_stmt *q = db_query(
-	    db, "INSERT INTO events (time, actor, origin, operation, subject, before, after, body)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+	    db, "INSERT INTO events (seq, time, actor, origin, operation, subject, before, after, body) VALUES ("
+		"1 + max(coalesce((SELECT max(seq) FROM events), 0),"
+		" coalesce((SELECT max(place) + 1 FROM audit_nodes WHERE level = 0), 0)), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
 
 	if (event->body)
 		js_dump(event->body, JS_CANONICAL, &body);
@@ -38,6 +41,8 @@ int event_append(struct db *db, const struct event *event, int64_t now_ms, int64
 	if (append(db, event, now_ms, err) < 0)
 		return write_end(db, -1, err);
 	seq = db_last_id(db);
+	if (audit_append(db, seq, err) < 0)
+		return write_end(db, -1, err);
 	if (db_commit(db, err) < 0)
 		return -1;
 	if (ret_seq)

@@ -4,7 +4,8 @@
 #include <stdint.h>
 /*
  * The append-only record of who changed what. Written inside the transaction of the
- * change. Triggers in the schema refuse updates and deletes.
+ * change. Triggers in the schema refuse updates and deletes, and each event is a leaf of the tree of
+ * registry/audit.h, so that one who gets around them is found.
  */
 struct db;
 struct error;

@@ -30,7 +30,34 @@ CREATE TABLE signing_keys (
 	state   TEXT NOT NULL CHECK (state IN ('active', 'retired', 'revoked', 'trusted')),
 	reason  TEXT,
 	created INTEGER NOT NULL,
-	ended   INTEGER
+	ended   INTEGER,
+	last    INTEGER -- size of the log with the event that ended it: no larger one can be signed by it
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX signing_key_active ON signing_keys (state) WHERE state = 'active';
+
+-- Against slips of the hand; who means it drops them, and is found by the checkpoints that others hold.
+CREATE TRIGGER audit_nodes_are_not_changed BEFORE UPDATE ON audit_nodes
+BEGIN
+	SELECT RAISE(ABORT, 'the audit log only grows');
+END;
+
+CREATE TRIGGER audit_nodes_are_not_deleted BEFORE DELETE ON audit_nodes
+BEGIN
+	SELECT RAISE(ABORT, 'the audit log only grows');
+END;
+
+CREATE TRIGGER checkpoints_are_not_changed BEFORE UPDATE ON checkpoints
+BEGIN
+	SELECT RAISE(ABORT, 'checkpoints are never changed');
+END;
+
+CREATE TRIGGER checkpoints_are_not_deleted BEFORE DELETE ON checkpoints
+BEGIN
+	SELECT RAISE(ABORT, 'checkpoints are never deleted');
+END;
+
+CREATE TRIGGER signing_keys_are_not_deleted BEFORE DELETE ON signing_keys
+BEGIN
+	SELECT RAISE(ABORT, 'keys are never deleted');
+END;
