@@ -108,6 +108,16 @@ static int insert_file(struct db *db, int64_t version, const struct candidate_fi
 	return db_run(q, err);
 }
 
+int candidate_put(struct db *db, int64_t version, const struct candidate_new *new, struct error *err)
+{
+	if (insert(db, version, new, err) < 0)
+		return -1;
+	for (size_t i = 0; i < new->nfiles; i++)
+		if (insert_file(db, version, &new->files[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int make_version(struct db *db, const struct candidate_new *new, int64_t *ret_number, struct error *err)
 {
 	CLEANUP(cleanup_free) char *source = xasprintf("runs:/%s/%s", new->run_id, new->path);
@@ -131,11 +141,8 @@ int candidate_add(struct db *db, const struct candidate_new *new, int64_t *ret_n
 		return 0;
 	}
 	if (make_version(db, new, &number, err) < 0 || version_row(db, new->model, number, &version, NULL, err) < 0 ||
-	    insert(db, version, new, err) < 0)
+	    candidate_put(db, version, new, err) < 0)
 		return -1;
-	for (size_t i = 0; i < new->nfiles; i++)
-		if (insert_file(db, version, &new->files[i], err) < 0)
-			return -1;
 	*ret_number = number;
 	return 1;
 }

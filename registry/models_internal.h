@@ -21,6 +21,14 @@ int version_row(struct db *, const char *model, int64_t number, int64_t *ret, in
 /* From a row of MODEL_COLUMNS, of VERSION_COLUMNS. */
 int model_json(struct db *, struct db_stmt *, struct js **ret, struct error *);
 int version_json(struct db *, struct db_stmt *, bool aliases, struct js **ret, struct error *);
+/* A version with a number of its own choice, which is free. *ret is its row. Its source is not looked at: `location` is
+ * where its files are. */
+struct version_new;
+int version_put(struct db *, int64_t model, int64_t number, const struct version_new *, const char *location,
+		int64_t now_ms, int64_t *ret, struct error *);
+/* What its gate said, of a version that is there. */
+struct candidate_new;
+int candidate_put(struct db *, int64_t version, const struct candidate_new *, struct error *);
 /* The newest version of each stage, or of those in `stages`. */
 int versions_latest_of(struct db *, int64_t model, const struct js *stages, bool aliases, struct js **ret,
 		       struct error *);

@@ -38,13 +38,7 @@ static void checked_release(struct checked *c)
 	strmap_release(&c->attempts);
 }
 
-struct member {
-	const char *name;
-	enum js_type type;
-	bool optional;
-};
-
-static const struct member *find_member(const struct member *members, size_t n, const char *name)
+static const struct record_member *find_member(const struct record_member *members, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(members[i].name, name))
@@ -52,15 +46,15 @@ static const struct member *find_member(const struct member *members, size_t n, 
 	return NULL;
 }
 
-static int check_members(const struct js *object, const char *what, const struct member *members, size_t n,
-			 struct error *err)
+int record_members(const struct js *object, const char *what, const struct record_member *members, size_t n,
+		   struct error *err)
 {
 	size_t found = 0, wanted = 0;
 
 	if (js_typeof(object) != JS_OBJECT)
 		return BAD("%s is no object", what);
 	for (void *it = js_iter(object); it; it = js_next(object, it)) {
-		const struct member *m = find_member(members, n, js_iter_key(it));
+		const struct record_member *m = find_member(members, n, js_iter_key(it));
 
 		if (!m || js_typeof(js_iter_value(it)) != m->type)
 			return BAD("%s has a member '%.40s' that does not belong there", what, js_iter_key(it));
@@ -128,7 +122,7 @@ static bool is_use(const char *use, bool input)
 /* Of a run (`use` is checked) or of a cache entry; in the order of their paths. */
 static int check_contents(struct checked *c, const struct js *list, bool of_run, bool input, struct error *err)
 {
-	static const struct member members[] = {
+	static const struct record_member members[] = {
 		{ "path", JS_STR, false },    { "content", JS_STR, false }, { "size", JS_INT, false },
 		{ "files", JS_INT, false },   { "use", JS_STR, false },
 	};
@@ -139,7 +133,7 @@ static int check_contents(struct checked *c, const struct js *list, bool of_run,
 		const char *use = js_get_str(item, "use");
 		char *path;
 
-		if (check_members(item, "a content", members, ARRAY_LEN(members) - !of_run, err) < 0)
+		if (record_members(item, "a content", members, ARRAY_LEN(members) - !of_run, err) < 0)
 			return -1;
 		path = record_path_read(js_get_str(item, "path"));
 		if (!path || (before && strcmp(before, path) >= 0)) {
@@ -219,7 +213,7 @@ static int check_metrics(const struct js *metrics, struct error *err)
 
 static int check_run(struct checked *c, const struct js *run, struct error *err)
 {
-	static const struct member members[] = {
+	static const struct record_member members[] = {
 		{ "run_id", JS_STR, false },	 { "name", JS_STR, false },	{ "experiment", JS_STR, false },
 		{ "user", JS_STR, false },	 { "status", JS_STR, false },	{ "start_time", JS_INT, false },
 		{ "end_time", JS_INT, false },	 { "parent", JS_STR, true },	{ "step", JS_STR, true },
@@ -229,7 +223,7 @@ static int check_run(struct checked *c, const struct js *run, struct error *err)
 	const char *step = js_get_str(run, "step");
 	enum run_status status;
 
-	if (check_members(run, "a run", members, ARRAY_LEN(members), err) < 0)
+	if (record_members(run, "a run", members, ARRAY_LEN(members), err) < 0)
 		return -1;
 	if (!is_run_id(js_get_str(run, "run_id")))
 		return BAD("'%.64s' is no run id", js_get_str(run, "run_id"));
@@ -306,7 +300,7 @@ static bool in_range(const struct js *object, const char *key, int64_t min, int6
 
 static int check_attempt(struct checked *c, const struct js *a, struct error *err)
 {
-	static const struct member members[] = {
+	static const struct record_member members[] = {
 		{ "run", JS_STR, true },	  { "step", JS_STR, false },	 { "state", JS_STR, false },
 		{ "source", JS_STR, true },	  { "reason", JS_STR, true },	 { "number", JS_INT, false },
 		{ "exit_code", JS_INT, true },	  { "signal", JS_INT, true },	 { "start_time", JS_INT, false },
@@ -318,7 +312,7 @@ static int check_attempt(struct checked *c, const struct js *a, struct error *er
 	CLEANUP(cleanup_free) char *name = NULL;
 	struct digest id;
 
-	if (check_members(a, "an attempt", members, ARRAY_LEN(members), err) < 0)
+	if (record_members(a, "an attempt", members, ARRAY_LEN(members), err) < 0)
 		return -1;
 	if (!record_step_valid(js_get_str(a, "step")) || !is_end_state(js_get_str(a, "state")) ||
 	    (run && !strmap_has(&c->runs, run)) || (source && !is_run_id(source)) ||
@@ -334,13 +328,13 @@ static int check_attempt(struct checked *c, const struct js *a, struct error *er
 
 static int check_record(struct checked *c, const struct js *record, struct error *err)
 {
-	static const struct member members[] = {
+	static const struct record_member members[] = {
 		{ "version", JS_INT, false }, { "runs", JS_ARRAY, false }, { "attempts", JS_ARRAY, false },
 	};
 	const struct js *attempts = js_get(record, "attempts");
 	int64_t start = 0;
 
-	if (check_members(record, "the record", members, ARRAY_LEN(members), err) < 0)
+	if (record_members(record, "the record", members, ARRAY_LEN(members), err) < 0)
 		return -1;
 	if (js_get_int(record, "version", 0) != RECORD_VERSION) {
 		BAD("the record has version %lld, and this program knows %d",
@@ -464,8 +458,20 @@ static void read_content(const struct js *item, struct content *ret)
 	ret->files = (uint64_t)js_get_int(item, "files", 0);
 }
 
-/* What is known here of a content is not changed by what others say of it. */
-static int put_content(struct db *db, const struct content *content, int64_t *ret, struct error *err)
+int record_content(const struct js *item, struct content *ret, struct error *err)
+{
+	int64_t size = js_get_int(item, "size", -1), files = js_get_int(item, "files", -1);
+	const char *text = js_get_str(item, "content");
+
+	if (!text || !content_parse(text, ret) || ret->kind == CONTENT_ABSENT || size < 0 || files < 0 ||
+	    (ret->kind != CONTENT_TREE && (files > 1 || (!files && size))))
+		return BAD("'%.80s' is no content", text ? text : "");
+	ret->size = (uint64_t)size;
+	ret->files = (uint64_t)files;
+	return 0;
+}
+
+int record_content_row(struct db *db, const struct content *content, int64_t *ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
 	    db_query(db, "SELECT id FROM contents WHERE digest = ?1 AND kind = ?2 AND files > 0");
@@ -489,7 +495,7 @@ static int put_contents(struct db *db, int64_t row, const char *direction, const
 		int64_t id;
 
 		read_content(item, &content);
-		if (put_content(db, &content, &id, err) < 0)
+		if (record_content_row(db, &content, &id, err) < 0)
 			return -1;
 		q = db_query(db, "INSERT INTO run_contents (run, direction, path, use, content)"
 				 " VALUES (?1, ?2, ?3, ?4, ?5)");
@@ -620,14 +626,14 @@ int record_import(struct db *db, const struct js *record, bool *ret_new, struct 
 
 static int check_entry(const struct js *json, const struct digest *key, struct error *err)
 {
-	static const struct member members[] = {
+	static const struct record_member members[] = {
 		{ "key", JS_STR, false },     { "run", JS_STR, false },	    { "step", JS_STR, false },
 		{ "created", JS_INT, false }, { "outputs", JS_ARRAY, false },
 	};
 	struct checked c CLEANUP(checked_release) = { .runs = STRMAP_INIT };
 	char hex[DIGEST_HEX + 1];
 
-	if (check_members(json, "the result", members, ARRAY_LEN(members), err) < 0)
+	if (record_members(json, "the result", members, ARRAY_LEN(members), err) < 0)
 		return -1;
 	if (strcmp(js_get_str(json, "key"), digest_format(key, hex)) != 0)
 		return BAD("it is the result of another step key: %.64s", js_get_str(json, "key"));

@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "registry/cache.h"
 #include "registry/records.h"
+#include "registry/records_internal.h"
 
 /* Bytes of text for each value that a record can hold; a value in memory takes some hundred. */
 #define TEXT_OF_OBJECT 32
@@ -32,7 +33,7 @@ static bool is_plausible(const char *text, size_t len)
 	return objects < FEW + len / TEXT_OF_OBJECT && arrays < FEW + len / TEXT_OF_ARRAY;
 }
 
-static int parse(const char *text, size_t len, const char *name, struct js **ret, struct error *err)
+int record_parse(const char *text, size_t len, const char *name, struct js **ret, struct error *err)
 {
 	if (!is_plausible(text, len))
 		return error_set(err, ERR_DAMAGED, "%s is nothing that a writer writes", name);
@@ -44,7 +45,7 @@ static int parse(const char *text, size_t len, const char *name, struct js **ret
 }
 
 /* Another order or other blanks would make one fact two objects. */
-static int check_canonical(const struct js *json, const char *text, size_t len, const char *name, struct error *err)
+int record_canonical(const struct js *json, const char *text, size_t len, const char *name, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf again = STRBUF_INIT;
 
@@ -58,8 +59,8 @@ int record_read(const char *text, size_t len, const char *run_id, struct js **re
 {
 	CLEANUP_JS struct js *record = NULL;
 
-	if (parse(text, len, "the record", &record, err) < 0 || record_check(record, err) < 0 ||
-	    check_canonical(record, text, len, "the record", err) < 0)
+	if (record_parse(text, len, "the record", &record, err) < 0 || record_check(record, err) < 0 ||
+	    record_canonical(record, text, len, "the record", err) < 0)
 		return -1;
 	if (strcmp(js_get_str(js_at(js_get(record, "runs"), 0), "run_id"), run_id) != 0)
 		return error_set(err, ERR_DAMAGED, "it is the record of another run");
@@ -71,8 +72,8 @@ int cache_read(const char *text, size_t len, const struct digest *key, struct ca
 {
 	CLEANUP_JS struct js *json = NULL;
 
-	if (parse(text, len, "the result", &json, err) < 0 ||
-	    check_canonical(json, text, len, "the result", err) < 0)
+	if (record_parse(text, len, "the result", &json, err) < 0 ||
+	    record_canonical(json, text, len, "the result", err) < 0)
 		return -1;
 	return cache_parse(json, key, ret, err);
 }

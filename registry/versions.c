@@ -361,6 +361,28 @@ static int insert_version(struct db *db, int64_t model, int64_t number, const st
 	return db_run(q, err);
 }
 
+static int put_tags(struct tagging *tagging, const struct js *tags, struct error *err)
+{
+	return pairs_each(tags, "tags", put_tag, tagging, err);
+}
+
+int version_put(struct db *db, int64_t model, int64_t number, const struct version_new *new, const char *location,
+		int64_t now_ms, int64_t *ret, struct error *err)
+{
+	const struct version_source from = { (char *)(uintptr_t)new->source, (char *)(uintptr_t)location,
+					     (char *)(uintptr_t)new->run_id, (char *)(uintptr_t)new->model_id };
+	struct tagging tagging = { .db = db };
+	struct db_stmt *q;
+
+	if (insert_version(db, model, number, new, &from, now_ms, err) < 0)
+		return -1;
+	*ret = tagging.version = db_last_id(db);
+	q = db_query(db, "UPDATE registered_models SET last_number = max(last_number, ?2) WHERE id = ?1");
+	db_bind(q, 1, model);
+	db_bind(q, 2, number);
+	return db_run(q, err) < 0 ? -1 : put_tags(&tagging, new->tags, err);
+}
+
 int version_create(struct db *db, const struct version_new *new, int64_t now_ms, int64_t *ret_number,
 		   struct error *err)
 {
@@ -375,7 +397,7 @@ int version_create(struct db *db, const struct version_new *new, int64_t now_ms,
 	    insert_version(db, model, number, new, &from, now_ms, err) < 0)
 		return -1;
 	tagging.version = db_last_id(db);
-	if (pairs_each(new->tags, "tags", put_tag, &tagging, err) < 0 ||
+	if (put_tags(&tagging, new->tags, err) < 0 ||
 	    (!tagging.prompt && new->model_id && *new->model_id &&
 	     logged_model_note_version(db, new->model_id, new->model, number, err) < 0))
 		return -1;
