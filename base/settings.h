@@ -31,6 +31,24 @@ struct error;
 	  "networks, as 10.0.0.0/8, that notifications may go to beside the public internet")      \
 	X(NOTIFY_COMMAND, "notify.command", SETTING_TEXT, "", NULL,                                \
 	  "program, and its words, that an agent tells each notification as JSON on its input")    \
+	X(OPENLINEAGE_URL, "openlineage.url", SETTING_TEXT, "", NULL,                              \
+	  "where runs are told in OpenLineage's words, as https://HOST[/api/v1/lineage]")          \
+	X(OPENLINEAGE_SECRET, "openlineage.secret", SETTING_TEXT, "", NULL,                        \
+	  "name of the secret that is sent there as Authorization: Bearer")                        \
+	X(OPENLINEAGE_FILE, "openlineage.file", SETTING_TEXT, "", NULL,                            \
+	  "file to which the same is appended, a line each; relative to the project")              \
+	X(OPENLINEAGE_NAMESPACE, "openlineage.namespace", SETTING_TEXT, "", NULL,                  \
+	  "namespace of jobs and data sets there; empty: the pipeline's name")                     \
+	X(AUDIT_EVENTS, "audit.events", SETTING_INT, "1000", "0..1000000000",                      \
+	  "events after which a checkpoint of the audit log is signed; 0: by time alone")         \
+	X(AUDIT_MINUTES, "audit.minutes", SETTING_INT, "10", "0..100000",                          \
+	  "minutes after which one is signed when events came; 0: by their number alone")         \
+	X(AUDIT_FILE, "audit.file", SETTING_TEXT, ".mlops/audit/checkpoints", NULL,                \
+	  "file that each checkpoint is appended to, seen from the project; empty: none")         \
+	X(AUDIT_REF, "audit.ref", SETTING_TEXT, "", NULL,                                          \
+	  "git ref, as refs/mlops/audit, that each checkpoint becomes a commit of; empty: none")  \
+	X(AUDIT_REMOTE, "audit.remote", SETTING_TEXT, "", NULL,                                    \
+	  "git remote that this ref is pushed to; empty: none")                                   \
 	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
 	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \
