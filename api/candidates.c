@@ -341,11 +341,13 @@ static int write_event(const struct making *m, const char *operation, const char
 		       struct js *value, struct error *err)
 {
 	CLEANUP_JS struct js *body = js_object();
+	char content[CONTENT_TEXT];
 	const struct event event = {
 		.actor = m->author, .origin = m->origin, .operation = operation, .subject = subject, .body = body,
 	};
 
 	js_set_str(body, "verdict", m->passed ? "passed" : "failed");
+	js_set_str(body, "content", content_format(&m->from, content));
 	js_set(body, key, value);
 	return event_append(m->gate.db, &event, clock_wall_ms(), NULL, err);
 }

@@ -80,6 +80,15 @@ static int look(struct request *r, const struct js *args, struct error *err)
 
 /* ---- outcomes ---- */
 
+static int note_unrejected(const struct request *r, struct error *err)
+{
+	CLEANUP(cleanup_free) char *subject = xasprintf("%s@v%lld", r->target.model, (long long)r->target.number);
+	CLEANUP_JS struct js *body = js_object();
+
+	js_set_str(body, "reason", r->reason);
+	return op_event(r->ctx, r->db, &(struct op_event){ .operation = "model.unreject", .subject = subject, .body = body }, err);
+}
+
 static int move(const struct request *r, struct js **ret, struct error *err)
 {
 	const struct promotion p = {
@@ -95,6 +104,9 @@ static int move(const struct request *r, struct js **ret, struct error *err)
 	int64_t before;
 
 	if (version_unreject(r->db, p.model, p.number, err) < 0 || promotion_do(r->db, &p, &before, err) < 0)
+		return -1;
+	/* it has the alias already, so there is no event of a move that would tell */
+	if (r->rejected && before == p.number && note_unrejected(r, err) < 0)
 		return -1;
 	*ret = target_result(r->ctx, &r->target, "promoted");
 	if (before)
