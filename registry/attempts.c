@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "registry/lineage.h"
 #include "registry/rows.h"
 #include "registry/runs.h"
 #include <string.h>
@@ -46,7 +47,7 @@ static int store_attempt(struct db *db, const struct attempt *a, struct error *e
 	db_bind(q, 15, a->reason);
 	db_bind(q, 16, a->record);
 	db_bind(q, 17, a->sampled);
-	return db_run(q, err);
+	return db_run(q, err) < 0 || lineage_attempt(db, a, err) < 0 ? -1 : 0;
 }
 
 int attempt_store(struct db *db, const struct attempt *attempt, struct error *err)
