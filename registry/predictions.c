@@ -245,11 +245,11 @@ int predictions_add(struct predictions *p, int64_t key, const char *model, int64
 
 	if (find_meaning(p, model, &m, err) < 0 || answer_at(p, m, time_ms, &answer, err) < 0)
 		return -1;
-	q = db_query(p->db, "INSERT OR REPLACE INTO predictions (key, monitor, number, time, answer)"
+	q = db_query(p->db, "INSERT OR REPLACE INTO predictions (monitor, number, key, time, answer)"
 			    " VALUES (?1, ?2, ?3, ?4, nullif(?5, 0))");
-	db_bind(q, 1, key);
-	db_bind(q, 2, p->monitor);
-	db_bind(q, 3, p->window);
+	db_bind(q, 1, p->monitor);
+	db_bind(q, 2, p->window);
+	db_bind(q, 3, key);
 	db_bind(q, 4, time_ms);
 	db_bind(q, 5, answer);
 	return db_run(q, err);
@@ -260,9 +260,10 @@ int predictions_add(struct predictions *p, int64_t key, const char *model, int64
 int predictions_find(struct db *db, const char *monitor, const char *id, struct js **ret, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, "SELECT m.name, p.number, p.time, a.model, a.known, a.alias, a.move FROM predictions p"
-			     " JOIN monitors m ON m.id = p.monitor LEFT JOIN prediction_answers a ON a.id = p.answer"
-			     " WHERE p.key = ?1 AND coalesce(m.name = ?2, 1) ORDER BY p.time DESC, p.monitor, p.number DESC");
+		db_query(db, "SELECT m.name, w.number, p.time, a.model, a.known, a.alias, a.move FROM monitors m"
+			     " CROSS JOIN monitor_windows w ON w.monitor = m.id"
+			     " CROSS JOIN predictions p ON p.monitor = m.id AND p.number = w.number AND p.key = ?1"
+			     " LEFT JOIN prediction_answers a ON a.id = p.answer WHERE coalesce(m.name = ?2, 1) ORDER BY p.time DESC, p.monitor, p.number DESC");
 	CLEANUP_JS struct js *list = js_array();
 	int r;
 

@@ -10,11 +10,13 @@ CREATE TABLE prediction_answers (
 	UNIQUE (model, known, alias, move)
 ) STRICT;
 
+-- A window is written at once and in order; by key alone, each of its rows would fall on a page of its own. Who looks for
+-- an id asks each window.
 CREATE TABLE predictions (
-	key     INTEGER NOT NULL, -- the first 8 bytes of SHA-256 of the id
 	monitor INTEGER NOT NULL REFERENCES monitors (id),
 	number  INTEGER NOT NULL, -- of the window
+	key     INTEGER NOT NULL, -- the first 8 bytes of SHA-256 of the id
 	time    INTEGER NOT NULL, -- of the row; of its check, where rows have no times
 	answer  INTEGER REFERENCES prediction_answers (id), -- NULL: nobody can say
-	PRIMARY KEY (key, monitor, number)
+	PRIMARY KEY (monitor, number, key)
 ) STRICT, WITHOUT ROWID;

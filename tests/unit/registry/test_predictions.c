@@ -42,6 +42,14 @@ static void promote(int64_t number, int64_t time)
 	change(promotion_do(db, &p, &before, &err));
 }
 
+static void window(int64_t of, int64_t number)
+{
+	CLEANUP_JS struct js *verdict = js_object();
+	const struct monitor_window w = { .number = number, .state = "OK", .verdict = verdict };
+
+	change(monitor_window_store(db, of, &w, 1, &err));
+}
+
 /* Versions 1 and 2 of times 10 and 20; champions at 100, 200 and, back, 300. */
 static void begin(void)
 {
@@ -51,6 +59,8 @@ static void begin(void)
 	promote(2, 200);
 	promote(1, 300);
 	change(monitor_add(db, "m", "{}", &monitor, &err));
+	for (int64_t i = 0; i < 2; i++)
+		window(monitor, i);
 }
 
 static void answer(const char *watched, const char *id, const char *model, int64_t time)
@@ -158,6 +168,7 @@ static void ids_of_several_windows(void **state)
 	(void)state;
 	begin();
 	change(monitor_add(db, "other", "{}", &other, &err));
+	window(other, 2);
 	ok(db_begin(db, &err));
 	for (int64_t i = 0; i < 3; i++) {
 		p = predictions_open(db, i == 2 ? other : monitor, i, NULL);
