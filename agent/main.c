@@ -28,9 +28,12 @@
 #include "agent/outbox.h"
 #include "agent/page.h"
 #include "agent/scheduler.h"
+#include "agent/signer.h"
 #include "agent/steps.h"
 #include "agent/streams.h"
 #include "agent/v1.h"
+#include "api/forget.h"
+#include "api/ops.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/io.h"
@@ -123,9 +126,20 @@ static void committed(void)
 	outbox_wake();
 }
 
+/* What the agent was killed over. */
+static void go_on_forgetting(struct project *p)
+{
+	struct op_context ctx = { .project = p, .dir = p->top, .origin = "agent", .actor = "agent" };
+	struct error why = { 0 };
+
+	if (forget_resume(&ctx, &why) < 0)
+		log_event(LOG_LEVEL_ERROR, "something that is to be forgotten is not gone yet", "error", why.msg, NULL);
+}
+
 /* In the order in which they need each other. */
 static int start_parts(struct agent *a, struct error *err)
 {
+	go_on_forgetting(a->project);
 	page_start();
 	health_start();
 	mlflow_start();
@@ -138,6 +152,7 @@ static int start_parts(struct agent *a, struct error *err)
 	    seals_start(err) < 0 || events_feed_start(a->project->top, err) < 0 ||
 	    jobs_start(a->project->top, err) < 0 || outbox_start(a->project->top, err) < 0 ||
 	    monitors_start(a->project->top, err) < 0 || scheduler_start(a->project->top, err) < 0 ||
+	    signer_start(a->project->top, err) < 0 ||
 	    start_server(a, err) < 0)
 		return -1;
 	health_set_server(a->httpd);
@@ -148,6 +163,7 @@ static void stop_parts(struct agent *a)
 {
 	streams_stop();
 	events_feed_stop();
+	signer_stop();
 	scheduler_stop();
 	monitors_stop();
 	jobs_stop();

@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 #include "registry/git.h"
 #include "registry/project.h"
+#include "registry/signing_keys.h"
 
 #define PIPELINE_FILE "pipeline.ini"
 
@@ -181,6 +182,19 @@ static void init_nested(const char *root, struct js *result)
 	project_close(outer);
 }
 
+/* The first event of the audit log is the key that it is signed with. */
+static int init_key(const char *root, struct error *err)
+{
+	struct project *p;
+	int r;
+
+	if (project_open(root, &p, err) < 0)
+		return -1;
+	r = signing_keys_begin(p, err);
+	project_close(p);
+	return r;
+}
+
 int op_init(struct op_context *ctx, const struct js *args, struct js **ret_result,
 	    struct error *err)
 {
@@ -196,7 +210,7 @@ int op_init(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	rootfd = root ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (rootfd < 0)
 		return error_sys(err, errno, "cannot open the directory %s", dir);
-	if (project_create(root, &made, err))
+	if (project_create(root, &made, err) || init_key(root, err))
 		return -1;
 	js_set_str(result, "root", root);
 	js_set_bool(result, "created", made);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/ops.h"
+#include "api/data.h"
+#include "api/forget.h"
 #include "api/ops_rows.h"
 #include <stdio.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strlist.h"
+#include "registry/audit.h"
 #include "registry/project.h"
 
 static const struct op rows[] = {
@@ -454,7 +458,7 @@ static const struct op rows[] = {
 };
 OP_TABLE(ops_commands, rows);
 
-static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor, &ops_triggers, &ops_hooks, &ops_ci };
+static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor, &ops_triggers, &ops_hooks, &ops_ci, &ops_attest, &ops_forget, &ops_keys };
 
 const struct op *op_at(size_t i)
 {
@@ -697,13 +701,45 @@ const struct settings *op_settings(const struct op_context *ctx)
 	return ctx->project ? &ctx->project->settings : NULL;
 }
 
+/* What a killed command had begun. Trouble with it is no trouble of this one. */
+static void go_on_forgetting(const struct op *op, struct op_context *ctx)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+	struct error why = { 0 };
+
+	if (!ctx->project || op_is_remote(ctx) || op->flags & (OP_WRITES | OP_NO_PROJECT | OP_TRY_PROJECT))
+		return;
+	if (forget_resume(ctx, &why) == 0)
+		return;
+	text = xasprintf("something that is to be forgotten is not gone yet: %s", why.msg);
+	data_tell(ctx, text);
+}
+
+/* A change has been committed, whether or not all of it went well. That nothing can be signed is told with the next one,
+ * too, until somebody mends it. */
+static void sign_what_is_due(const struct op *op, struct op_context *ctx)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+	struct error why = { 0 };
+
+	if (!(op->flags & OP_AUDIT) || op_is_remote(ctx) || !ctx->project || !ctx->project->db ||
+	    checkpoint_due(ctx->project, clock_wall_ms(), &why) == 0)
+		return;
+	text = xasprintf("the audit log is not signed: %s%s%s", why.msg, *why.help ? "; " : "", why.help);
+	data_tell(ctx, text);
+}
+
 int op_call(const struct op *op, struct op_context *ctx, const struct js *args,
 	    struct js **ret_result, struct error *err)
 {
 	CLEANUP_JS struct js *none = args ? NULL : js_object();
+	int failed;
 
 	if (op_check(op, args, err) || op_open(op, ctx, err))
 		return -1;
 	tell_adopted(ctx);
-	return op->handler(ctx, args ? args : none, ret_result, err);
+	go_on_forgetting(op, ctx);
+	failed = op->handler(ctx, args ? args : none, ret_result, err);
+	sign_what_is_due(op, ctx);
+	return failed;
 }

@@ -162,6 +162,7 @@ extern const struct op_table ops_ci;      /* ops_ci.c: runs in a CI, notificatio
 extern const struct op_table ops_keys;    /* ops_keys.c: keys that sign */
 extern const struct op_table ops_audit;   /* ops_audit.c: the audit log */
 extern const struct op_table ops_lineage; /* ops_lineage.c: what made what */
+extern const struct op_table ops_keys;    /* ops_keys.c: keys that sign */
 extern const struct op_table ops_forget;  /* ops_forget.c: what has to be deleted */
 extern const struct op_table ops_reproduce; /* ops_reproduce.c: making it again */
 extern const struct op_table ops_bundle;  /* ops_bundle.c: a closure in one file */
@@ -217,7 +218,8 @@ op_handler op_metric_history;                                       /* op_metric
 op_handler op_key_add, op_key_list, op_key_rotate, op_key_revoke, op_key_show; /* op_key.c */
 op_handler op_audit_list, op_audit_verify, op_audit_prove, op_audit_check, op_audit_checkpoint; /* op_audit.c */
 op_handler op_lineage;                                              /* op_lineage.c */
-op_handler op_forget, op_forget_agree, op_forget_list;              /* op_forget.c */
+op_handler op_forget, op_forget_agree, op_forget_withdraw, op_forget_list, op_forget_show, op_object_forget,
+	op_object_forgotten;                                        /* op_forget.c */
 op_handler op_reproduce;                                            /* op_reproduce.c */
 op_handler op_bundle_create, op_bundle_verify, op_bundle_import;    /* op_bundle.c */
 op_handler op_attest, op_verify;                                    /* op_attest.c, op_verify.c */

@@ -102,6 +102,11 @@ printer print_experiments; /* print_experiments.c; of run.start, when a param ha
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 printer print_hooks_install, print_hooks_remove, print_hooks_run, print_trigger_approve; /* print_hooks.c */
 printer print_active, print_stop; /* print_active.c */
+printer print_key_add, print_key_list, print_key_rotate, print_key_revoke, print_key_show; /* print_key.c */
+/* print_forget.c */
+printer print_forget, print_forget_agree, print_forget_withdraw, print_forget_list, print_forget_show;
+/* print_attest.c */
+printer print_attest, print_verify;
 /* print_ci.c */
 printer print_ci, print_notify_list, print_notify_retry;
 /* print_agent_projects.c; print_submitted: of run.start, when an agent is to run it */

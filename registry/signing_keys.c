@@ -93,6 +93,16 @@ static int find_name(struct db *db, const char *name, struct signing_public *ret
 	return read_one(q, ret, err);
 }
 
+int signing_public_active(struct db *db, struct signing_public *ret, struct error *err)
+{
+	int r = find_active(db, ret, err);
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	error_set(err, ERR_NOT_FOUND, "this project has no signing key yet");
+	return error_help(err, "run: mlops audit checkpoint   (it makes the first key)");
+}
+
 int signing_public_find(struct db *db, const char *text, struct signing_public *ret, struct error *err)
 {
 	size_t len = strlen(text);
@@ -285,14 +295,8 @@ int signing_key_load(struct project *p, struct sign_key **ret, struct signing_pu
 {
 	struct signing_public key;
 	struct db *db;
-	int r;
 
-	if (signing_keys_begin(p, err) < 0 || project_db(p, &db, err) < 0)
-		return -1;
-	r = find_active(db, &key, err);
-	if (r == 0)
-		error_set(err, ERR_NOT_FOUND, "there is no signing key");
-	if (r <= 0)
+	if (signing_keys_begin(p, err) < 0 || project_db(p, &db, err) < 0 || signing_public_active(db, &key, err) < 0)
 		return -1;
 	if (signing_file_get(p, key.id, ret, err) < 0) {
 		signing_public_release(&key);

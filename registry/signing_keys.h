@@ -50,6 +50,8 @@ int signing_key_trust(struct db *, const char *name, const struct sign_public *,
  * was revoked before. */
 int signing_key_revoke(struct project *, const char *id, const struct signing_change *, struct error *);
 
+/* ERR_NOT_FOUND: a project of before there were keys. */
+int signing_public_active(struct db *, struct signing_public *ret, struct error *);
 /* By id, or its first 8 digits or more, or by name: then the active one before others, the newest first. ERR_NOT_FOUND;
  * ERR_USAGE: several ids begin so. */
 int signing_public_find(struct db *, const char *text, struct signing_public *ret, struct error *);
