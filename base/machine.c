@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include "base/io.h"
 #include "base/mem.h"
@@ -123,4 +124,25 @@ int machine_gpus(void)
 		n += access(path, F_OK) == 0;
 	}
 	return n;
+}
+
+void machine_cpu_name(char *ret, size_t size)
+{
+	static const char key[] = "model name";
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	struct utsname name;
+	char line[256];
+
+	snprintf(ret, size, "%s", uname(&name) == 0 ? name.machine : "unknown");
+	while (file && fgets(line, sizeof(line), file)) {
+		const char *value = strncmp(line, key, strlen(key)) ? NULL : strchr(line, ':');
+
+		if (!value)
+			continue;
+		value += 1 + strspn(value + 1, " \t");
+		snprintf(ret, size, "%.*s", (int)strcspn(value, "\n"), value);
+		break;
+	}
+	if (file)
+		fclose(file);
 }

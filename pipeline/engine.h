@@ -143,6 +143,8 @@ struct engine {
 	int64_t start_ms, start_mono_ms;
 	struct code_version code;
 	struct content deleted;   /* object that lists the files the code lacks */
+	struct content files;     /* the code as a tree (pipeline/code_files.h) */
+	bool files_whole;
 	struct js *tools;         /* program and PATH -> {version, packages, packages_digest} */
 
 	struct task *tasks;       /* by index of the node */
@@ -256,6 +258,7 @@ void container_close(struct engine *);
 void task_argv(const struct task *, struct strlist *ret);
 void task_declared_env(const struct task *, struct strlist *ret); /* of the step, and what mlops tells it */
 int task_write_params(const struct task *, struct error *);
+extern const char *const task_inherited[]; /* names of our environment that steps on this machine get, up to NULL */
 
 /* finish.c: on the worker that has the task. One struct finishing a group: inputs that several steps
  * share are scanned once. */
@@ -290,6 +293,8 @@ void tables_forget(struct task *);
 int tables_record_profiles(struct task *, const char *run, struct error *);
 void task_close_log(struct task *); /* task.c */
 
+/* host_facts.c: adds to the step's record what is known of the machine. */
+void host_facts_add(struct task *);
 /* tools.c: adds to the step's record what is known of its program. On a worker. */
 void tools_add(struct task *);
 

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "pipeline/code_files.h"
 #include "pipeline/engine.h"
 #include "pipeline/expand.h"
 #include "pipeline/grammar.h"
@@ -21,6 +22,7 @@
 #include "registry/events.h"
 #include "registry/jobs.h"
 #include "registry/keys.h"
+#include "registry/openlineage.h"
 #include "registry/project.h"
 #include "registry/satellite.h"
 #include "store/store.h"
@@ -89,6 +91,7 @@ static int record_code(struct engine *e, struct error *err)
 		{ "mlops.code.changes",
 		  code->changes.kind == CONTENT_ABSENT ? NULL : content_format(&code->changes, text) },
 		{ "mlops.code.note", code->note },
+		{ "mlops.code.files", e->files.kind == CONTENT_ABSENT ? NULL : e->files_whole ? "all" : "some" },
 	};
 
 	snprintf(steps, sizeof(steps), "%zu", e->todo);
@@ -98,9 +101,12 @@ static int record_code(struct engine *e, struct error *err)
 	if (code->changes.kind != CONTENT_ABSENT &&
 	    run_log_content(e->db, e->run, RUN_INPUT, RUN_CODE_CHANGES, "code", &code->changes, err) < 0)
 		return -1;
-	if (e->deleted.kind == CONTENT_ABSENT)
+	if (e->deleted.kind != CONTENT_ABSENT &&
+	    run_log_content(e->db, e->run, RUN_INPUT, RUN_CODE_DELETED, "code", &e->deleted, err) < 0)
+		return -1;
+	if (e->files.kind == CONTENT_ABSENT)
 		return 0;
-	return run_log_content(e->db, e->run, RUN_INPUT, RUN_CODE_DELETED, "code", &e->deleted, err);
+	return run_log_content(e->db, e->run, RUN_INPUT, RUN_CODE_FILES, "code", &e->files, err);
 }
 
 /* What the maker of a scratch tree says of its runs. */
@@ -134,8 +140,8 @@ static int record_run_row(struct engine *e, struct error *err)
 		.start_ms = e->start_ms,
 	};
 
-	if (experiment_ensure(e->db, e->plan->pipeline->name, &row.experiment, err) < 0 ||
-	    create_or_begin(e, &row, err) < 0 || record_code(e, err) < 0 || record_note(e, err) < 0)
+	if (openlineage_agree(e->project, e->db, err) < 0 ||
+	    experiment_ensure(e->db, e->plan->pipeline->name, &row.experiment, err) < 0 || create_or_begin(e, &row, err) < 0 || record_code(e, err) < 0 || record_note(e, err) < 0)
 		return -1;
 	pipeline_each_param(e->plan->pipeline->params, record_param, &sink);
 	return sink.status;
@@ -310,11 +316,13 @@ static void add_code(struct engine *e, struct store_batch *batch)
 	struct error err;
 	size_t len;
 
+	scanner.batch = batch;
+	if (code_files_store(&scanner, e->project, e->plan, &e->files, &e->files_whole, &err) < 0)
+		e->files = (struct content){ .kind = CONTENT_ABSENT };
 	if (e->project->scratch) {
 		satellite_code(e->project->scratch, &e->code, &e->deleted);
 		return;
 	}
-	scanner.batch = batch;
 	if (git_code_version(&scanner, e->project->root, batch, &e->code, &err) < 0) {
 		free(e->code.note);
 		e->code.note = xstrdup(err.msg);
@@ -395,8 +403,10 @@ static void gather(struct engine *e, struct store_batch *batch, struct fact_list
 		struct fact *fact = &group->items[i];
 		if (fact->kind == FACT_RUN)
 			add_code(e, batch);
-		if (fact->kind == FACT_START)
+		if (fact->kind == FACT_START) {
 			tools_add(fact->task);
+			host_facts_add(fact->task);
+		}
 		if (fact->kind == FACT_END) {
 			finish_step(&f, fact->task, &fact->points);
 			task_mask_error(fact->task);

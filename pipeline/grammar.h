@@ -192,7 +192,7 @@ struct model_section {
 	struct textlist approve; /* a role, or users; empty: nobody */
 	int64_t approve_within_ms;
 	bool protect;
-	struct text_at reference, slices, example, signature, limitations;
+	struct text_at reference, slices, example, signature, limitations, policy;
 };
 /* [trigger.NAME]: what starts a run without a person. */
 struct trigger_section {
@@ -244,6 +244,7 @@ struct pipeline {
 	struct step *steps;      /* in file order */
 	size_t nsteps, cap;
 	struct strmap by_name;   /* name -> struct step * */
+	bool partial;            /* not of the file: inputs of steps that are not selected may be absent */
 	char *trigger_time, *trigger_window; /* not of the file: what ${trigger.*} stand for in this run, or NULL */
 	struct monitor_section *monitors; /* in file order */
 	size_t nmonitors, monitors_cap;

@@ -125,6 +125,7 @@ static void build(struct plan_builder *b)
 {
 	params_keys(b->pipeline->params, &b->param_keys);
 	strlist_sort(&b->param_keys);
+	b->incomplete = b->pipeline->partial;
 	if (plan_make_nodes(b, &b->why) < 0)
 		b->incomplete = true;
 	plan_read_env_files(b, &b->why);

@@ -88,9 +88,9 @@ void task_emit(struct task *t, const char *state)
 
 /* ---- starting ---- */
 
-static const char *const inherited[] = {
+const char *const task_inherited[] = {
 	"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH",
-	"CUDA_VISIBLE_DEVICES",
+	"CUDA_VISIBLE_DEVICES", NULL,
 };
 
 static bool declares(const struct strlist *env, const char *name)
@@ -148,11 +148,11 @@ void task_declared_env(const struct task *t, struct strlist *env)
 
 static void local_env(const struct task *t, struct strlist *env)
 {
-	for (size_t i = 0; i < ARRAY_LEN(inherited); i++) {
-		bool gpus = t->gpus && !strcmp(inherited[i], "CUDA_VISIBLE_DEVICES");
-		const char *value = gpus ? t->gpus : getenv(inherited[i]);
-		if (value && !declares(&t->node->env, inherited[i]))
-			strlist_push_owned(env, xasprintf("%s=%s", inherited[i], value));
+	for (const char *const *name = task_inherited; *name; name++) {
+		bool gpus = t->gpus && !strcmp(*name, "CUDA_VISIBLE_DEVICES");
+		const char *value = gpus ? t->gpus : getenv(*name);
+		if (value && !declares(&t->node->env, *name))
+			strlist_push_owned(env, xasprintf("%s=%s", *name, value));
 	}
 	add_file(t, env, "MLOPS_PARAMS", "params.json");
 	add_file(t, env, "MLOPS_METRICS", "metrics.jsonl");

@@ -50,6 +50,8 @@ bool git_tracks(const char *root, const char *path);
 /* Calls with the project path of every file that git tracks, or does not ignore. It need not be there any more. 1, 0 no
  * repository, -1 also when libgit2 refuses it. */
 int git_each_file(const char *root, void (*each)(void *ctx, const char *path), void *ctx, struct error *);
+/* The same with paths of submodules that are checked out, or not. */
+int git_each_submodule(const char *root, void (*each)(void *ctx, const char *path), void *ctx, struct error *);
 /* .gitignore and .gitattributes lines, added once, only inside a repository. Paths are the
  * project's. */
 int git_ignore_paths(const char *root, const char *const *paths, size_t n, struct error *);

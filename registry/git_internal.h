@@ -15,7 +15,8 @@ struct strbuf;
 	X(git_, buf_dispose) X(git_, commit_author) X(git_, commit_committer)     \
 	X(git_, commit_free) X(git_, commit_lookup) X(git_, commit_tree)                      \
 	X(git_, config_free) X(git_, config_get_string) X(git_, error_last)                   \
-	X(git_, ignore_path_is_ignored) X(git_, index_find_prefix) X(git_, index_free)        \
+	X(git_, ignore_path_is_ignored) X(git_, index_entrycount) X(git_, index_find_prefix)   \
+	X(git_, index_free) X(git_, index_get_byindex)                                        \
 	X(git_, index_get_bypath) X(git_, libgit2_init) X(git_, object_free)                  \
 	X(git_, object_id) X(git_, object_lookup_prefix) X(git_, object_peel)                 \
 	X(git_, oid_fromstr) X(git_, oid_fromstrn) X(git_, oid_tostr) X(git_, reference_dwim) \

@@ -64,3 +64,31 @@ int git_each_file(const char *root, void (*each)(void *ctx, const char *path), v
 	}
 	return 1;
 }
+
+int git_each_submodule(const char *root, void (*each)(void *ctx, const char *path), void *ctx, struct error *err)
+{
+	CLEANUP(cleanup_repo) git_repository *repo = NULL;
+	git_index *index = NULL;
+	const char *subdir;
+	int r = repo_open(root, &repo, err);
+
+	if (r <= 0)
+		return r;
+	subdir = below(libgit2.repository_workdir(repo), root);
+	if (!subdir)
+		return 0;
+	if (libgit2.repository_index(&index, repo) < 0)
+		return repo_error(err, "git cannot tell which submodules %s has", root);
+	for (size_t i = 0; i < libgit2.index_entrycount(index); i++) {
+		const git_index_entry *entry = libgit2.index_get_byindex(index, i);
+		size_t skip = strlen(subdir);
+		CLEANUP(cleanup_free) char *clean = NULL;
+
+		if (entry->mode != GIT_FILEMODE_COMMIT || (skip && (strncmp(entry->path, subdir, skip) != 0 || entry->path[skip++] != '/')))
+			continue;
+		if (path_clean("", entry->path + skip, &clean, NULL) == 0)
+			each(ctx, clean);
+	}
+	libgit2.index_free(index);
+	return 1;
+}

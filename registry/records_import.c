@@ -109,7 +109,8 @@ static bool is_no_path(const char *path, const char *use, bool input)
 {
 	if (!input)
 		return !strcmp(use, "artifacts") && !strcmp(path, RUN_ARTIFACTS);
-	return !strcmp(use, "code") && (!strcmp(path, RUN_CODE_CHANGES) || !strcmp(path, RUN_CODE_DELETED));
+	return !strcmp(use, "code") && (!strcmp(path, RUN_CODE_CHANGES) || !strcmp(path, RUN_CODE_DELETED) ||
+					 !strcmp(path, RUN_CODE_FILES));
 }
 
 static bool is_use(const char *use, bool input)

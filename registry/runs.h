@@ -51,10 +51,11 @@ int run_set_tag(struct db *, const char *run, const char *key, const char *value
 
 enum io_direction { RUN_INPUT, RUN_OUTPUT };
 /* kind of use: "data", "out", "metrics", "plots". Repeating replaces. The code of a run stands among its
- * inputs, at paths that no project path can be: the tree of changed files, and an object that lists deleted
- * ones, a line each. */
+ * inputs, at paths that no project path can be: the tree of changed files, an object that lists deleted
+ * ones, a line each, and the tree of the whole code (pipeline/code_files.h). */
 #define RUN_CODE_CHANGES "/code/changes"
 #define RUN_CODE_DELETED "/code/deleted"
+#define RUN_CODE_FILES	 "/code/files"
 int run_log_content(struct db *, const char *run, enum io_direction, const char *path, const char *use,
 		    const struct content *, struct error *);
 
