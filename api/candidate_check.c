@@ -161,6 +161,7 @@ static void check_paths(struct checking *c, int rootfd)
 	check_there(c, rootfd, &m->example);
 	check_there(c, rootfd, &m->signature);
 	check_there(c, rootfd, &m->limitations);
+	check_there(c, rootfd, &m->policy);
 }
 
 void candidates_check(struct op_context *ctx, const struct pipeline *pipeline, const struct plan *plan,

@@ -2,6 +2,8 @@
 #include "api/candidates.h"
 #include <stdlib.h>
 #include <string.h>
+#include "api/attest.h"
+#include "api/candidate_ask.h"
 #include "api/candidates_internal.h"
 #include "api/card.h"
 #include "api/data.h"
@@ -20,6 +22,8 @@
 #include "pipeline/plan.h"
 #include "pipeline/results.h"
 #include "policy/gate.h"
+#include "policy/trust.h"
+#include "registry/attestations.h"
 #include "registry/candidates.h"
 #include "registry/events.h"
 #include "registry/git.h"
@@ -41,6 +45,7 @@ struct making {
 	struct content from, reference;
 	struct candidate_file files[4];
 	size_t nfiles;
+	struct candidate_file policy; /* path NULL: none */
 	struct js *spec, *lines;
 	bool passed;
 	char run[33];
@@ -195,7 +200,10 @@ static int keep_files(struct making *m, const struct scanner *scanner, struct er
 			return -1;
 		m->nfiles++;
 	}
-	return 0;
+	if (!model->policy.text)
+		return 0;
+	m->policy = (struct candidate_file){ .path = model->policy.text };
+	return keep(scanner, model, m->policy.path, true, &m->policy.content, err);
 }
 
 static int keep_tables(struct making *m, const struct scanner *scanner, struct error *err)
@@ -243,6 +251,20 @@ static int check_signature(const struct making *m, struct error *err)
 	return 0;
 }
 
+/* One that says nothing would ask for nothing. */
+static int check_policy(const struct making *m, struct error *err)
+{
+	CLEANUP(cleanup_trust) struct trust_policy *policy = NULL;
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	if (!m->policy.path)
+		return 0;
+	return store_read(m->gate.store, &m->policy.content.id, TRUST_MAX, &text, err) < 0 ||
+			       trust_parse(text.buf, text.len, m->policy.path, &policy, err) < 0 ?
+		       error_wrap(err, "model %s: its policy", m->gate.model->name) :
+		       0;
+}
+
 /* ---- who and how ---- */
 
 static struct js *texts(const struct textlist *list)
@@ -254,8 +276,19 @@ static struct js *texts(const struct textlist *list)
 	return array;
 }
 
-static struct js *spec_of(const struct model_section *model)
+static struct js *policy_of(const struct candidate_file *policy)
 {
+	struct js *object = js_object();
+	char text[CONTENT_TEXT];
+
+	js_set_str(object, "path", policy->path);
+	js_set_str(object, "content", content_format(&policy->content, text));
+	return object;
+}
+
+static struct js *spec_of(const struct making *m)
+{
+	const struct model_section *model = m->gate.model;
 	struct js *spec = js_object(), *holdouts = js_object();
 
 	js_set_str(spec, "from", model->from.text);
@@ -268,6 +301,8 @@ static struct js *spec_of(const struct model_section *model)
 	js_set_int(spec, "approve_within", model->approve_within_ms);
 	js_set_bool(spec, "protect", model->protect);
 	js_set_str(spec, "reference", model->reference.text);
+	if (m->policy.path)
+		js_set(spec, "policy", policy_of(&m->policy));
 	return spec;
 }
 
@@ -363,11 +398,11 @@ static int write_events(const struct making *m, int64_t number, struct error *er
 }
 
 /* Steps had the files of the champion that is none any more: only another run can judge against the one that is. */
-static int ask(struct making *m, const struct js *candidate, int64_t now_ms, const char **ret, struct error *err)
+static int ask(struct making *m, const struct js *candidate, const char **ret, struct error *err)
 {
 	struct error why = { 0 };
 
-	if (promotion_ask(m->gate.db, candidate, m->author, m->origin, now_ms, ret, &why) == 0)
+	if (candidate_ask(m->ctx, m->gate.db, candidate, m->author, m->origin, ret, &why) == 0)
 		return 0;
 	if (why.code == ERR_CONFLICT && is_placed(m)) {
 		note(m->ctx, why.msg);
@@ -390,6 +425,7 @@ static int register_candidate(struct making *m, int64_t *ret_number, const char 
 		.reference = m->reference.kind == CONTENT_ABSENT ? NULL : &m->reference,
 		.files = m->files,
 		.nfiles = m->nfiles,
+		.policy = m->policy.path ? &m->policy : NULL,
 		.spec = m->spec,
 		.lines = m->lines,
 		.metrics = m->gate.metrics,
@@ -407,7 +443,7 @@ static int register_candidate(struct making *m, int64_t *ret_number, const char 
 		return r;
 	if (write_events(m, *ret_number, err) < 0 ||
 	    (m->passed && (candidate_load(m->gate.db, new.model, *ret_number, &candidate, err) < 0 ||
-			   ask(m, candidate, new.now_ms, ret_outcome, err) < 0)))
+			   ask(m, candidate, ret_outcome, err) < 0)))
 		return -1;
 	return 1;
 }
@@ -425,6 +461,32 @@ static struct js *model_result(const struct making *m, int64_t number, const cha
 		js_set_int(model, "champion", m->gate.champion);
 	js_set(model, "lines", js_ref(m->lines));
 	return model;
+}
+
+/* Its statements are signed by what has been committed. What waited for them may ask now. */
+static int settle(struct making *m, int64_t number, const char **outcome, struct error *err)
+{
+	const char *model = m->gate.model->name, *later;
+
+	FAILPOINT("candidate.recorded");
+	if (!attest_version_made(m->ctx, m->gate.db, model, number) || strcmp(*outcome, "waiting") != 0)
+		return 0;
+	if (candidate_ask_again(m->ctx, m->gate.db, model, number, &later, err) < 0)
+		return -1;
+	*outcome = later ? later : *outcome;
+	return 0;
+}
+
+/* The one before was killed between registering it and signing. */
+static int settle_same(struct making *m, int64_t number, struct error *err)
+{
+	CLEANUP(cleanup_free) char *node = xasprintf("%s@v%lld", m->gate.model->name, (long long)number);
+	CLEANUP_JS struct js *list = NULL;
+	const char *outcome = "waiting";
+
+	if (attestations_list(m->gate.db, node, &list, err) < 0)
+		return -1;
+	return js_len(list) ? 0 : settle(m, number, &outcome, err);
 }
 
 static int record(struct making *m, struct js *models, struct error *err)
@@ -449,6 +511,8 @@ static int record(struct making *m, struct js *models, struct error *err)
 		return -1;
 	if (!r)
 		return 0;
+	if (settle(m, number, &outcome, err) < 0)
+		return -1;
 	js_push(models, model_result(m, number, outcome));
 	return card_keep(m->ctx, m->gate.db, m->gate.model->name, number, err);
 }
@@ -489,13 +553,13 @@ static int make(struct making *m, struct js *models, struct error *err)
 	    candidate_same(m->gate.db, m->gate.model->name, &m->from, &same, err) < 0)
 		return -1;
 	if (same)
-		return 0;
+		return settle_same(m, same, err);
 	if (is_whole(m, &whole, err) < 0)
 		return -1;
 	if (!whole)
 		return 0;
-	m->spec = spec_of(m->gate.model);
-	if (check_signature(m, err) < 0 || gather_metrics(m, err) < 0 || find_run(m, err) < 0 || find_people(m, err) < 0)
+	m->spec = spec_of(m);
+	if (check_signature(m, err) < 0 || check_policy(m, err) < 0 || gather_metrics(m, err) < 0 || find_run(m, err) < 0 || find_people(m, err) < 0)
 		return -1;
 	return judge_and_record(m, models, err);
 }

@@ -14,15 +14,17 @@
 
 const char *job_outcome(const struct js *result)
 {
-	static const char *const outcomes[] = { "promoted", "pending", "rejected", "held" }; /* what a person wants to know first */
+	/* What a person wants to know first. Who waits for proof is not decided on, like one who waits for people. */
+	static const char *const outcomes[][2] = { { "promoted", "promoted" }, { "pending", "pending" }, { "waiting", "pending" },
+						   { "rejected", "rejected" }, { "held", "held" } };
 	const struct js *models = js_get(result, "models");
 
 	for (size_t o = 0; o < ARRAY_LEN(outcomes); o++)
 		for (size_t i = 0; i < js_len(models); i++) {
 			const char *outcome = js_get_str(js_at(models, i), "outcome");
 
-			if (outcome && !strcmp(outcome, outcomes[o]))
-				return outcomes[o];
+			if (outcome && !strcmp(outcome, outcomes[o][0]))
+				return outcomes[o][1];
 		}
 	return js_get_str(result, "run_id") || js_len(models) ? "finished" : JOB_NOTHING_NEW;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* model approve, reject and approvals: people answer whether a version may have an alias. */
 #include <string.h>
+#include "api/candidate_ask.h"
 #include "api/events.h"
 #include "api/ops.h"
 #include "api/policy_follow.h"
@@ -97,6 +98,7 @@ static int agree(const struct answer *a, struct js **ret, struct error *err)
 	int64_t before;
 
 	if (approval_find(a->db, t->model, t->number, t->alias, a->now_ms, &row, err) < 0 || check_agree(a, row, err) < 0 ||
+	    version_need_ready(a->ctx, a->db, t->model, t->number, NULL, err) < 0 ||
 	    approval_close(a->db, js_get_int(row, "id", 0), "approved", p.actor, a->reason, a->now_ms, err) < 0 ||
 	    note(a, "approval.approve", row, err) < 0 || version_unreject(a->db, t->model, t->number, err) < 0 ||
 	    promotion_do(a->db, &p, &before, err) < 0)

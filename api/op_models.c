@@ -2,6 +2,7 @@
 /* Registered models and their aliases. Each change makes an event, also of what MLflow's clients do. */
 #include <stdio.h>
 #include <string.h>
+#include "api/candidate_ask.h"
 #include "api/events.h"
 #include "api/model_files.h"
 #include "api/ops.h"
@@ -229,7 +230,8 @@ int op_alias_set(struct op_context *ctx, const struct js *args, struct js **ret_
 
 	(void)ret_result;
 	if (project_db(ctx->project, &db, err) < 0 || version_number(js_get_str(args, "version"), &p.number, err) < 0 ||
-	    alias_guard(ctx, db, p.model, p.alias, p.reason, err) < 0 || promotion_do(db, &p, &before, err) < 0)
+	    alias_guard(ctx, db, p.model, p.alias, p.reason, err) < 0 ||
+	    version_need_ready(ctx, db, p.model, p.number, p.reason, err) < 0 || promotion_do(db, &p, &before, err) < 0)
 		return -1;
 	return note_move(ctx, db, "alias.set", args, before, p.number, err);
 }

@@ -2,6 +2,7 @@
 /* model promote, rollback and release: people move aliases. */
 #include <stdio.h>
 #include <string.h>
+#include "api/candidate_ask.h"
 #include "api/events.h"
 #include "api/ops.h"
 #include "api/promote.h"
@@ -175,6 +176,8 @@ static int decide(const struct request *r, struct js **ret, struct error *err)
 		return refuse_protected(r, err);
 	if (((r->candidate && !r->passed) || r->rejected) && !r->reason)
 		return need_reason(r, err);
+	if (version_need_ready(r->ctx, r->db, r->target.model, r->target.number, r->reason, err) < 0)
+		return -1;
 	return asks ? ask(r, ret, err) : move(r, ret, err);
 }
 

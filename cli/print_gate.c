@@ -44,6 +44,7 @@ static const struct {
 	{ "promoted", "is ", " now", STYLE_GOOD },
 	{ "pending", "passed its gate; people have to agree before it is ", ": mlops model approvals", STYLE_WARN },
 	{ "rejected", "did not pass its gate: ", " stays where it is", STYLE_BAD },
+	{ "waiting", "passed its gate, and waits for proof before it is ", ": mlops verify, mlops reproduce", STYLE_WARN },
 	{ "held", "passed its gate, but ", " is held, or it was rejected: mlops model release", STYLE_WARN },
 };
 

@@ -64,7 +64,7 @@ static void monitor_release(struct monitor_section *monitor)
 static void model_release(struct model_section *model)
 {
 	struct text_at *const texts[] = { &model->from,	   &model->champion,  &model->reference,  &model->slices,
-					  &model->example, &model->signature, &model->limitations };
+					  &model->example, &model->signature, &model->limitations, &model->policy };
 
 	free(model->name);
 	free(model->alias);

@@ -94,6 +94,8 @@ const struct grammar_key grammar_keys[] = {
 	{ "model.", "example", G_PATH, "0.1", NULL, "file with an example of its input", MODEL(example) },
 	{ "model.", "signature", G_PATH, "0.1", NULL, "JSON file that says what it takes and gives", MODEL(signature) },
 	{ "model.", "limitations", G_PATH, "0.1", NULL, "text for its card, from the repository", MODEL(limitations) },
+	{ "model.", "policy", G_PATH, "0.1", NULL, "policy that its signed statements must meet before the alias moves",
+	  MODEL(policy) },
 
 	{ "schema.", "path", G_PATHS, "0.1", NULL, "tables that must fit the schema: files, directories, patterns",
 	  SCHEMA(paths) },

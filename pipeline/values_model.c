@@ -37,7 +37,7 @@ void value_holdout(struct parser *p, const struct ini_entry *entry, void *sectio
 static void clean_paths(struct parser *p, struct model_section *model)
 {
 	struct text_at *const paths[] = { &model->from,	   &model->champion,  &model->reference,  &model->slices,
-					  &model->example, &model->signature, &model->limitations };
+					  &model->example, &model->signature, &model->limitations, &model->policy };
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		if (paths[i]->text)

@@ -72,7 +72,7 @@ static int find_ruling(struct db *db, int64_t model, const char *alias, int64_t 
 /* The way in is the same: what is looked at, and who agrees. */
 static bool same_rules(const struct js *a, const struct js *b)
 {
-	static const char *const keys[] = { "gate", "holdouts", "approve", "protect" };
+	static const char *const keys[] = { "gate", "holdouts", "approve", "protect", "policy", "reproduced" };
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (js_get(a, keys[i]) != js_get(b, keys[i]) && !js_equal(js_get(a, keys[i]), js_get(b, keys[i])))

@@ -275,8 +275,12 @@ int artifact_each_content(struct db *db,
 		" WHERE k.reference IS NOT NULL"
 		" UNION ALL SELECT f.content, 4, f.role || ' of ' || m.name || '@v' || v.number FROM candidate_files f"
 		" JOIN model_versions v ON v.id = f.version JOIN registered_models m ON m.id = v.model"
+		" UNION ALL SELECT p.content, 4, 'policy of ' || m.name || '@v' || v.number FROM candidate_policies p"
+		" JOIN model_versions v ON v.id = p.version JOIN registered_models m ON m.id = v.model"
+		" UNION ALL SELECT a.envelope, 4, 'statement about ' || a.subject FROM attestations a"
 		" UNION ALL SELECT r.content, 4, 'reference of monitors of ' || m.name || '@' || r.alias"
-		" FROM monitor_references r JOIN registered_models m ON m.id = r.model WHERE r.content IS NOT NULL)"
+		" FROM monitor_references r JOIN registered_models m ON m.id = r.model WHERE r.content IS NOT NULL"
+		" UNION ALL SELECT i.evidence, 4, 'what came with bundle ' || substr(lower(hex(i.digest)), 1, 12) FROM imports i)"
 		" SELECT c.kind, c.digest, c.size, c.files, n.what, min(n.rank)"
 		" FROM named n JOIN contents c ON c.id = n.content GROUP BY c.id");
 	struct content content;

@@ -108,6 +108,20 @@ static int insert_file(struct db *db, int64_t version, const struct candidate_fi
 	return db_run(q, err);
 }
 
+static int insert_policy(struct db *db, int64_t version, const struct candidate_file *policy, struct error *err)
+{
+	struct db_stmt *q;
+	int64_t content;
+
+	if (row_of(db, &policy->content, &content, err) < 0)
+		return -1;
+	q = db_query(db, "INSERT INTO candidate_policies (version, path, content) VALUES (?1, ?2, ?3)");
+	db_bind(q, 1, version);
+	db_bind(q, 2, policy->path);
+	db_bind(q, 3, content);
+	return db_run(q, err);
+}
+
 int candidate_put(struct db *db, int64_t version, const struct candidate_new *new, struct error *err)
 {
 	if (insert(db, version, new, err) < 0)
@@ -115,6 +129,8 @@ int candidate_put(struct db *db, int64_t version, const struct candidate_new *ne
 	for (size_t i = 0; i < new->nfiles; i++)
 		if (insert_file(db, version, &new->files[i], err) < 0)
 			return -1;
+	if (new->policy && insert_policy(db, version, new->policy, err) < 0)
+		return -1;
 	return 0;
 }
 

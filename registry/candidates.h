@@ -25,6 +25,7 @@ struct candidate_new {
 	const struct content *reference; /* stored; NULL: none */
 	const struct candidate_file *files;
 	size_t nfiles;
+	const struct candidate_file *policy; /* of trust, which `spec` names; NULL: none */
 	const struct js *spec, *lines, *metrics;
 	int64_t champion;                /* 0: none */
 	bool passed;

@@ -202,6 +202,7 @@ static void dump_model(struct strbuf *out, const struct model_section *model)
 	dump_text(out, "  example", &model->example);
 	dump_text(out, "  signature", &model->signature);
 	dump_text(out, "  limitations", &model->limitations);
+	dump_text(out, "  policy", &model->policy);
 }
 
 static void dump_pipeline(struct strbuf *out, const struct pipeline *pipeline)
