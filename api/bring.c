@@ -14,6 +14,7 @@
 #include "registry/lockfile.h"
 #include "registry/project.h"
 #include "store/checkout.h"
+#include "store/tombstone.h"
 
 /* As written: what holds ${} may be anything. */
 static bool is_read(const struct pipeline *pipeline, const char *path)
@@ -66,7 +67,12 @@ static int bring_path(struct op_context *ctx, const char *path, const struct con
 	CLEANUP(cleanup_free) char *text = xasprintf("brought %s, as mlops.lock names it", path);
 
 	if (data_put(ctx, path, content, err) < 0) {
+		bool forgotten = err && !strcmp(err->help, TOMBSTONE_HELP);
+		CLEANUP(cleanup_free) char *word = shell_word(path);
+
 		error_wrap(err, "%s is missing, and cannot be brought as mlops.lock names it", path);
+		if (forgotten)
+			return error_help(err, "the rest of a directory comes with: mlops checkout %s; then: mlops add %s", word, word);
 		return error_help(err, "run: mlops pull, where the remote is; or put the file there by hand");
 	}
 	data_tell(ctx, text);

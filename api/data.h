@@ -43,6 +43,9 @@ int data_inside(struct store *, const struct content *tree, const char *inside,
 /* mend.c: puts back what the store lost and the work tree still has: reads every path that was ever
  * recorded, and stores the objects whose hex digest `lost` has, and all of a lost tree. */
 int data_mend(struct op_context *, const struct strmap *lost, struct error *);
+/* Sorted, each path that was ever recorded, or that mlops.lock names: the latter also without a database that can be read. */
+struct strlist;
+void data_recorded_paths(struct op_context *, struct strlist *ret);
 /* bring.c: puts data that mlops.lock names, a step of the pipeline reads, and the disk lacks into its place, from the
  * store or a remote. The work tree is held. */
 struct pipeline;

@@ -90,8 +90,7 @@ static int gather_path(void *ctx, const char *path)
 	return 0;
 }
 
-/* Also without a database that can be read there is mlops.lock. */
-static void gather_paths(struct op_context *ctx, struct strlist *ret)
+void data_recorded_paths(struct op_context *ctx, struct strlist *ret)
 {
 	CLEANUP(lockfile_release) struct lockfile lock = LOCKFILE_INIT;
 	struct db *db;
@@ -117,7 +116,7 @@ int data_mend(struct op_context *ctx, const struct strmap *lost, struct error *e
 		return -1;
 	m.batch = batch;
 	m.look.trust_nothing = m.keep.trust_nothing = true;
-	gather_paths(ctx, &paths);
+	data_recorded_paths(ctx, &paths);
 	for (size_t i = 0; i < paths.len; i++)
 		if (mend_path(&m, paths.items[i], err) < 0)
 			return -1;

@@ -243,6 +243,17 @@ static void set_before(struct job *j, struct js *json, const char *path,
 	js_set_str(json, "before", name);
 }
 
+static void note_holes(struct job *j, const char *path, const struct checkout_result *r)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (!r->files_forgotten)
+		return;
+	text = xasprintf("%s: %llu file%s left out, forgotten on %s: %s", path, (unsigned long long)r->files_forgotten,
+			 r->files_forgotten == 1 ? " is" : "s are", r->forgotten.date, r->forgotten.reason);
+	js_push_str(j->notes, text);
+}
+
 static void add_result(struct job *j, const struct target *t, const struct checkout_result *r)
 {
 	struct js *json = js_object();
@@ -257,6 +268,7 @@ static void add_result(struct job *j, const struct target *t, const struct check
 	j->sum.files_written += r->files_written;
 	j->sum.files_removed += r->files_removed;
 	j->sum.files_kept += r->files_kept;
+	note_holes(j, t->path, r);
 }
 
 static void add_failure(struct job *j, const struct target *t, const struct error *failed)
@@ -459,7 +471,7 @@ static int read_args(struct job *j, const struct js *args, struct error *err)
 	const char *from = js_get_str(args, "from");
 	int r;
 
-	j->checkout.verify = true;
+	j->checkout.verify = j->checkout.holes = true;
 	j->checkout.unknown = js_get_bool(args, "force") ? UNKNOWN_REPLACE : UNKNOWN_REFUSE;
 	if (read_link(j, js_get_str(args, "link"), err) < 0 ||
 	    read_wanted(j, js_get(args, "paths"), err) < 0)

@@ -20,6 +20,7 @@
 #include "registry/artifacts.h"
 #include "registry/project.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 #include "store/tree.h"
 
 #define AFFECTED_MAX 10 /* facts listed an object; all are counted */
@@ -42,6 +43,7 @@ struct fsck {
 	int64_t facts;
 	size_t elsewhere; /* contents that only others have */
 	size_t mended;
+	int64_t forgotten; /* files of facts that were forgotten */
 };
 
 static void fsck_release(struct fsck *f)
@@ -157,6 +159,17 @@ static void missing(struct fsck *f, const struct digest *id, const char *what, c
 	affects(problem(f, id, "missing"), text);
 }
 
+/* A hole that two persons wanted is no damage. */
+static bool is_there(struct fsck *f, const struct digest *id)
+{
+	if (store_has(f->store, id))
+		return true;
+	if (!tombstone_find(f->store, id, NULL))
+		return false;
+	f->forgotten++;
+	return true;
+}
+
 static void check_tree(struct fsck *f, const struct content *content, const char *what)
 {
 	CLEANUP(tree_release) struct tree tree = TREE_INIT;
@@ -177,7 +190,7 @@ static void check_tree(struct fsck *f, const struct content *content, const char
 		return;
 	}
 	for (size_t i = 0; i < tree.len; i++)
-		if (tree.entries[i].kind != ENTRY_LINK && !store_has(f->store, &tree.entries[i].id))
+		if (tree.entries[i].kind != ENTRY_LINK && !is_there(f, &tree.entries[i].id))
 			missing(f, &tree.entries[i].id, what, tree.entries[i].path);
 }
 
@@ -192,7 +205,7 @@ static int check_fact(void *ctx, const struct content *content, const char *what
 	}
 	if (content->kind == CONTENT_TREE)
 		check_tree(f, content, what);
-	else if (!store_has(f->store, &content->id))
+	else if (!is_there(f, &content->id))
 		missing(f, &content->id, what, "");
 	return 0;
 }
@@ -318,6 +331,7 @@ static struct js *fsck_result(struct fsck *f)
 	js_set_int(result, "bytes", (int64_t)f->bytes);
 	js_set_int(result, "facts", f->facts);
 	js_set_int(result, "mended", (int64_t)f->mended);
+	js_set_int(result, "forgotten", f->forgotten);
 	js_set_str(result, "database", f->database);
 	js_set(result, "problems", steal(&f->list));
 	js_set(result, "foreign", steal(&f->foreign));
@@ -353,7 +367,7 @@ static int verdict(struct fsck *f, struct error *err)
 }
 
 /*
- * store.fsck {} -> {objects, bytes, facts, mended, database: "ok"|text, problems: [{object, problem:
+ * store.fsck {} -> {objects, bytes, facts, mended, forgotten, database: "ok"|text, problems: [{object, problem:
  *     damaged|unreadable|missing|incomplete, message, affects[] (at most 10), affected, mended, from: the
  *     remote that gave it}], foreign[], notes[]}
  * ERR_DAMAGED, with the result, when anything was wrong.

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api/data.h"
+#include "api/forget.h"
 #include "api/ops.h"
 #include "api/remotes.h"
 #include "api/snapshot.h"
@@ -723,7 +724,7 @@ int op_pull(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	if (r < 0 || forgive(&p, err) < 0)
 		return -1;
 	places = !p.dry && (!js_len(names) || js_len(p.paths));
-	if (pull_bytes(&p, places, err) < 0 || (places && place(&p, err) < 0))
+	if (pull_bytes(&p, places, err) < 0 || (places && place(&p, err) < 0) || (!p.dry && forget_tell_left(ctx, err) < 0))
 		return -1;
 	r = verdict(&p, err);
 	*ret_result = pull_result(&p);

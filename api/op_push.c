@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api/data.h"
+#include "api/forget.h"
 #include "api/ops.h"
 #include "api/remotes.h"
 #include "api/snapshot.h"
@@ -603,5 +604,5 @@ int op_push(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	    push_bytes(&p, err) < 0 || push_runs(&p, err) < 0 || (!p.named && push_results(&p, err) < 0))
 		return -1;
 	*ret_result = push_result_json(&p);
-	return 0;
+	return forget_tell_left(ctx, err);
 }

@@ -582,6 +582,7 @@ void print_fsck(struct print *p, const struct js *result)
 {
 	const struct js *problems = js_get(result, "problems");
 	const char *database = js_get_str(result, "database");
+	long long forgotten = js_get_int(result, "forgotten", 0);
 	bool db_ok = database && !strcmp(database, "ok");
 	bool bad = !db_ok || (int64_t)js_len(problems) > js_get_int(result, "mended", 0);
 	char text[HUMAN];
@@ -597,5 +598,8 @@ void print_fsck(struct print *p, const struct js *result)
 	print_put(p, STYLE_PLAIN, " checked: ");
 	print_put(p, bad ? STYLE_BAD : STYLE_GOOD, "%s\n",
 		  bad ? "damage found" : js_len(problems) ? "damage found and mended" : "all good");
+	if (forgotten)
+		print_put(p, STYLE_DIM, "%lld of what is recorded %s forgotten, as mlops forget list --all tells\n", forgotten,
+			  forgotten == 1 ? "was" : "were");
 	put_notes(p, result);
 }

@@ -21,6 +21,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "store/batch_internal.h"
+#include "store/tombstone.h"
 
 int batch_open(struct store *store, struct store_batch **ret, struct error *err)
 {
@@ -176,13 +177,15 @@ static void settle(struct store_batch *batch, size_t index, enum object_state st
 
 /* --- writing --- */
 
-/* Is the object stored? One of the wrong size is damaged and is written anew: it goes to quarantine, or
+/* Is the object stored? What was forgotten is refused. One of the wrong size is damaged and is written anew: it goes to quarantine, or
  * is replaced where others may be reading it. */
 static int look_up(struct store_batch *batch, const struct digest *id, uint64_t size, bool *replace,
 		   struct error *err)
 {
 	struct stat st;
 
+	if (tombstone_refuse(batch->store, id, err) < 0)
+		return -1;
 	if (*replace || !object_stat(batch->store, id, &st))
 		return 0;
 	if ((uint64_t)st.st_size == size)

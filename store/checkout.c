@@ -75,10 +75,29 @@ static int load_current(struct checkout_job *job, struct content *ret, struct er
 	return 0;
 }
 
+/* Its bytes are nowhere, and are not to be. */
+static bool is_hole(struct checkout_job *job, const struct tree_entry *now)
+{
+	struct store *store = job->checkout->store;
+	struct tombstone stone;
+
+	if (!job->checkout->holes || !job->want_is_tree || now->kind == ENTRY_LINK || store_has(store, &now->id) ||
+	    !tombstone_find(store, &now->id, &stone))
+		return false;
+	if (!job->holes++)
+		job->hole = stone;
+	return true;
+}
+
 static void add_change(void *ctx, const struct tree_entry *old, const struct tree_entry *now)
 {
 	struct checkout_job *job = ctx;
 
+	if (now && is_hole(job, now)) {
+		if (!old)
+			return;
+		now = NULL;
+	}
 	GROW(job->changes, job->len, job->cap);
 	job->changes[job->len++] = (struct change){ .old = old, .now = now };
 	job->writes += now != NULL;
@@ -90,9 +109,15 @@ static int check_objects(const struct checkout_job *job, struct error *err)
 	for (size_t i = 0; i < job->len; i++) {
 		const struct tree_entry *now = job->changes[i].now;
 		char full[FULL_PATH], hex[DIGEST_HEX + 1];
+		struct tombstone stone;
 
 		if (!now || now->kind == ENTRY_LINK || store_has(job->checkout->store, &now->id))
 			continue;
+		if (tombstone_find(job->checkout->store, &now->id, &stone)) {
+			error_set(err, ERR_NOT_FOUND, "%s was forgotten on %s: %s", checkout_full(job, now->path, full),
+				  stone.date, stone.reason);
+			return error_help(err, TOMBSTONE_HELP);
+		}
 		return error_set(err, ERR_NOT_FOUND, "%s: object %s is not in the store",
 				 checkout_full(job, now->path, full), digest_format(&now->id, hex));
 	}
@@ -318,9 +343,11 @@ int checkout_path(const struct checkout *checkout, const char *path, const struc
 	*ret = (struct checkout_result){
 		.files_written = job.writes,
 		.files_removed = removed,
-		.files_kept = job.want.len - job.writes,
+		.files_kept = job.want.len - job.writes - job.holes,
 		.files_aside = atomic_load(&job.aside),
 		.before = job.before,
+		.files_forgotten = job.holes,
+		.forgotten = job.hole,
 	};
 	return 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include "store/content.h"
+#include "store/tombstone.h"
 /*
  * From the store to the disk. Only what differs is written: first all of it into the
  * store's staging directory and to disk, then each file is renamed to its place. So a
@@ -28,6 +29,7 @@ struct checkout {
 	const char *aside;             /* project path */
 	const char *keep;              /* UNKNOWN_REFUSE: help that tells how to keep it; may be NULL */
 	bool verify;                   /* hash what is written */
+	bool holes;                    /* of a tree, bring the rest when files of it were forgotten */
 	const struct progress *progress;
 };
 /* In a tree, a symlink is known when it is wanted or when the whole tree that stands there is
@@ -35,6 +37,8 @@ struct checkout {
 struct checkout_result {
 	uint64_t files_written, files_removed, files_kept, files_aside;
 	struct content before; /* what stood there, less what no tree can hold */
+	uint64_t files_forgotten;   /* left out: store/tombstone.h */
+	struct tombstone forgotten; /* of the first of them */
 };
 /* Makes `path` hold `want`. CONTENT_ABSENT removes it. A missing object is ERR_NOT_FOUND before
  * anything was changed. */

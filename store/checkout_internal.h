@@ -24,6 +24,8 @@ struct checkout_job {
 	struct staging staging;
 	pthread_mutex_t mutex; /* one report at a time */
 	size_t writes;
+	size_t holes; /* files left out, because they were forgotten */
+	struct tombstone hole;
 	uint64_t bytes; /* to write */
 	atomic_uint_fast64_t files_done, bytes_done;
 	atomic_uint_fast64_t aside;

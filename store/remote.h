@@ -31,6 +31,7 @@ struct remote;
 struct store;
 struct store_batch;
 struct strbuf;
+struct tombstone;
 struct watch;
 
 struct remote_ops {
@@ -59,6 +60,10 @@ struct remote_ops {
 	/* Every name of a kind as "KIND/NAME", in no order. `each` returns 0, or -1 to stop. */
 	int (*ref_list)(struct remote *, const char *kind, int (*each)(void *ctx, const char *name), void *ctx,
 			struct error *);
+	/* Removes the bytes, and takes them no more: store/tombstone.h. */
+	int (*forget)(struct remote *, const struct digest *ids, size_t n, const struct tombstone *, struct error *);
+	/* ret[i]: since when and why it must not hold ids[i]; without a date it may. */
+	int (*forgotten)(struct remote *, const struct digest *ids, size_t n, struct tombstone *ret, struct error *);
 };
 #define REMOTE_REF_MAX (16u << 20)
 struct remote {

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "store/batch_internal.h"
 #include "store/remote_internal.h"
+#include "store/tombstone.h"
 
 static int dir_open(const char *path, bool create, struct remote **ret, struct error *err)
 {
@@ -143,6 +144,23 @@ static int dir_commit(struct remote *remote, struct error *err)
 	return -1;
 }
 
+static int dir_forget(struct remote *remote, const struct digest *ids, size_t n, const struct tombstone *stone,
+		      struct error *err)
+{
+	return store_forget(((struct remote_dir *)remote)->store, ids, n, stone, NULL, err);
+}
+
+static int dir_forgotten(struct remote *remote, const struct digest *ids, size_t n, struct tombstone *ret, struct error *err)
+{
+	struct remote_dir *dir = (struct remote_dir *)remote;
+
+	(void)err;
+	for (size_t i = 0; i < n; i++)
+		if (!tombstone_find(dir->store, &ids[i], &ret[i]))
+			ret[i] = (struct tombstone){ .date = "" };
+	return 0;
+}
+
 const struct remote_ops remote_dir_ops = {
 	.open = dir_open,
 	.close = dir_close,
@@ -154,4 +172,6 @@ const struct remote_ops remote_dir_ops = {
 	.ref_get = remote_dir_ref_get,
 	.ref_put = remote_dir_ref_put,
 	.ref_list = remote_dir_ref_list,
+	.forget = dir_forget,
+	.forgotten = dir_forgotten,
 };

@@ -16,7 +16,6 @@
 #include "store/remote_http_internal.h"
 #include "store/store.h"
 
-#define HAS_GROUP 5000
 #define PROGRESS  (1u << 20) /* bytes that an attempt must have brought to count as none */
 
 /* ---- opening ---- */
@@ -45,22 +44,11 @@ static void http_close(struct remote *remote)
 	free(r);
 }
 
-static struct js *digest_list(const struct digest *ids, size_t n)
-{
-	struct js *body = js_object(), *list = js_array();
-	char hex[DIGEST_HEX + 1];
-
-	for (size_t i = 0; i < n; i++)
-		js_push_str(list, digest_format(&ids[i], hex));
-	js_set(body, "digests", list);
-	return body;
-}
-
 /* Whether an agent is there and lets us in; once, because whoever names several remotes can do without one. */
 static int greet(struct remote_http *r, struct error *err)
 {
 	const struct digest any = { .b = { 0 } };
-	CLEANUP_JS struct js *body = digest_list(&any, 1);
+	CLEANUP_JS struct js *body = remote_http_digests(&any, 1);
 	struct ask a CLEANUP(ask_release) = ASK_INIT;
 	int result;
 
@@ -94,7 +82,7 @@ static int http_open(const char *url, bool create, struct remote **ret, struct e
 
 static int has_group(struct remote_http *r, const struct digest *ids, size_t n, bool *ret, struct error *err)
 {
-	CLEANUP_JS struct js *body = digest_list(ids, n);
+	CLEANUP_JS struct js *body = remote_http_digests(ids, n);
 	CLEANUP_JS struct js *answer = NULL;
 	struct ask a CLEANUP(ask_release) = ASK_INIT;
 	struct strmap missing CLEANUP(strmap_release) = STRMAP_INIT;
@@ -121,8 +109,8 @@ static int http_has(struct remote *remote, const struct digest *ids, size_t n, b
 {
 	struct remote_http *r = (struct remote_http *)remote;
 
-	for (size_t at = 0; at < n; at += HAS_GROUP) {
-		size_t len = n - at < HAS_GROUP ? n - at : HAS_GROUP;
+	for (size_t at = 0; at < n; at += REMOTE_HTTP_GROUP) {
+		size_t len = n - at < REMOTE_HTTP_GROUP ? n - at : REMOTE_HTTP_GROUP;
 
 		if (has_group(r, ids + at, len, ret + at, err) < 0)
 			return -1;
@@ -288,7 +276,7 @@ static int http_put(struct remote *remote, struct store *store, const struct dig
 
 static int http_verify(struct remote *remote, const struct digest *id, struct error *err)
 {
-	CLEANUP_JS struct js *body = digest_list(id, 1);
+	CLEANUP_JS struct js *body = remote_http_digests(id, 1);
 	CLEANUP_JS struct js *answer = NULL;
 	struct ask a CLEANUP(ask_release) = ASK_INIT;
 	char hex[DIGEST_HEX + 1];
@@ -406,4 +394,6 @@ const struct remote_ops remote_http_ops = {
 	.ref_get = http_ref_get,
 	.ref_put = http_ref_put,
 	.ref_list = http_ref_list,
+	.forget = remote_http_forget,
+	.forgotten = remote_http_forgotten,
 };

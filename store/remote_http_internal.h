@@ -49,6 +49,14 @@ int ask_refused(const struct remote_http *, const struct ask *, struct error *);
 /* The reply as an object; of another status than 2xx: the error. */
 int ask_json(struct remote_http *, struct ask *, struct js **ret, struct error *);
 
+/* {digests[]}, of which one request has at most REMOTE_HTTP_GROUP. */
+#define REMOTE_HTTP_GROUP 5000
+struct js *remote_http_digests(const struct digest *, size_t n);
+
+/* remote_http_forget.c */
+int remote_http_forget(struct remote *, const struct digest *ids, size_t n, const struct tombstone *, struct error *);
+int remote_http_forgotten(struct remote *, const struct digest *ids, size_t n, struct tombstone *ret, struct error *);
+
 /* Waits between two attempts: longer each time, up to 8 s, at random. False: too often, or told to stop. */
 struct patience {
 	int tries;

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "store/store_internal.h"
+#include "store/tombstone.h"
 
 int store_open(const char *dir, bool create, struct store **ret, struct error *err)
 {
@@ -77,10 +78,15 @@ bool store_has(struct store *store, const struct digest *id)
 	return object_stat(store, id, &st);
 }
 
-static int missing(const struct store *store, const struct digest *id, struct error *err)
+static int missing(struct store *store, const struct digest *id, struct error *err)
 {
 	char hex[DIGEST_HEX + 1];
+	struct tombstone stone;
 
+	if (tombstone_find(store, id, &stone)) {
+		error_set(err, ERR_NOT_FOUND, "object %s was forgotten on %s: %s", digest_format(id, hex), stone.date, stone.reason);
+		return error_help(err, TOMBSTONE_HELP);
+	}
 	return error_set(err, ERR_NOT_FOUND, "object %s is not in %s", digest_format(id, hex),
 			 store->shared ? store->dir : "the store");
 }

@@ -18,6 +18,7 @@ enum item_state {
 	ITEM_PRESENT, /* was there before */
 	ITEM_MISSING, /* asked for, and not there */
 	ITEM_DAMAGED,
+	ITEM_FORGOTTEN, /* not to be here, or not there any more: a hole */
 	ITEM_NO_TREE, /* named as one, whole, and too large to be one: nobody has a better one */
 };
 struct items {

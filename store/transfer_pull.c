@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "store/tombstone.h"
 #include "store/transfer_internal.h"
 #include "store/tree.h"
 
@@ -130,7 +131,9 @@ static int look_for_files(struct pull *pull, struct items *items, struct error *
 	if (store_has_many(pull->transfer->store, ids, items->len, has, err) < 0)
 		return -1;
 	for (size_t i = 0; i < items->len; i++)
-		items->v[i].state = has[i] ? ITEM_PRESENT : ITEM_WANTED;
+		items->v[i].state = has[i]						      ? ITEM_PRESENT :
+				    tombstone_find(pull->transfer->store, &items->v[i].id, NULL) ? ITEM_FORGOTTEN :
+												   ITEM_WANTED;
 	return pull->transfer->verify ? verify(pull, items, all, err) : 0;
 }
 
@@ -138,7 +141,7 @@ static int look_for_files(struct pull *pull, struct items *items, struct error *
 
 static bool is_lost(const struct item *item)
 {
-	return item->state != ITEM_DONE && item->state != ITEM_PRESENT;
+	return item->state != ITEM_DONE && item->state != ITEM_PRESENT && item->state != ITEM_FORGOTTEN;
 }
 
 /* A remote may help. */
@@ -300,6 +303,39 @@ static size_t count_open(const struct items *items)
 	return n;
 }
 
+/* What no remote has may have been forgotten there: that is a hole, and no loss. */
+#define ASKED_MAX 10000u /* who lacks more has lost more than was forgotten */
+static void ask_forgotten(struct pull *pull, size_t place, struct items *items)
+{
+	CLEANUP(cleanup_free) struct digest *ids = xcalloc(ASKED_MAX, sizeof(*ids));
+	CLEANUP(cleanup_free) struct tombstone *stones = xcalloc(ASKED_MAX, sizeof(*stones));
+	CLEANUP(cleanup_free) size_t *todo = xcalloc(ASKED_MAX, sizeof(*todo));
+	struct remote *remote = remotes_use(pull->remotes, place);
+	char hex[DIGEST_HEX + 1];
+	size_t n = 0, found = 0;
+
+	for (size_t i = 0; i < items->len && n < ASKED_MAX; i++)
+		if (is_open(&items->v[i])) {
+			ids[n] = items->v[i].id;
+			todo[n++] = i;
+		}
+	/* an agent of an older version does not know the question */
+	if (!remote || remote->ops->forgotten(remote, ids, n, stones, NULL) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(cleanup_free) char *text = NULL;
+
+		if (!*stones[i].date)
+			continue;
+		items->v[todo[i]].state = ITEM_FORGOTTEN;
+		if (found++ || !pull->remotes->note)
+			continue;
+		text = xasprintf("remote %s: object %s was forgotten on %s: %s", remote->name, digest_format(&ids[i], hex),
+				 stones[i].date, stones[i].reason);
+		pull->remotes->note(pull->remotes->ctx, text);
+	}
+}
+
 /* From each remote in turn what is still open. `files`: commit in groups; a dry run only counts. */
 static int bring(struct pull *pull, struct items *items, struct store_batch **batch, bool files,
 		 struct error *err)
@@ -321,6 +357,8 @@ static int bring(struct pull *pull, struct items *items, struct store_batch **ba
 		if (use_batch(pull, batch, err) < 0 || take(pull, items, todo, n, files, err) < 0)
 			return -1;
 	}
+	for (size_t place = 0; files && place < pull->remotes->len && count_open(items); place++)
+		ask_forgotten(pull, place, items);
 	count_rest(pull, items);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "store/tombstone.h"
 #include "store/transfer_internal.h"
 #include "store/tree.h"
 
@@ -114,6 +115,10 @@ static int measure(struct push *push, struct items *items, struct error *err)
 			continue;
 		}
 		if (!object_stat(push->transfer->store, &item->id, &st)) {
+			if (tombstone_find(push->transfer->store, &item->id, NULL)) {
+				item->state = ITEM_FORGOTTEN;
+				continue;
+			}
 			error_set(err, ERR_NOT_FOUND, "object %s is neither here nor whole in remote %s",
 				  digest_format(&item->id, hex), push->remote->name);
 			return error_help(err, "bring it from where it is: mlops pull");
