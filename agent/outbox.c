@@ -23,9 +23,6 @@
 #define LOOK_MS	   500   /* for events that other processes wrote */
 #define IDLE_MS	   60000 /* clocks may jump */
 #define TROUBLE_MS 5000  /* between two looks when the database cannot be read */
-#define FIRST_MS   10000
-#define LONGEST_MS 3600000
-#define TRIES_MAX  32    /* about a day */
 #define KEPT_MS	   (30 * 86400000LL) /* what was sent, or has failed */
 #define SWEEP_MS   3600000
 #define PASSED_MAX 1000  /* events of no interest before it is noted how far they were read */
@@ -38,7 +35,7 @@ static struct {
 	/* the follower's own: */
 	struct project *project;
 	struct definitions definitions;
-	int64_t seen, noted, swept_ms;
+	int64_t seen, noted, swept_ms, newest /* letter */;
 	pthread_t follower, senders[SENDERS];
 	struct project *projects[SENDERS];
 	size_t running;
@@ -92,6 +89,19 @@ static void wake_senders(void)
 	pthread_mutex_unlock(&box.mutex);
 }
 
+/* Letters are written by others, too: with the states of runs. */
+static int look_for_letters(struct db *db, struct error *err)
+{
+	int64_t newest;
+
+	if (outbox_newest(db, &newest, err) < 0)
+		return -1;
+	if (newest > box.newest)
+		wake_senders();
+	box.newest = newest;
+	return 0;
+}
+
 /* Events of no interest are read again after a kill, which is cheaper than a commit for each. */
 static int follow(struct error *err)
 {
@@ -101,7 +111,7 @@ static int follow(struct error *err)
 	int64_t last;
 	int more;
 
-	if (project_db(box.project, &db, err) < 0 || event_last(db, &last, err) < 0)
+	if (project_db(box.project, &db, err) < 0 || event_last(db, &last, err) < 0 || look_for_letters(db, err) < 0)
 		return -1;
 	if (last <= box.seen)
 		return 0;
@@ -162,22 +172,6 @@ static int note(void *ctx, struct project *p, struct error *err)
 	return s->sent ? outbox_sent(db, s->id, now, err) : outbox_failed(db, s->id, s->why, s->due_ms, now, err);
 }
 
-/* When to try again, not all at the same moment; 0: never. */
-static int64_t due(int64_t tries, int64_t again_ms)
-{
-	int64_t wait = FIRST_MS;
-	uint16_t spread;
-
-	if (again_ms < 0 || tries + 1 >= TRIES_MAX)
-		return 0;
-	for (int64_t i = 0; i < tries && wait < LONGEST_MS; i++)
-		wait *= 2;
-	wait = again_ms > wait ? again_ms : wait;
-	wait = wait > LONGEST_MS ? LONGEST_MS : wait;
-	clock_random(&spread, sizeof(spread));
-	return clock_wall_ms() + wait * 9 / 10 + wait / 5 * spread / UINT16_MAX;
-}
-
 static void send_letter(struct project *p, const struct letter *letter)
 {
 	struct sending s = { .id = letter->id };
@@ -186,7 +180,7 @@ static void send_letter(struct project *p, const struct letter *letter)
 
 	s.sent = tell_send(p, letter, &again, &err) == 0;
 	if (!s.sent) {
-		s.due_ms = due(letter->tries, again);
+		s.due_ms = outbox_due(letter->tries, again);
 		snprintf(s.why, sizeof(s.why), "%s%s%s", err.msg, *err.help ? "; " : "", err.help);
 		log_event(LOG_LEVEL_WARN, s.due_ms ? "a notification waits" : "a notification has failed", "target", letter->target,
 			  "error", s.why, NULL);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "api/attest.h"
 #include "api/candidates.h"
 #include "api/combinations.h"
 #include "api/data.h"
@@ -12,6 +13,7 @@
 #include "api/remotes.h"
 #include "api/scratch_tree.h"
 #include "api/submit.h"
+#include "api/tell_run.h"
 #include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
@@ -55,6 +57,39 @@ static int read_occasion(const struct js *args, struct occasion *ret, struct err
 	return 0;
 }
 
+struct watched {
+	struct op_context *ctx;
+	struct run_teller *teller;
+};
+
+/* What the run emits goes on; from its record on it is told. */
+static void pass_on(void *ctx, const struct js *event)
+{
+	struct watched *w = ctx;
+	const char *what = js_get_str(event, "event");
+
+	if (what && !strcmp(what, "recorded"))
+		run_teller_begin(w->teller);
+	if (w->ctx->emit)
+		w->ctx->emit(w->ctx->ctx, event);
+}
+
+static int execute(struct op_context *ctx, struct plan *plan, struct run_options *opt, struct js **ret_result,
+		   struct error *err)
+{
+	struct watched watched = { ctx, opt->dry ? NULL : run_teller_new(ctx->project) };
+	struct run_options told = *opt;
+	int r;
+
+	if (!watched.teller)
+		return pipeline_run(ctx->project, plan, opt, ret_result, err);
+	told.emit = pass_on;
+	told.ctx = &watched;
+	r = pipeline_run(ctx->project, plan, &told, ret_result, err);
+	run_teller_end(watched.teller, ctx);
+	return r;
+}
+
 static int run_plain(struct op_context *ctx, const char *file, const struct js *args, struct run_options *opt,
 		     struct js **ret_result, struct error *err)
 {
@@ -74,11 +109,14 @@ static int run_plain(struct op_context *ctx, const char *file, const struct js *
 		return -1;
 	remotes_of(ctx->project, loaded.pipeline, &remotes);
 	opt->remotes = &remotes;
-	if (pipeline_run(ctx->project, loaded.plan, opt, ret_result, err) < 0)
+	if (execute(ctx, loaded.plan, opt, ret_result, err) < 0)
 		return -1;
 	if (opt->dry || opt->untrusted || (ctx->project->scratch && !opt->job))
 		return 0;
-	return candidates_make(ctx, loaded.plan, loaded.champions, *ret_result, err);
+	if (candidates_make(ctx, loaded.plan, loaded.champions, *ret_result, err) < 0)
+		return -1;
+	attest_run_made(ctx, js_get_str(*ret_result, "run_id"));
+	return 0;
 }
 
 /* What would change the tree, or mean something else for each of several runs. */

@@ -49,6 +49,8 @@ struct error;
 	  "git ref, as refs/mlops/audit, that each checkpoint becomes a commit of; empty: none")  \
 	X(AUDIT_REMOTE, "audit.remote", SETTING_TEXT, "", NULL,                                    \
 	  "git remote that this ref is pushed to; empty: none")                                   \
+	X(ATTEST_RUNS, "attest.runs", SETTING_WORD, "no", "yes|no",                                \
+	  "whether runs that went well are attested, as versions of models are")                  \
 	X(LOG_MAX, "log.max", SETTING_SIZE, "256M", "1M",                                          \
 	  "bytes kept of what a step prints, half of them of its end; 0 is all")                   \
 	X(CHECKOUT_LINK, "checkout.link", SETTING_WORD, "copy", "copy|hardlink|symlink",           \

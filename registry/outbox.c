@@ -2,6 +2,7 @@
 #include "registry/outbox.h"
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/db.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -9,11 +10,16 @@
 #include "base/strbuf.h"
 #include "base/strlist.h"
 
+#define FIRST_MS   10000
+#define LONGEST_MS 3600000
+#define TRIES_MAX  32 /* about a day */
+
 static const char *const kinds[] = {
 	[LETTER_WEBHOOK] = "webhook",
 	[LETTER_COMMAND] = "command",
 	[LETTER_STATUS] = "status",
 	[LETTER_COMMENT] = "comment",
+	[LETTER_OPENLINEAGE] = "openlineage",
 };
 
 void letter_release(struct letter *letter)
@@ -94,6 +100,42 @@ int outbox_next(struct db *db, int64_t now_ms, const struct strlist *busy, struc
 	return r;
 }
 
+int outbox_next_to(struct db *db, const char *target, int64_t now_ms, struct letter *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT id, kind, target, cause, body, tries, due FROM outbox"
+						      " WHERE state = 'waiting' AND target = ?1 ORDER BY id LIMIT 1");
+	int r;
+
+	db_bind(q, 1, target);
+	r = db_step(q, err);
+	return r > 0 ? db_int(q, 6) <= now_ms ? read_letter(q, ret, err) : 0 : r;
+}
+
+int outbox_newest(struct db *db, int64_t *ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT coalesce(max(id), 0) FROM outbox");
+
+	if (db_step(q, err) < 0)
+		return -1;
+	*ret = db_int(q, 0);
+	return 0;
+}
+
+int64_t outbox_due(int64_t tries, int64_t again_ms)
+{
+	int64_t wait = FIRST_MS;
+	uint16_t spread;
+
+	if (again_ms < 0 || tries + 1 >= TRIES_MAX)
+		return 0;
+	for (int64_t i = 0; i < tries && wait < LONGEST_MS; i++)
+		wait *= 2;
+	wait = again_ms > wait ? again_ms : wait;
+	wait = wait > LONGEST_MS ? LONGEST_MS : wait;
+	clock_random(&spread, sizeof(spread));
+	return clock_wall_ms() + wait * 9 / 10 + wait / 5 * spread / UINT16_MAX;
+}
+
 int outbox_sent(struct db *db, int64_t id, int64_t now_ms, struct error *err)
 {
 	struct db_stmt *q = db_query(db, "UPDATE outbox SET state = 'sent', tries = tries + 1, error = NULL, ended = ?2"
@@ -150,7 +192,8 @@ int outbox_list(struct db *db, int64_t limit, struct js **ret, struct error *err
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(
 		db, "SELECT id, kind, target, cause, state, error, coalesce(json_extract(body, '$.title'),"
-		    " json_extract(body, '$.description')), tries, due, created, ended FROM outbox ORDER BY id DESC LIMIT ?1");
+		    " json_extract(body, '$.description'), json_extract(body, '$.type') || ' of run ' ||"
+		    " substr(json_extract(body, '$.run'), 1, 8)), tries, due, created, ended FROM outbox ORDER BY id DESC LIMIT ?1");
 	static const char *const texts[] = { "kind", "target", "cause", "state", "error", "title" };
 	CLEANUP_JS struct js *list = js_array();
 	int r;

@@ -17,11 +17,11 @@ struct error;
 struct js;
 struct strlist;
 
-enum letter_kind { LETTER_WEBHOOK, LETTER_COMMAND, LETTER_STATUS, LETTER_COMMENT };
+enum letter_kind { LETTER_WEBHOOK, LETTER_COMMAND, LETTER_STATUS, LETTER_COMMENT, LETTER_OPENLINEAGE };
 struct letter {
 	int64_t id;
 	enum letter_kind kind;
-	char *target; /* PROJECT/NAME of who is told, PROJECT of a forge, "" of the operator's command */
+	char *target; /* PROJECT/NAME of who is told, PROJECT of a forge, "" of the operator's command, see registry/openlineage.h */
 	char *cause;
 	struct js *body;
 	int64_t tries;
@@ -35,9 +35,15 @@ int outbox_add(struct db *, enum letter_kind, const char *target, const char *ca
  * next one may be (0: there is none). */
 int outbox_next(struct db *, int64_t now_ms, const struct strlist *busy, struct letter *ret, int64_t *ret_due,
 		struct error *);
+/* The first to this target, as far as it may be sent by then. */
+int outbox_next_to(struct db *, const char *target, int64_t now_ms, struct letter *ret, struct error *);
+/* The id of the newest letter; 0: there is none. */
+int outbox_newest(struct db *, int64_t *ret, struct error *);
 int outbox_sent(struct db *, int64_t id, int64_t now_ms, struct error *);
 /* It did not arrive: again at `due`; 0: never, it has failed. */
 int outbox_failed(struct db *, int64_t id, const char *why, int64_t due_ms, int64_t now_ms, struct error *);
+/* When to try again after so many tries, not all at the same moment, and not earlier than after again_ms; 0: never. */
+int64_t outbox_due(int64_t tries, int64_t again_ms);
 /* Letters that ended before that time go. */
 int outbox_sweep(struct db *, int64_t before_ms, struct error *);
 /* The newest first: [{id, kind, target, cause, state, tries, due, error, created, ended, title}] */
