@@ -101,7 +101,15 @@ static const struct {
 	{ "monitor.ack", print_monitor_said },
 	{ "monitor.pause", print_monitor_said },
 	{ "monitor.resume", print_monitor_said },
+	{ "bundle.create", print_bundle_create },
+	{ "bundle.verify", print_bundle_verify },
+	{ "bundle.import", print_bundle_import },
 	{ "event.list", print_events },
+	{ "audit.list", print_audit_list },
+	{ "audit.verify", print_audit_verify },
+	{ "audit.prove", print_audit_prove },
+	{ "audit.check", print_audit_check },
+	{ "audit.checkpoint", print_audit_checkpoint },
 	{ "access.whoami", print_whoami },
 };
 

@@ -107,6 +107,8 @@ printer print_key_add, print_key_list, print_key_rotate, print_key_revoke, print
 printer print_forget, print_forget_agree, print_forget_withdraw, print_forget_list, print_forget_show;
 /* print_attest.c */
 printer print_attest, print_verify;
+/* print_bundle.c */
+printer print_bundle_create, print_bundle_verify, print_bundle_import;
 /* print_ci.c */
 printer print_ci, print_notify_list, print_notify_retry;
 /* print_agent_projects.c; print_submitted: of run.start, when an agent is to run it */
@@ -124,6 +126,8 @@ printer print_monitor_history, print_monitor_replay, print_monitor_said; /* prin
 printer print_trigger_list, print_trigger_show, print_trigger_fire, print_trigger_paused, print_trigger_history,
 	print_trigger_next;
 printer print_events, print_event, print_whoami; /* print_events.c */
+/* print_audit.c */
+printer print_audit_list, print_audit_verify, print_audit_prove, print_audit_check, print_audit_checkpoint;
 /* Steps that are not up to date [{name or step, of, state, reasons[]}], those of one step with equal reasons together;
  * then how many there are of each state. */
 void print_plan(struct print *, const struct js *steps, int64_t fresh);

@@ -24,6 +24,9 @@ struct event_query {
 	int64_t since_ms; /* not before that; 0: all */
 	int64_t limit;
 	bool oldest_first; /* else the newest first */
+	/* Only those of whom, about what, and which; NULL: all. The whole word, or its beginning up to '@', '.', '/' or a blank;
+	 * or a pattern with '*' and '?'. "model" is "model.promote", too, "churn" is "churn@champion". */
+	const char *actor, *subject, *operation;
 };
 /* [{seq, time, actor, origin, operation, subject, before, after, body}] */
 int event_find(struct db *, const struct event_query *, struct js **ret, struct error *);
