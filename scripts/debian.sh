@@ -16,7 +16,7 @@ BUILD_PACKAGES='cmake ninja-build gcc libc6-dev pkg-config libgit2-dev libssl-de
 	libcurl4-openssl-dev libarchive-dev zlib1g-dev libzstd-dev libmicrohttpd-dev'
 # What the tests need besides.
 TEST_PACKAGES='clang libclang-rt-14-dev libcmocka-dev git strace faketime tzdata
-	python3 python3-pytest python3-hypothesis python3-sklearn python3-venv openssl ca-certificates
+	python3 python3-pytest python3-hypothesis python3-cryptography python3-sklearn python3-venv openssl ca-certificates
 	docker.io iptables iproute2 busybox-static docker-registry mmdebstrap rsync zstd chromium-headless-shell'
 
 # Prints those of its arguments that are not installed.
