@@ -11,6 +11,7 @@
 #include "base/failpoint.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/settings.h"
 #include "base/strbuf.h"
 #include "policy/provenance.h"
 #include "registry/attestations.h"
@@ -210,17 +211,39 @@ int attest_make(struct op_context *ctx, struct db *db, const struct attest_thing
 	return 0;
 }
 
+/* What stands against it is told to who waits: what was made is made. */
+static int tell_unless(struct op_context *ctx, const char *node, int r, const struct error *why)
+{
+	CLEANUP(cleanup_free) char *text = NULL;
+
+	if (r == 0)
+		return 1;
+	text = xasprintf("%s is not attested: %s; when that is settled: mlops attest %s", node, why->msg, node);
+	data_tell(ctx, text);
+	return 0;
+}
+
 int attest_version_made(struct op_context *ctx, struct db *db, const char *model, int64_t number)
 {
 	struct attest_thing thing CLEANUP(attest_thing_release) = { 0 };
+	CLEANUP(cleanup_free) char *node = xasprintf("%s@v%lld", model, (long long)number);
 	CLEANUP_JS struct js *list = NULL;
-	CLEANUP(cleanup_free) char *text = NULL;
 	struct error why = { 0 };
+	int r = attest_thing_of_version(ctx, db, model, number, &thing, &why);
 
-	if (attest_thing_of_version(ctx, db, model, number, &thing, &why) == 0 && attest_make(ctx, db, &thing, &list, &why) == 0)
-		return 1;
-	text = xasprintf("%s@v%lld is not attested: %s; when that is settled: mlops attest %s@v%lld", model, (long long)number,
-			 why.msg, model, (long long)number);
-	data_tell(ctx, text);
-	return 0;
+	return tell_unless(ctx, node, r < 0 ? -1 : attest_make(ctx, db, &thing, &list, &why), &why);
+}
+
+void attest_run_made(struct op_context *ctx, const char *run_id)
+{
+	struct attest_thing thing CLEANUP(attest_thing_release) = { 0 };
+	CLEANUP_JS struct js *list = NULL;
+	struct error why = { 0 };
+	struct db *db;
+	int r;
+
+	if (!run_id || strcmp(settings_get(op_settings(ctx), SETTING_ATTEST_RUNS), "yes") != 0)
+		return;
+	r = project_db(ctx->project, &db, &why) < 0 ? -1 : attest_thing_of(ctx, db, run_id, &thing, &why);
+	tell_unless(ctx, run_id, r < 0 ? -1 : attest_make(ctx, db, &thing, &list, &why), &why);
 }

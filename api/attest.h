@@ -43,6 +43,9 @@ int attest_make(struct op_context *, struct db *, const struct attest_thing *, s
  * attested. */
 int attest_version_made(struct op_context *, struct db *, const char *model, int64_t number);
 
+/* Of a run that went well, when the setting attest.runs says so; likewise. */
+void attest_run_made(struct op_context *, const char *run_id);
+
 /* ---- verifying (attest_verify.c) ---- */
 
 struct verify_keys {
