@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "registry/artifacts.h"
+#include "registry/events.h"
 #include "registry/model_records.h"
 #include "registry/model_records_internal.h"
 #include "registry/records_internal.h"
@@ -123,7 +124,24 @@ static int known_run(struct db *db, const char *run, bool *ret, struct error *er
 	return r < 0 ? -1 : 0;
 }
 
-static int take_version(struct db *db, const char *name, const struct js *version, struct js *notes, struct error *err)
+/* What no run made, an event tells of, as when it is added here. */
+static int note_event(struct db *db, const char *name, int64_t number, const struct content *content,
+		      const struct model_import *import, struct error *err)
+{
+	CLEANUP_JS struct js *body = js_object();
+	char text[CONTENT_TEXT];
+	const struct event event = {
+		.actor = import->actor, .origin = import->origin, .operation = "data.add", .subject = name,
+		.after = content_format(content, text), .body = body,
+	};
+
+	js_set_int(body, "version", number);
+	js_set_str(body, "bundle", import->from);
+	return event_append(db, &event, import->now_ms, NULL, err);
+}
+
+static int take_version(struct db *db, const char *name, const struct js *version, struct model_import *import,
+			struct error *err)
 {
 	int64_t number = js_get_int(version, "number", 0), last, given, row;
 	struct content content;
@@ -139,16 +157,16 @@ static int take_version(struct db *db, const char *name, const struct js *versio
 		CLEANUP(cleanup_free) char *note = xasprintf("%s@v%lld of the bundle is v%lld here", name, (long long)number,
 							     (long long)given);
 
-		js_push_str(notes, note);
+		js_push_str(import->notes, note);
 	}
-	return 0;
+	import->data += is_new;
+	return with_run ? 0 : note_event(db, name, given, &content, import, err);
 }
 
-int artifact_record_import(struct db *db, const struct js *record, struct js *notes, int64_t *ret_new, struct error *err)
+int artifact_record_import(struct db *db, const struct js *record, struct model_import *import, struct error *err)
 {
 	CLEANUP(cleanup_free) char *name = record_path_read(js_get_str(record, "name"));
 	const struct js *versions = js_get(record, "versions");
-	int64_t n = 0;
 
 	for (size_t i = 0; i < js_len(versions); i++) {
 		struct content content;
@@ -157,10 +175,8 @@ int artifact_record_import(struct db *db, const struct js *record, struct js *no
 		if (record_content(js_at(versions, i), &content, err) < 0)
 			return -1;
 		r = has_content(db, name, &content, err);
-		if (r < 0 || (r == 0 && take_version(db, name, js_at(versions, i), notes, err) < 0))
+		if (r < 0 || (r == 0 && take_version(db, name, js_at(versions, i), import, err) < 0))
 			return -1;
-		n += r == 0;
 	}
-	*ret_new = n;
 	return 0;
 }

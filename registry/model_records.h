@@ -26,7 +26,7 @@ int model_record_each_run(const struct js *record, int (*each)(void *ctx, const 
 struct model_import {
 	const char *actor, *origin, *from; /* of the events; what it came from */
 	int64_t now_ms;
-	int64_t versions, aliases;         /* counted: new ones */
+	int64_t versions, aliases, data;   /* counted: new ones */
 	struct js *notes;                  /* lent: gets what was left as it is */
 };
 /* Inside a transaction, when the runs are there. Writes events of what is new. ERR_CONFLICT: a version of this name is
@@ -39,4 +39,4 @@ int artifact_record_read(const char *text, size_t len, struct js **ret, struct e
 int artifact_record_each_content(const struct js *record, int (*each)(void *ctx, const struct content *), void *ctx);
 /* Inside a transaction. A version whose number is another's here gets the next free one, which a note tells; one whose
  * content is a version here already gets none. */
-int artifact_record_import(struct db *, const struct js *record, struct js *notes, int64_t *ret_new, struct error *);
+int artifact_record_import(struct db *, const struct js *record, struct model_import *, struct error *);

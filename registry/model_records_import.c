@@ -290,16 +290,50 @@ static struct js *tag_list(const struct js *tags)
 	return list;
 }
 
+/* Takes the body, which may be NULL. */
 static int write_event(struct db *db, const struct model_import *import, const char *operation, const char *subject,
-		       struct error *err)
+		       struct js *of, struct error *err)
 {
-	CLEANUP_JS struct js *body = js_object();
+	CLEANUP_JS struct js *body = of ? of : js_object();
 	const struct event event = {
-		.actor = import->actor, .origin = import->origin, .operation = operation, .subject = subject, .body = body,
+		.actor = import->actor, .origin = import->origin, .operation = operation, .subject = subject,
+		.after = js_get_str(body, "stage"), .body = body,
 	};
 
 	js_set_str(body, "bundle", import->from);
 	return event_append(db, &event, import->now_ms, NULL, err);
+}
+
+static struct js *body_of(const struct js *from, const char *const *keys, size_t n)
+{
+	struct js *body = js_object();
+
+	for (size_t i = 0; i < n; i++)
+		if (js_get(from, keys[i]))
+			js_set(body, keys[i], js_ref(js_get(from, keys[i])));
+	return body;
+}
+
+/* What came with a version is told by the events that would have told it here. */
+static int write_events(struct db *db, const struct model_import *import, const char *subject, const struct js *version,
+			struct error *err)
+{
+	static const char *const made[] = { "run_id", "source" }, *const judged[] = { "verdict", "lines" }, *const staged[] = { "stage" };
+	static const char *const rejected[] = { "rejected" };
+	const struct js *candidate = js_get(version, "candidate");
+	struct js *body = body_of(version, made, ARRAY_LEN(made));
+
+	js_set_str(body, "content", js_get_str(js_get(candidate, "content"), "content"));
+	if (write_event(db, import, "version.create", subject, body, err) < 0)
+		return -1;
+	if (candidate && write_event(db, import, "gate.judge", subject, body_of(candidate, judged, ARRAY_LEN(judged)), err) < 0)
+		return -1;
+	if (js_get(version, "rejected") &&
+	    write_event(db, import, "model.reject", subject, body_of(version, rejected, ARRAY_LEN(rejected)), err) < 0)
+		return -1;
+	return strcmp(js_get_str(version, "stage"), "None") != 0
+		       ? write_event(db, import, "version.stage", subject, body_of(version, staged, ARRAY_LEN(staged)), err)
+		       : 0;
 }
 
 /* Files of runs and models that came along are here. All else stays where it is, and is asked for by nobody: a source
@@ -453,7 +487,7 @@ static int take_version(struct db *db, int64_t model, const char *name, const st
 	if (put_version(db, model, name, version, &row, import, err) < 0 || put_rest(db, name, row, version, err) < 0)
 		return -1;
 	import->versions++;
-	return write_event(db, import, "version.create", subject, err);
+	return write_events(db, import, subject, version, err);
 }
 
 static int take_aliases(struct db *db, const struct js *record, bool is_new, struct model_import *import, struct error *err)
@@ -471,7 +505,7 @@ static int take_aliases(struct db *db, const struct js *record, bool is_new, str
 		int64_t here = 0;
 
 		if (is_new) {
-			if (promotion_do(db, &move, &here, err) < 0)
+			if (promotion_do(db, &move, &here, err) < 0 || version_unreject(db, name, move.number, err) < 0)
 				return -1;
 			import->aliases++;
 		} else if (alias_find(db, name, move.alias, &here, &why) < 0 || here != move.number) {
@@ -496,7 +530,7 @@ int model_record_import(struct db *db, const struct js *record, struct model_imp
 	if (known < 0)
 		return -1;
 	if (!known && (model_create(db, name, js_get_str(record, "description"), tags, js_get_int(record, "created", 0), err) < 0 ||
-		       model_row(db, name, &model, err) < 0 || write_event(db, import, "model.create", name, err) < 0))
+		       model_row(db, name, &model, err) < 0 || write_event(db, import, "model.create", name, NULL, err) < 0))
 		return -1;
 	for (size_t i = 0; i < js_len(versions); i++)
 		if (take_version(db, model, name, js_at(versions, i), import, err) < 0)
