@@ -14,6 +14,7 @@
 #include "registry/candidates.h"
 #include "registry/project.h"
 #include "registry/promotions.h"
+#include "registry/reproductions.h"
 #include "registry/rows.h"
 #include "registry/versions.h"
 #include "store/content.h"
@@ -73,8 +74,23 @@ static int check_policy(struct op_context *ctx, struct db *db, const struct js *
 	return 0;
 }
 
+static int check_reproduced(struct op_context *ctx, struct db *db, const struct js *candidate, char **ret_why, struct error *err)
+{
+	CLEANUP(cleanup_free) char *name = NULL;
+	int known;
+
+	(void)ctx;
+	if (!js_get_bool(js_get(candidate, "spec"), "reproduced"))
+		return 1;
+	name = xasprintf("%s@v%lld", js_get_str(candidate, "model"), (long long)js_get_int(candidate, "number", 0));
+	known = reproduction_is_known(db, name, err);
+	if (known == 0)
+		*ret_why = xasprintf("it must be made again first: mlops reproduce %s", name);
+	return known;
+}
+
 typedef int condition_fn(struct op_context *, struct db *, const struct js *candidate, char **ret_why, struct error *);
-static condition_fn *const conditions[] = { check_policy };
+static condition_fn *const conditions[] = { check_policy, check_reproduced };
 
 int candidate_ready(struct op_context *ctx, struct db *db, const struct js *candidate, char **ret_why, struct error *err)
 {

@@ -300,6 +300,8 @@ static struct js *spec_of(const struct making *m)
 	js_set(spec, "approve", texts(&model->approve));
 	js_set_int(spec, "approve_within", model->approve_within_ms);
 	js_set_bool(spec, "protect", model->protect);
+	if (model->reproduced)
+		js_set_bool(spec, "reproduced", true);
 	js_set_str(spec, "reference", model->reference.text);
 	if (m->policy.path)
 		js_set(spec, "policy", policy_of(&m->policy));

@@ -96,6 +96,7 @@ int loaded_make(struct op_context *ctx, const char *file, const struct js *overr
 	add_texts(&params, overrides);
 	if (pipeline_load(p->rootfd, path, &params, &ret->pipeline, err) < 0)
 		return -1;
+	ret->pipeline->partial = ret->partial;
 	ret->pipeline->trigger_time = ret->trigger_time ? xstrdup(ret->trigger_time) : NULL;
 	ret->pipeline->trigger_window = ret->trigger_window ? xstrdup(ret->trigger_window) : NULL;
 	champions_room(ctx, ret->pipeline);

@@ -12,6 +12,7 @@ struct strlist;
 
 struct loaded {
 	const char *trigger_time, *trigger_window; /* given: what ${trigger.*} stand for, or NULL */
+	bool partial;         /* given: as in struct pipeline */
 	struct pipeline *pipeline;
 	struct plan *plan;
 	struct js *champions; /* that were brought: api/candidates.h; or NULL */

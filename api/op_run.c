@@ -11,6 +11,7 @@
 #include "api/loaded.h"
 #include "api/ops.h"
 #include "api/remotes.h"
+#include "api/reproduce.h"
 #include "api/scratch_tree.h"
 #include "api/submit.h"
 #include "api/tell_run.h"
@@ -97,21 +98,24 @@ static int run_plain(struct op_context *ctx, const char *file, const struct js *
 	struct loaded loaded CLEANUP(loaded_release) = { 0 };
 	struct remotes remotes CLEANUP(remotes_release) = { 0 };
 	CLEANUP(cleanup_fd) int tree = -1;
+	bool again = getenv(REPRODUCE_VARIABLE) != NULL;
 
 	/* Once the tree is ours and whole, what it holds is worth planning. */
 	if (read_occasion(args, &occasion, err) < 0)
 		return -1;
 	loaded.trigger_time = *occasion.time ? occasion.time : NULL;
 	loaded.trigger_window = *occasion.window ? occasion.window : NULL;
+	loaded.partial = again;
 	if (run_enter(ctx->project, opt, &tree, err) < 0 || (!opt->dry && scratch_sweep(ctx, false, err) < 0) ||
 	    data_update(ctx, js_get(args, "update"), err) < 0 ||
-	    loaded_make(ctx, file, js_get(args, "param"), !opt->dry, &loaded, err) < 0)
+	    loaded_make(ctx, file, js_get(args, "param"), !opt->dry && !again, &loaded, err) < 0)
 		return -1;
-	remotes_of(ctx->project, loaded.pipeline, &remotes);
+	if (!again)
+		remotes_of(ctx->project, loaded.pipeline, &remotes);
 	opt->remotes = &remotes;
 	if (execute(ctx, loaded.plan, opt, ret_result, err) < 0)
 		return -1;
-	if (opt->dry || opt->untrusted || (ctx->project->scratch && !opt->job))
+	if (opt->dry || opt->untrusted || again || (ctx->project->scratch && !opt->job))
 		return 0;
 	if (candidates_make(ctx, loaded.plan, loaded.champions, *ret_result, err) < 0)
 		return -1;

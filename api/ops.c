@@ -458,7 +458,7 @@ static const struct op rows[] = {
 };
 OP_TABLE(ops_commands, rows);
 
-static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor, &ops_triggers, &ops_hooks, &ops_ci, &ops_audit, &ops_attest, &ops_forget, &ops_keys, &ops_bundle };
+static const struct op_table *const tables[] = { &ops_commands, &ops_access, &ops_projects, &ops_files, &ops_tracking, &ops_search, &ops_models, &ops_promotions, &ops_monitor, &ops_triggers, &ops_hooks, &ops_ci, &ops_lineage, &ops_audit, &ops_attest, &ops_forget, &ops_keys, &ops_bundle, &ops_reproduce };
 
 const struct op *op_at(size_t i)
 {

@@ -56,12 +56,13 @@ static int end_tree(const struct project *p, const char *id, const char *name, s
 	return r;
 }
 
+/* A scratch tree, or a project of its own in which something is made again. */
 static bool is_tree(int setfd, const char *name)
 {
-	CLEANUP(cleanup_free) char *note = xasprintf("%s/.mlops/" SATELLITE_NOTE, name);
+	CLEANUP(cleanup_free) char *locks = xasprintf("%s/.mlops/locks", name);
 	struct stat st;
 
-	return fs_stat_beneath(setfd, note, &st, NULL) > 0;
+	return fs_stat_beneath(setfd, locks, &st, NULL) > 0;
 }
 
 /* A run goes on in it: its user stands there, or a process of a killed experiment is not gone yet. */

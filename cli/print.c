@@ -88,6 +88,8 @@ static const struct {
 	{ "model.release", print_model_moved },
 	{ "model.approvals", print_model_approvals },
 	{ "model.card", print_model_card },
+	{ "model.reproduce", print_reproduce },
+	{ "lineage", print_lineage },
 	{ "profile.make", print_profile },
 	{ "schema.infer", print_schema_infer },
 	{ "schema.check", print_schema_check },

@@ -94,6 +94,8 @@ printer print_image_list, print_image_update; /* print_image.c */
 printer print_push, print_pull; /* print_share.c */
 printer print_model_list, print_model_show, print_model_version; /* print_model.c */
 printer print_model_moved, print_model_approvals, print_model_card; /* print_promote.c */
+printer print_reproduce; /* print_reproduce.c */
+printer print_lineage; /* print_lineage.c */
 printer print_secret_add, print_secret_list, print_secret_rm; /* print_secret.c */
 /* print_access.c */
 printer print_token_add, print_token_list, print_token_rm, print_user_add, print_user_edit, print_user_list, print_user_rm;

@@ -192,6 +192,7 @@ struct model_section {
 	struct textlist approve; /* a role, or users; empty: nobody */
 	int64_t approve_within_ms;
 	bool protect;
+	bool reproduced;         /* it must have been made again before the alias moves to it */
 	struct text_at reference, slices, example, signature, limitations, policy;
 };
 /* [trigger.NAME]: what starts a run without a person. */

@@ -88,6 +88,8 @@ const struct grammar_key grammar_keys[] = {
 	  MODEL(approve_within_ms) },
 	{ "model.", "protect", G_BOOL, "0.1", "no", "whether only the gate, or an admin, moves the alias",
 	  MODEL(protect) },
+	{ "model.", "reproduced", G_BOOL, "0.1", "no", "whether it must be made again before the alias moves: mlops reproduce",
+	  MODEL(reproduced) },
 	{ "model.", "reference", G_PATH, "0.1", NULL,
 	  "table it was trained on, for monitors from its promotion on", MODEL(reference) },
 	{ "model.", "slices", G_PATH, "0.1", NULL, "table of metrics by slice, for its card", MODEL(slices) },

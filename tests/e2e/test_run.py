@@ -198,7 +198,7 @@ def test_what_a_run_recorded_can_be_checked(mlops, project):
     run = show(mlops, project)["run"]
     digest = hashlib.sha256(b"data\n").hexdigest()
     assert [i["path"] for i in run["inputs"]] == ["/code/files", "in.txt"]
-    assert run["inputs"][0]["content"] == f"file:{digest}"
+    assert run["inputs"][1]["content"] == f"file:{digest}"
     assert sorted(o["path"] for o in run["outputs"]) == ["a.txt", "b.txt", "c.txt", "m.json"]
     assert run["params"]["lr"] == "0.01" and run["status"] == "FINISHED"
     assert run["experiment"] == "chain" and run["tags"]["mlops.command"].startswith("mlops run")
