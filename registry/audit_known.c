@@ -59,17 +59,26 @@ static int collect(void *ctx, const char *where, const struct checkpoint *cp)
 
 /* ---- one ---- */
 
+/* A key whose row was changed is found, and not the end of the check. */
 static int check_signature(const struct look *l, const struct known *known, bool *ret, struct error *err)
 {
+	struct error why = { 0 };
 	char key[SIGN_ID + 1];
-	int r = checkpoint_signed(l->db, &known->cp, key, err);
+	int r = checkpoint_signed(l->db, &known->cp, key, &why);
 
-	if (r == 0)
+	if (r < 0 && why.code != ERR_DAMAGED) {
+		if (err)
+			*err = why;
+		return -1;
+	}
+	if (r < 0)
+		findings_add(l->findings, FOUND_SIGNATURE, 0, 0, "%s", why.msg);
+	else if (r == 0)
 		findings_add(l->findings, FOUND_SIGNATURE, 0, 0,
 			     "no key of this project that could sign then has signed the checkpoint of %" PRIu64 " events in %s",
 			     known->cp.size, known->where);
 	*ret = r > 0;
-	return r < 0 ? -1 : 0;
+	return 0;
 }
 
 static void check_root(struct look *l, const struct known *known, bool is_signed)
