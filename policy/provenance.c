@@ -204,12 +204,19 @@ static struct js *inside_of(const struct provenance_facts *f, const struct js *t
 	return inside;
 }
 
+/* Tags are whoever's word; attempts and jobs are written by us alone. */
+static bool is_ours(const struct provenance_facts *f)
+{
+	return f->job || js_len(f->attempts);
+}
+
 /* mlops://HOST/agent when somebody asked an agent for it, /cli where a person typed it, and /client where a program of
  * somebody logged what it says. */
 static struct js *builder_of(const struct provenance_facts *f, const struct js *tags)
 {
-	const char *host = js_get_str(tags, "mlops.host");
-	CLEANUP(cleanup_free) char *id = xasprintf("mlops://%s/%s", host ? host : "unknown", f->job ? "agent" : host ? "cli" : "client");
+	const char *host = is_ours(f) ? js_get_str(tags, "mlops.host") : NULL;
+	CLEANUP(cleanup_free) char *id = xasprintf("mlops://%s/%s", host ? host : "unknown",
+						   f->job ? "agent" : is_ours(f) ? "cli" : "client");
 	struct js *builder = js_object();
 
 	for (char *s = id + strlen("mlops://"); *s; s++)
@@ -272,7 +279,7 @@ struct js *provenance_slsa(const struct provenance_facts *f, const struct js *su
 	const struct js *tags = js_get(f->above ? f->above : f->run, "tags");
 	struct js *predicate = js_object(), *definition = js_object();
 
-	js_set_str(definition, "buildType", js_get(tags, "mlops.host") ? BUILD_PIPELINE : BUILD_CLIENT);
+	js_set_str(definition, "buildType", is_ours(f) ? BUILD_PIPELINE : BUILD_CLIENT);
 	js_set(definition, "externalParameters", asked_of(f, tags));
 	js_set(definition, "internalParameters", inside_of(f, tags));
 	js_set(definition, "resolvedDependencies", dependencies_of(f, tags));
