@@ -10,6 +10,7 @@
 #include "store/content.h"
 #include "store/intake.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 
 static struct store *store;
 static struct intake *intake;
@@ -41,7 +42,7 @@ static int begin(struct call *call, struct error *err)
 	struct incoming *in;
 	struct digest id;
 
-	if (read_digest(call, &id, err) < 0 || (!store_has(store, &id) && intake_begin(intake, &file, err) < 0))
+	if (read_digest(call, &id, err) < 0 || tombstone_refuse(store, &id, err) < 0 || (!store_has(store, &id) && intake_begin(intake, &file, err) < 0))
 		return -1;
 	in = xcalloc(1, sizeof(*in));
 	*in = (struct incoming){ id, file };

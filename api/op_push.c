@@ -25,6 +25,7 @@
 #include "registry/project.h"
 #include "registry/records.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 #include "store/tree.h"
 
 #define RECORD_GROUP 256 /* records made durable together */
@@ -202,6 +203,10 @@ static int drop_absent(struct push *p, struct error *err)
 	for (size_t i = 0; i < p->len; i++) {
 		if (store_has(p->store, &p->parcels[i].content.id))
 			continue;
+		if (tombstone_find(p->store, &p->parcels[i].content.id, NULL)) {
+			p->parcels[i].gone = true;
+			continue;
+		}
 		absent[n] = &p->parcels[i];
 		ids[n++] = p->parcels[i].content.id;
 	}
@@ -228,7 +233,8 @@ static int find_hole(struct push *p, const struct content *content, char **ret_p
 	for (size_t i = 0; i < tree.len; i++) {
 		bool there = false;
 
-		if (tree.entries[i].kind == ENTRY_LINK || store_has(p->store, &tree.entries[i].id))
+		if (tree.entries[i].kind == ENTRY_LINK || store_has(p->store, &tree.entries[i].id) ||
+		    tombstone_find(p->store, &tree.entries[i].id, NULL))
 			continue;
 		if (p->remote->ops->has(p->remote, &tree.entries[i].id, 1, &there, err) < 0)
 			return -1;
@@ -583,6 +589,20 @@ static int push_open(struct push *p, const struct js *args, struct error *err)
 	return (!p->dry && files_seal(ctx->project, &left, err) < 0) ? -1 : data_lock_store(ctx, &p->locks, err);
 }
 
+/* All else was sent. */
+static int say_refused(const struct push *p, struct error *err)
+{
+	char hex[DIGEST_HEX + 1];
+
+	if (!p->bytes.refused)
+		return 0;
+	digest_format(&p->bytes.first_refused, hex);
+	error_set(err, ERR_DENIED, "%llu object%s not sent: remote %s does not take %s again, which was forgotten on %s: %s",
+		  (unsigned long long)p->bytes.refused, p->bytes.refused == 1 ? " was" : "s were", p->remote->name, hex,
+		  p->bytes.refusal.date, p->bytes.refusal.reason);
+	return error_help(err, "it is to go here, too: mlops forget sha256:%.12s --reason TEXT", hex);
+}
+
 /*
  * data.push {names[], remote, init, verify, dry} -> {remote, url, objects, bytes, present, replaced, runs, results,
  *     dry, missing[] (at most 10), missing_total, notes[]}
@@ -604,5 +624,5 @@ int op_push(struct op_context *ctx, const struct js *args, struct js **ret_resul
 	    push_bytes(&p, err) < 0 || push_runs(&p, err) < 0 || (!p.named && push_results(&p, err) < 0))
 		return -1;
 	*ret_result = push_result_json(&p);
-	return forget_tell_left(ctx, err);
+	return forget_tell_left(ctx, err) < 0 ? -1 : say_refused(&p, err);
 }

@@ -21,6 +21,7 @@
 #include "registry/project.h"
 #include "registry/records.h"
 #include "store/store.h"
+#include "store/tombstone.h"
 #include "store/tree.h"
 
 #define MAX_PAGE 100000
@@ -48,7 +49,7 @@ static int lacks(const struct digest *id, struct error *err)
 	return error_set(err, ERR_CONFLICT, "object %s is not stored here; it must come first", digest_format(id, hex));
 }
 
-/* With all that a tree lists, and all of it durable. */
+/* With all that a tree lists, and all of it durable; less what was forgotten. */
 static int check_content(void *ctx, const struct content *content, struct error *err)
 {
 	struct store *store = ctx;
@@ -58,7 +59,7 @@ static int check_content(void *ctx, const struct content *content, struct error 
 	size_t n = 0;
 
 	if (!store_has(store, &content->id))
-		return lacks(&content->id, err);
+		return tombstone_find(store, &content->id, NULL) ? 0 : lacks(&content->id, err);
 	if (content->kind == CONTENT_TREE && tree_read(store, &content->id, &tree, err) < 0)
 		return -1;
 	ids = xcalloc(tree.len + 1, sizeof(*ids));
@@ -70,7 +71,7 @@ static int check_content(void *ctx, const struct content *content, struct error 
 	if (store_has_durable(store, ids, n, has, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (!has[i])
+		if (!has[i] && !tombstone_find(store, &ids[i], NULL))
 			return lacks(&ids[i], err);
 	return 0;
 }

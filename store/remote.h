@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include "base/strmap.h"
 #include "store/content.h"
+#include "store/tombstone.h"
 /*
  * Remotes: other places that hold objects and refs. A ref is a small named text that
  * says something about objects: "cache/KEY", "runs/ID". A remote is a table of
@@ -31,7 +32,6 @@ struct remote;
 struct store;
 struct store_batch;
 struct strbuf;
-struct tombstone;
 struct watch;
 
 struct remote_ops {
@@ -114,6 +114,9 @@ struct transfer {
 	uint64_t objects, bytes;         /* sent or brought (dry: would be) */
 	uint64_t present;                /* were there already */
 	uint64_t replaced;               /* damaged ones, put anew */
+	uint64_t refused;                /* are here and were forgotten there: not sent; the first of them: */
+	struct digest first_refused;
+	struct tombstone refusal;
 };
 /* Objects of the contents: files, trees with all they list. Committed in groups, so that a killed transfer goes on
  * where it was; a tree's root comes last. A tree that the local store lacks is ERR_NOT_FOUND, and so is a file that

@@ -59,6 +59,36 @@ static int ask(struct push *push, struct items *items, struct error *err)
 	return 0;
 }
 
+/* What the remote has forgotten is not sent, so that all else comes there. An agent of an older version does not know the
+ * question. */
+#define ASKED_MAX 1000u
+static void drop_forgotten(struct push *push, struct items *items)
+{
+	CLEANUP(cleanup_free) struct tombstone *stones = xcalloc(ASKED_MAX, sizeof(*stones));
+	struct transfer *t = push->transfer;
+	struct digest ids[ASKED_MAX];
+	size_t of[ASKED_MAX], n;
+
+	for (size_t i = 0; i < items->len;) {
+		for (n = 0; i < items->len && n < ASKED_MAX; i++)
+			if (items->v[i].state == ITEM_WANTED && !tombstone_find(t->store, &items->v[i].id, NULL)) {
+				ids[n] = items->v[i].id;
+				of[n++] = i;
+			}
+		if (!n || push->remote->ops->forgotten(push->remote, ids, n, stones, NULL) < 0)
+			return;
+		for (size_t k = 0; k < n; k++) {
+			if (!*stones[k].date)
+				continue;
+			items->v[of[k]].state = ITEM_FORGOTTEN;
+			if (t->refused++)
+				continue;
+			t->first_refused = ids[k];
+			t->refusal = stones[k];
+		}
+	}
+}
+
 /* Indexes of the items in one of two states; the caller frees. */
 static size_t *select_items(const struct items *items, uint8_t a, uint8_t b, size_t *ret_n)
 {
@@ -114,6 +144,8 @@ static int measure(struct push *push, struct items *items, struct error *err)
 			push->transfer->present++;
 			continue;
 		}
+		if (item->state == ITEM_FORGOTTEN)
+			continue;
 		if (!object_stat(push->transfer->store, &item->id, &st)) {
 			if (tombstone_find(push->transfer->store, &item->id, NULL)) {
 				item->state = ITEM_FORGOTTEN;
@@ -197,6 +229,7 @@ static int prepare(struct push *push, struct items *items, struct error *err)
 		return -1;
 	if (push->transfer->verify && verify(push, items, err) < 0)
 		return -1;
+	drop_forgotten(push, items);
 	return measure(push, items, err);
 }
 
