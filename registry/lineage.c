@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "registry/runs.h"
 
 #define NODES_MAX 1000000
 
@@ -315,78 +314,4 @@ int lineage_walk(struct db *db, const struct lineage_query *query, struct js **r
 		return -1;
 	*ret = result(&w);
 	return 0;
-}
-
-/* ---- what no trigger sees ---- */
-
-static int insert(struct db *db, const char *const names[4], const char *role, const char *path, int64_t time_ms,
-		  struct error *err)
-{
-	struct db_stmt *q = db_query(db, "INSERT INTO lineage (from_kind, from_name, to_kind, to_name, role, path, time)"
-					 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
-
-	for (int i = 0; i < 4; i++)
-		db_bind(q, i + 1, names[i]);
-	db_bind(q, 5, role);
-	db_bind(q, 6, path);
-	db_bind(q, 7, time_ms);
-	return db_run(q, err);
-}
-
-int lineage_edge(struct db *db, const char *from_kind, const char *from, const char *to_kind, const char *to, const char *role,
-		 int64_t time_ms, struct error *err)
-{
-	return insert(db, (const char *[]){ from_kind, from, to_kind, to }, role, "", time_ms, err);
-}
-
-/* "REPO@sha256:HEX" of one that was pulled, or "sha256:HEX". */
-static int add_image(struct db *db, const struct attempt *a, const char *image, struct error *err)
-{
-	const char *digest = image ? strstr(image, "sha256:") : NULL;
-
-	if (!digest)
-		return 0;
-	return insert(db, (const char *[]){ "image", digest, "run", a->run }, "image", digest > image ? image : "", a->start_ms, err);
-}
-
-static int add_inputs(struct db *db, const struct attempt *a, const struct js *inputs, struct error *err)
-{
-	struct content content;
-	char text[CONTENT_TEXT];
-
-	for (void *it = js_iter(inputs); it; it = js_next(inputs, it)) {
-		const char *named = js_text(js_iter_value(it));
-		if (!named || !content_parse(named, &content) || content.kind == CONTENT_ABSENT)
-			continue;
-		if (content.kind == CONTENT_EXEC)
-			content.kind = CONTENT_FILE;
-		if (insert(db, (const char *[]){ "object", content_format(&content, text), "run", a->source }, "data",
-			   js_iter_key(it), a->start_ms, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int is_known(struct db *db, const char *run, struct error *err)
-{
-	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT 1 FROM runs WHERE run_id = ?1");
-
-	db_bind(q, 1, run);
-	return db_step(q, err);
-}
-
-int lineage_attempt(struct db *db, const struct attempt *a, struct error *err)
-{
-	CLEANUP_JS struct js *record = NULL;
-	bool cached = a->source && !strcmp(a->state, "cached");
-	int known = cached ? is_known(db, a->source, err) : 1;
-
-	if (known < 0)
-		return -1;
-	/* A record that is no JSON tells nothing. */
-	if (!a->record || (known && !a->run) || js_parse(a->record, strlen(a->record), "a record", &record, NULL) < 0)
-		return 0;
-	if (!known && add_inputs(db, a, js_get(record, "inputs"), err) < 0)
-		return -1;
-	return a->run ? add_image(db, a, js_get_str(record, "image"), err) : 0;
 }

@@ -65,3 +65,9 @@ int lineage_edge(struct db *, const char *from_kind, const char *from, const cha
  * Within a transaction of the caller, who has stored the attempt. */
 struct attempt;
 int lineage_attempt(struct db *, const struct attempt *, struct error *);
+/* What a window watched, MODEL@ALIAS or MODEL@vN (NULL: nothing), as it was at `at_ms`. Likewise. */
+int lineage_window(struct db *, int64_t monitor, int64_t number, const char *watched, int64_t at_ms, int64_t now_ms,
+		   struct error *);
+/* The newest move of an alias until then (0: now), or that of a row in promotions: *ret is the node, owned. 1, or 0. */
+int lineage_move(struct db *, const char *model, const char *alias, int64_t at_ms, char **ret, struct error *);
+int lineage_move_of(struct db *, int64_t promotion, char **ret, struct error *);

@@ -13,6 +13,7 @@
 #include "monitor/schema/schema.h"
 #include "monitor/stats/stats.h"
 #include "monitor/watch/watch_internal.h"
+#include "registry/lineage.h"
 #include "registry/rows.h"
 
 #define CONFIDENCE 0.95
@@ -247,8 +248,10 @@ static struct js *body_of(const struct monitor_window *w)
 static int tell(struct watching *x, const struct monitor_window *w, struct error *err)
 {
 	CLEANUP_JS struct js *body = body_of(w);
+	int64_t now = clock_wall_ms();
 
-	if (monitor_window_store(x->db, x->row.id, w, clock_wall_ms(), err) < 0)
+	if (monitor_window_store(x->db, x->row.id, w, now, err) < 0 ||
+	    lineage_window(x->db, x->row.id, w->number, x->watch->model, w->timed ? w->time_ms : now, now, err) < 0)
 		return -1;
 	return x->host->event(x->host->ctx, x->db, "monitor.window", w->state, body, err);
 }

@@ -323,10 +323,7 @@ END;
 CREATE VIEW lineage_of_window AS
 SELECT w.monitor, w.number, 'object' AS from_kind, o.name AS from_name, 'window' AS to_kind, m.name || '#' || w.number AS to_name,
 	'reference' AS role, '' AS path, w.judged AS time
-FROM monitor_windows w JOIN monitors m ON m.id = w.monitor JOIN lineage_objects o ON o.id = m.profile
-UNION ALL SELECT w.monitor, w.number, 'window', m.name || '#' || w.number, 'object', 'file:' || lower(hex(w.profile)), 'profile',
-	'', w.judged
-FROM monitor_windows w JOIN monitors m ON m.id = w.monitor WHERE w.profile IS NOT NULL;
+FROM monitor_windows w JOIN monitors m ON m.id = w.monitor JOIN lineage_objects o ON o.id = m.profile;
 
 -- Why it fired: a window that drifted, a new version of data, a commit, the end of another run. Causes are drift:MONITOR:N:...,
 -- data:PATH:vN, push:REF:SHA, pipeline:RUN_ID.
