@@ -329,6 +329,7 @@ int card_make(struct op_context *ctx, struct db *db, const char *model, int64_t 
 	if (add_candidate(&c, model, number, err) < 0 || add_history(&c, model, number, err) < 0)
 		return -1;
 	card_monitors(ctx, db, model, json);
+	card_audit(db, model, number, json);
 	*ret = steal(&json);
 	return 0;
 }

@@ -24,6 +24,9 @@ void card_markdown(const struct js *card, struct strbuf *);
 void card_html(const struct js *card, struct strbuf *); /* one self-contained page */
 /* Keeps the card of a version that was just made, in both forms. Outside of a transaction. */
 int card_keep(struct op_context *, struct db *, const char *model, int64_t number, struct error *);
+/* Sets what proves it: "events", "attestations", "reproduction", "checkpoint", and "commands" to be typed. What cannot be read
+ * is left out. After all other members. */
+void card_audit(struct db *, const char *model, int64_t number, struct js *card);
 /* Sets "monitors" of those that watch an alias of the model, and "drift", their last windows that were not fine. What cannot
  * be read is left out. */
 void card_monitors(struct op_context *, struct db *, const char *model, struct js *card);

@@ -77,21 +77,12 @@ static int event_json(struct db_stmt *q, struct js **ret, struct error *err)
 #define IS(column, n) " AND (" n " IS NULL OR " column " GLOB " n " OR " column " GLOB " n " || '[@./ ]*')"
 #define CONDITION "seq > ?1 AND time >= ?2" IS("actor", "?4") IS("subject", "?5") IS("operation", "?6")
 
-int event_find(struct db *db, const struct event_query *query, struct js **ret, struct error *err)
+static int collect(struct db_stmt *q, struct js **ret, struct error *err)
 {
-	CLEANUP_STMT struct db_stmt *q =
-		db_query(db, query->oldest_first ? "SELECT " COLUMNS " FROM events WHERE " CONDITION " ORDER BY seq LIMIT ?3"
-						 : "SELECT " COLUMNS " FROM events WHERE " CONDITION " ORDER BY seq DESC LIMIT ?3");
 	CLEANUP_JS struct js *list = js_array();
 	struct js *event;
 	int r;
 
-	db_bind(q, 1, query->after);
-	db_bind(q, 2, query->since_ms);
-	db_bind(q, 3, query->limit);
-	db_bind(q, 4, query->actor);
-	db_bind(q, 5, query->subject);
-	db_bind(q, 6, query->operation);
 	while ((r = db_step(q, err)) > 0) {
 		if (event_json(q, &event, err) < 0)
 			return -1;
@@ -101,6 +92,31 @@ int event_find(struct db *db, const struct event_query *query, struct js **ret, 
 		return -1;
 	*ret = steal(&list);
 	return 0;
+}
+
+int event_find(struct db *db, const struct event_query *query, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, query->oldest_first ? "SELECT " COLUMNS " FROM events WHERE " CONDITION " ORDER BY seq LIMIT ?3"
+						 : "SELECT " COLUMNS " FROM events WHERE " CONDITION " ORDER BY seq DESC LIMIT ?3");
+
+	db_bind(q, 1, query->after);
+	db_bind(q, 2, query->since_ms);
+	db_bind(q, 3, query->limit);
+	db_bind(q, 4, query->actor);
+	db_bind(q, 5, query->subject);
+	db_bind(q, 6, query->operation);
+	return collect(q, ret, err);
+}
+
+int event_about(struct db *db, const char *subject, int64_t limit, struct js **ret, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT " COLUMNS " FROM events WHERE subject = ?1 ORDER BY seq DESC LIMIT ?2");
+
+	db_bind(q, 1, subject);
+	db_bind(q, 2, limit);
+	return collect(q, ret, err);
 }
 
 int event_last(struct db *db, int64_t *ret_seq, struct error *err)

@@ -30,5 +30,7 @@ struct event_query {
 };
 /* [{seq, time, actor, origin, operation, subject, before, after, body}] */
 int event_find(struct db *, const struct event_query *, struct js **ret, struct error *);
+/* Those of exactly this subject, the newest first: by an index, so in a log of any length. */
+int event_about(struct db *, const char *subject, int64_t limit, struct js **ret, struct error *);
 /* The seq of the newest; 0: there is none. */
 int event_last(struct db *, int64_t *ret_seq, struct error *);

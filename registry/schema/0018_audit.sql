@@ -15,6 +15,8 @@ CREATE TABLE audit_nodes (
 	PRIMARY KEY (level, place)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX events_by_subject ON events (subject);
+
 CREATE TABLE checkpoints (
 	size INTEGER PRIMARY KEY,
 	root BLOB NOT NULL CHECK (length(root) = 32),
