@@ -10,7 +10,7 @@ from sweep import ENV, run, sweep
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "e2e"))
 from log_reader import leaves, notes_in, read_note, root  # noqa: E402
 
-SECONDS = 25
+SECONDS = 18
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def sweep_through(template, tmp_path, args, stride):
 
 
 def test_a_killed_change_leaves_events_and_tree_as_one(template, tmp_path):
-    assert sweep_through(template, tmp_path, ["add", "a.csv"], 4) > 20
+    assert sweep_through(template, tmp_path, ["add", "a.csv"], 5) > 20
 
 
 def test_a_killed_rotation_leaves_one_key_that_signs(template, tmp_path):
-    assert sweep_through(template, tmp_path, ["key", "rotate"], 3) > 20
+    assert sweep_through(template, tmp_path, ["key", "rotate"], 4) > 15
