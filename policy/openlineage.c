@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/openlineage.h"
+#include <stdbool.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/json.h"
@@ -112,13 +113,14 @@ static struct js *run_facets(const struct telling *t, const char *error, bool py
 	return facets;
 }
 
-/* What RFC 3986 does not let stand in a URI as it is. */
+/* What RFC 3986 does not let stand in a URI as it is; what is escaped already stays. */
 static void put_uri(struct strbuf *to, const char *text)
 {
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
+		bool lone = c == '%' && strspn(text + 1, "0123456789ABCDEFabcdef") < 2;
 
-		if (c > ' ' && c < 0x7f && !strchr("\"<>\\^`{|}#", c))
+		if (c > ' ' && c < 0x7f && !lone && !strchr("\"<>\\^`{|}#", c))
 			strbuf_putc(to, (char)c);
 		else
 			strbuf_printf(to, "%%%02X", c);
