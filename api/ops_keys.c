@@ -14,8 +14,8 @@ static const struct op rows[] = {
 		"  mlops key add --name builders --public builders.pem\n"
 		"  mlops key add --name auditors < auditors.pem\n"
 		"\n"
-		"Attestations, bundles and checkpoints of other logs are verified with it. Keys of\n"
-		"this project are made by init and by key rotate.\n" },
+		"Attestations, bundles and checkpoints of other logs are verified with it. Keys\n"
+		"of this project are made by init and by key rotate.\n" },
 	{ .name = "key.list", .command = "key list", .method = "GET", .path = "/keys",
 	  .role = ROLE_VIEWER, .flags = OP_PAGED, .handler = op_key_list,
 	  .summary = "keys that sign for this project, and others that it trusts",
@@ -55,7 +55,7 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops key revoke 3f2a9c01 --reason 'the laptop was stolen'\n"
 		"\n"
-		"What it signed of the audit log up to now stays valid. When it is the active key,\n"
-		"a new one is made at once.\n" },
+		"What it signed of the audit log up to now stays valid. When it is the active\n"
+		"key, a new one is made at once.\n" },
 };
 OP_TABLE(ops_keys, rows);

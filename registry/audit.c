@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree over the events: leaves, and the nodes that are kept. */
 #include "registry/audit.h"
+#include <stdio.h>
 #include <string.h>
 #include "base/db.h"
 #include "base/error.h"
@@ -211,6 +212,6 @@ int audit_origin(struct db *db, char ret[AUDIT_ORIGIN], struct error *err)
 		return -1;
 	if (r == 0 || strlen(db_text(q, 0)) >= AUDIT_ORIGIN)
 		return error_set(err, ERR_DAMAGED, "the audit log has lost its id");
-	strcpy(ret, db_text(q, 0));
+	snprintf(ret, AUDIT_ORIGIN, "%s", db_text(q, 0));
 	return 0;
 }

@@ -46,17 +46,22 @@ SAME = [
     "notify list", "notify list -n 0", "notify retry 7",
     "model list", "model show nothing", "model promote nothing@v1", "model promote nothing", "model approve nothing@v1",
     "model reject nothing@v1", "model rollback nothing --reason x", "model release nothing", "model card nothing@v1",
+    "forget nothing", "forget nothing --reason x", "forget a.txt --dry", "forget agree 9", "forget show 9", "forget withdraw 9",
     "project list", "project rm nothing", "trigger approve 4711",
     "trigger list", "trigger list nothing", "trigger show nothing x", "trigger fire nothing x", "trigger pause nothing x",
     "trigger resume nothing x", "trigger history", "trigger history nothing", "trigger next", "trigger next -n 0",
     "trigger next --cron '0 3 31 2 *'", "trigger next --cron @daily --tz Asia/Tokyo --after 2026-01-31T00:00Z",
     "monitor history nothing", "monitor ack nothing", "monitor pause nothing -m x", "monitor resume nothing",
+    "key list", "key add --name others", "key revoke nothing --reason x", "key revoke nothing",
     "token list", "token rm nothing", "user list", "user rm nobody", "permission list",
 ]
 # Operations whose answers differ by what they are for.
 OTHER = {
     "access.whoami": "says who asks the agent",
     "model.approvals": "says whether roles are enforced",
+    "forget.list": "says whether persons are proven",
+    "key.show": "looks at the private half, when it is here",
+    "key.rotate": "makes another key each time",
     "token.add": "makes another token each time",
     "user.add": "asks for a password",
     "user.edit": "asks for a password",

@@ -37,7 +37,7 @@ static int enter(void **state)
 
 	(void)state;
 	error_clear(&err);
-	strcpy(dir, "/tmp/mlops-audit-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/mlops-audit-XXXXXX");
 	if (!mkdtemp(dir) || project_create(dir, &made, &err) < 0 || project_open(dir, &project, &err) < 0)
 		return -1;
 	return project_db(project, &db, &err);
