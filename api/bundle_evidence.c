@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What proves the rest of a bundle: signed statements, the log, the keys that signed. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "api/bundle_gather.h"
 #include "api/ops.h"
@@ -15,9 +16,72 @@
 #include "registry/reproductions.h"
 #include "registry/signing_keys.h"
 #include "store/store.h"
+#include "store/tree.h"
 
 #define ENVELOPE_MAX (16u << 20)
 #define LINEAGE_NODES 4000 /* of each root: the records tell the rest */
+
+#define PEM_MAX 4096
+
+/* ---- keys ---- */
+
+/* Those with which what is here may be verified: our own, those we trust, and those that came with statements of others. */
+struct keys {
+	struct gather *gather;
+	struct error *err;
+	struct strmap known; /* id -> PEM, owned */
+};
+
+static void keys_release(struct keys *keys)
+{
+	for (size_t i = 0; i < keys->known.len; i++)
+		free(keys->known.entries[i].value);
+	strmap_release(&keys->known);
+}
+
+static int add_key(struct keys *keys, const char *id, const char *pem)
+{
+	if (strmap_has(&keys->known, id))
+		return 0;
+	strmap_set(&keys->known, id, xstrdup(pem));
+	return gather_fact(keys->gather, PART_KEY, id, pem, strlen(pem), keys->err);
+}
+
+static int add_own_keys(struct keys *keys)
+{
+	CLEANUP_JS struct js *list = NULL;
+
+	if (signing_keys_list(keys->gather->db, &list, keys->err) < 0)
+		return -1;
+	for (size_t i = 0; i < js_len(list); i++)
+		if (add_key(keys, js_get_str(js_at(list, i), "id"), js_get_str(js_at(list, i), "public")) < 0)
+			return -1;
+	return 0;
+}
+
+/* Of evidence that is not here any more there are none. */
+static int add_imported_keys(void *ctx, const struct content *evidence)
+{
+	struct keys *keys = ctx;
+	CLEANUP(tree_release) struct tree tree = TREE_INIT;
+	static const char prefix[] = "keys/";
+
+	if (tree_read(keys->gather->store, &evidence->id, &tree, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i < tree.len; i++) {
+		const char *path = tree.entries[i].path;
+		CLEANUP_STRBUF struct strbuf pem = STRBUF_INIT;
+		char id[SIGN_ID + 1];
+
+		if (strncmp(path, prefix, sizeof(prefix) - 1) != 0 || strlen(path) < sizeof(prefix) - 1 + SIGN_ID ||
+		    store_read(keys->gather->store, &tree.entries[i].id, PEM_MAX, &pem, NULL) < 0)
+			continue;
+		snprintf(id, sizeof(id), "%s", path + sizeof(prefix) - 1);
+		if (add_key(keys, id, pem.buf) < 0)
+			return -1;
+	}
+	return 0;
+}
 
 /* ---- statements ---- */
 
@@ -54,7 +118,16 @@ static int add_statement(struct gather *g, const struct js *row, struct js *list
 	return 0;
 }
 
-static int add_statements(struct gather *g, struct error *err)
+static void note_unknown(struct gather *g, const struct js *row)
+{
+	CLEANUP(cleanup_free) char *note =
+		xasprintf("a statement about %s is left out: nobody here knows key %.16s", js_get_str(row, "subject"),
+			  js_get_str(row, "key"));
+
+	js_push_str(g->notes, note);
+}
+
+static int add_statements(struct gather *g, const struct keys *keys, struct error *err)
 {
 	struct strmap seen CLEANUP(strmap_release) = STRMAP_INIT;
 	CLEANUP_JS struct js *list = js_array();
@@ -64,9 +137,14 @@ static int add_statements(struct gather *g, struct error *err)
 
 		if (attestations_list(g->db, g->subjects.entries[i].key, &rows, err) < 0)
 			return -1;
-		for (size_t k = 0; k < js_len(rows); k++)
-			if (add_statement(g, js_at(rows, k), list, &seen, err) < 0)
+		for (size_t k = 0; k < js_len(rows); k++) {
+			const struct js *row = js_at(rows, k);
+
+			if (!strmap_has(&keys->known, js_get_str(row, "key")))
+				note_unknown(g, row);
+			else if (add_statement(g, row, list, &seen, err) < 0)
 				return -1;
+		}
 	}
 	return js_len(list) ? gather_json(g, PART_STATEMENTS, "", list, err) : 0;
 }
@@ -117,21 +195,6 @@ static int add_lineage(struct gather *g, struct error *err)
 }
 
 /* ---- the log ---- */
-
-static int add_keys(struct gather *g, struct error *err)
-{
-	CLEANUP_JS struct js *keys = NULL;
-
-	if (signing_keys_list(g->db, &keys, err) < 0)
-		return -1;
-	for (size_t i = 0; i < js_len(keys); i++) {
-		const char *pem = js_get_str(js_at(keys, i), "public");
-
-		if (gather_fact(g, PART_KEY, js_get_str(js_at(keys, i), "id"), pem, strlen(pem), err) < 0)
-			return -1;
-	}
-	return 0;
-}
 
 struct events {
 	struct gather *gather;
@@ -216,8 +279,10 @@ static int add_log(struct gather *g, struct error *err)
 
 int gather_evidence(struct gather *g, struct error *err)
 {
-	if (signing_keys_begin(g->ctx->project, err) < 0 || add_statements(g, err) < 0 || add_reproductions(g, err) < 0 ||
-	    add_lineage(g, err) < 0 || add_log(g, err) < 0)
+	CLEANUP(keys_release) struct keys keys = { g, err, STRMAP_INIT };
+
+	if (signing_keys_begin(g->ctx->project, err) < 0 || add_own_keys(&keys) < 0 ||
+	    imports_each(g->db, add_imported_keys, &keys, err) < 0 || add_statements(g, &keys, err) < 0)
 		return -1;
-	return add_keys(g, err);
+	return add_reproductions(g, err) < 0 || add_lineage(g, err) < 0 ? -1 : add_log(g, err);
 }

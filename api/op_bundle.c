@@ -73,11 +73,12 @@ static int create(struct op_context *ctx, const struct js *args, const char *pat
 	return 0;
 }
 
-/* bundle.create {name, file, partial, force} -> {file, size, and the summary of bundle_write} */
+/* bundle.create {name, file, partial, force} -> {file, size, known_keys[], and the summary of bundle_write} */
 int op_bundle_create(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = path_of(ctx, js_get_str(args, "file"));
 	CLEANUP(cleanup_free) char *temporary = xasprintf("%s.part", path);
+	struct db *db;
 
 	if (check_free(path, js_get_bool(args, "force"), err) < 0)
 		return -1;
@@ -86,6 +87,8 @@ int op_bundle_create(struct op_context *ctx, const struct js *args, struct js **
 		return -1;
 	}
 	js_set_str(*ret_result, "file", js_get_str(args, "file"));
+	if (project_db(ctx->project, &db, NULL) == 0)
+		js_set(*ret_result, "known_keys", bundle_signers(db, *ret_result));
 	return 0;
 }
 

@@ -12,7 +12,7 @@ struct error;
 #define TAR_BLOCK 512
 #define TAR_NAME  100 /* bytes of a name, at most */
 /* Bytes behind a file until the next header. */
-#define TAR_PADDING(size) ((size_t)(-(size) % TAR_BLOCK))
+#define TAR_PADDING(size) ((size_t)(-(uint64_t)(size) % TAR_BLOCK))
 /* Blocks of zeros at the end. */
 #define TAR_END 2
 

@@ -114,3 +114,17 @@ int import_add(struct db *db, const struct digest *file, const struct content *e
 	db_bind(q, 5, now_ms);
 	return db_run(q, err) < 0 ? -1 : db_changes(db) > 0;
 }
+
+int imports_each(struct db *db, int (*each)(void *ctx, const struct content *evidence), void *ctx, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT c.kind, c.digest, c.size, c.files FROM imports i JOIN contents c ON c.id = i.evidence"
+			     " ORDER BY i.time DESC, i.digest");
+	struct content content;
+	int r;
+
+	while ((r = db_step(q, err)) > 0)
+		if (content_read(q, 0, &content, err) < 0 || each(ctx, &content) < 0)
+			return -1;
+	return r;
+}

@@ -24,3 +24,5 @@ int evidence_data(struct db *, int (*each)(void *ctx, const char *name), void *c
 /* Inside a transaction; the caller writes the event. 1: new; 0: this file was imported before. */
 int import_add(struct db *, const struct digest *file, const struct content *evidence, const struct js *roots, const char *actor,
 	       int64_t now_ms, struct error *);
+/* The evidence of each import, the newest first. */
+int imports_each(struct db *, int (*each)(void *ctx, const struct content *evidence), void *ctx, struct error *);

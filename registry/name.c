@@ -290,7 +290,9 @@ static int search_contents(struct search *s, struct error *err)
 		if (strncmp(s->text, schemes[i].prefix, strlen(schemes[i].prefix)))
 			continue;
 		if (!prefix_range(hex, &low, &high)) {
-			error_set(err, ERR_USAGE, "%s: not 4 to 64 lower-case hex digits after %s",
+			/* what stands behind a slash may be inside of a directory, which who asks for that tries next */
+			error_set(err, strchr(hex, '/') ? ERR_NOT_FOUND : ERR_USAGE,
+				  "%s: not 4 to 64 lower-case hex digits after %s",
 				  s->text, schemes[i].prefix);
 			return error_help(err, "such as %s9f86d081, the start of what mlops show lists",
 					  schemes[i].prefix);

@@ -133,7 +133,7 @@ def test_a_project_runs_on_where_it_came_to(made, empty, mlops):
     # the evidence of the other log is kept, word for word
     db = sqlite3.connect(f"file:{empty}/.mlops/registry.db?mode=ro", uri=True)
     body = json.loads(db.execute("SELECT body FROM events WHERE operation = 'bundle.import'").fetchone()[0])
-    assert mlops("cat", f"{body['evidence']}/bundle.json", cwd=empty).out == unpack(made / "project.bundle")[0][1].decode()
+    assert mlops("cat", body["evidence"] + "/bundle.json", cwd=empty).out == unpack(made / "project.bundle")[0][1].decode()
     # and it is a project of which a bundle can be made
     assert mlops("bundle", "create", "churn@v1", "again.bundle", cwd=empty).status == 0
     assert mlops("bundle", "verify", "again.bundle", cwd=empty).status == 0
@@ -206,10 +206,10 @@ def changed(entries, prefix, data):
     return entries
 
 
-def moved_object(entries, data):
-    """One more object that nothing names."""
-    hex_ = hashlib.sha256(data).hexdigest()
-    return sorted(entries, key=lambda e: e[0].startswith("objects/")) and entries + [(f"objects/{hex_[:2]}/{hex_[2:]}", data)]
+def one_more(entries, data):
+    """With an object that nothing names, in its place."""
+    hex_, first = hashlib.sha256(data).hexdigest(), find(entries, "objects/")
+    return entries[:first] + sorted(entries[first:] + [(f"objects/{hex_[:2]}/{hex_[2:]}", data)])
 
 
 def edit_json(change):
@@ -257,14 +257,12 @@ def hostile(entries):
         "checksum": (lambda path: compress(tar[:148] + b"000000" + tar[154:] + bytes(1024), path), "not written"),
         "lying digest": (forged(changed(entries, "objects/", lambda d: b"y" * len(d))), "not what its name says"),
         "lying size": (forged(changed(entries, "objects/", b"y")), "must have"),
-        "damaged tree": (forged(changed(entries, "trees/", lambda d: d[:-1] + b"\1")), "not what its name says"),
-        "list": (lambda path: pack(changed(entries, "runs/", lambda d: d + b" "), path), "not what"),
+        "damaged tree": (forged(changed(entries, "trees/", lambda d: d[:-1] + b"\xff")), "not what its name says"),
+        "list": (lambda path: pack(changed(entries, "README.md", b"trust me"), path), "not what SHA256SUMS says"),
         "missing object": (forged(entries[:first_object] + entries[first_object + 1:]), "is missing"),
-        "unknown object": (forged(entries[:-1] + sorted([last, (lambda h: (f"objects/{h[:2]}/{h[2:]}", zeros))(
-            hashlib.sha256(zeros).hexdigest())]), bytes=head["bytes"] + len(zeros), objects=head["objects"] + 1),
-            "nothing in it names"),
-        "bomb": (forged(entries[:-1] + sorted([last, (lambda h: (f"objects/{h[:2]}/{h[2:]}", zeros))(
-            hashlib.sha256(zeros).hexdigest())])), "holds more than bundle.json says"),
+        "unknown object": (forged(one_more(entries, zeros), bytes=head["bytes"] + len(zeros), objects=head["objects"] + 1),
+                           "nothing in it names"),
+        "bomb": (forged(one_more(entries, zeros)), "holds more than bundle.json says"),
         "fewer than said": (forged(entries, objects=head["objects"] + 1), "holds less"),
         "newer format": (forged(entries, format=2), "format 2"),
         "no format": (forged(entries, format="x"), "names no format"),
@@ -283,7 +281,7 @@ def hostile(entries):
         "checkpoint": (forged(changed(entries, "log/checkpoint", lambda d: d.replace(b"\n", b"\n1", 1))), "signed by none"),
         "key": (forged(changed(entries, "keys/", b"-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n")), "key"),
         "signature": (lambda path: pack(changed(entries, "SHA256SUMS.sig", bytes(64)), path), "of none of its keys"),
-        "no bundle": (lambda path: path.write_bytes(b"PK\3\4"), "zstd"),
+        "no bundle": (lambda path: path.write_bytes(b"PK\3\4"), "damaged"),
         "nothing": (lambda path: path.write_bytes(b""), ""),
         "empty tar": (lambda path: compress(bytes(1024), path), "empty"),
     }
