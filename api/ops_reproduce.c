@@ -19,15 +19,15 @@ static const struct op rows[] = {
 		"  mlops reproduce churn@champion --compare metrics --tolerance 0.001\n"
 		"  mlops reproduce 3f2a91bc --step train\n"
 		"\n"
-		"Code, data, params, settings and images come from the record of its run, into a\n"
-		"project of its own in .mlops/scratch that knows no result, and its steps run\n"
-		"there; secrets are those of today. Of a model version, or of a version of a path,\n"
-		"those run that made it; of a run, all that it had: also one that deploys.\n"
+		"Code, data, params, settings and images come from the record of its run, into\n"
+		"a project of its own in .mlops/scratch that knows no result, and its steps run\n"
+		"there; secrets are those of today. Of a model version, or of a version of a\n"
+		"path, those run that made it; of a run, all that it had, also one that deploys.\n"
 		"\n"
 		"IDENTICAL: the same bytes. EQUIVALENT: other bytes, and numbers that agree.\n"
-		"DIFFERENT, exit status 7: the first step, file and byte that differ, and why, for\n"
-		"which that step runs once more. IMPOSSIBLE, exit status 8: what is missing, and\n"
-		"where it was last seen. The verdict goes on record, and [model.NAME] reproduced =\n"
-		"yes waits for it.\n" },
+		"DIFFERENT, exit status 7: the first step, file and byte that differ, and why;\n"
+		"for that the step runs once more. IMPOSSIBLE, exit status 8: what is missing,\n"
+		"and where it was last seen. The verdict goes on record; [model.NAME] with\n"
+		"reproduced = yes waits for it.\n" },
 };
 OP_TABLE(ops_reproduce, rows);

@@ -25,23 +25,18 @@ static void add_cause(struct js *causes, const char *cause, const char *text)
 	js_push(causes, line);
 }
 
-/* "2026-11-22", or seconds since 1970 of about now: what a clock writes. */
+/* "2026-11-22", "12:30", or seconds since 1970 of about now: what a clock writes. */
 static bool holds_time(const char *text)
 {
 	char now[32], today[32];
-	size_t len = strlen(text);
 
 	clock_format_utc(clock_wall_ms(), today);
 	snprintf(now, sizeof(now), "%lld", (long long)(clock_wall_ms() / 1000));
-	for (size_t i = 0; i < len; i++) {
-		size_t digits = strspn(text + i, "0123456789");
+	for (; *text; text++) {
+		size_t digits = strspn(text, "0123456789");
 
-		if (!strncmp(text + i, today, 5) && isdigit((unsigned char)text[i + 5]))
-			return true;
-		if (digits >= 9 && !strncmp(text + i, now, 4))
-			return true;
-		i += digits;
-		if (digits == 2 && text[i] == ':' && isdigit((unsigned char)text[i + 1]))
+		if ((!strncmp(text, today, 5) && isdigit((unsigned char)text[5])) || (digits >= 9 && !strncmp(text, now, 4)) ||
+		    (digits == 2 && text[2] == ':' && isdigit((unsigned char)text[3])))
 			return true;
 	}
 	return false;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline/host_facts.h"
-#include <gnu/libc-version.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 #include "base/json.h"
 #include "base/machine.h"
 #include "base/mem.h"
@@ -21,7 +21,7 @@ struct js *host_facts(bool local)
 {
 	struct js *facts = js_object(), *env = js_object();
 	struct utsname name;
-	char cpu[256];
+	char cpu[256], libc[64];
 
 	machine_cpu_name(cpu, sizeof(cpu));
 	js_set_str(facts, "cpu", cpu);
@@ -30,10 +30,10 @@ struct js *host_facts(bool local)
 	for (const char *const *n = task_inherited; local && *n; n++)
 		if (!is_personal(*n))
 			js_set_str(env, *n, getenv(*n));
-	if (local) {
-		js_set_str(facts, "libc", gnu_get_libc_version());
+	if (local && confstr(_CS_GNU_LIBC_VERSION, libc, sizeof(libc)) > 0)
+		js_set_str(facts, "libc", libc);
+	if (local)
 		js_set(facts, "env", js_ref(env));
-	}
 	js_free(env);
 	return facts;
 }
