@@ -19,8 +19,8 @@ static const struct op rows[] = {
 		"result of its gate, and signs it with the project's key (in-toto statements in\n"
 		"DSSE envelopes). Versions that a pipeline makes are attested by themselves; with\n"
 		"mlops config attest.runs yes, runs are, too. A version that waits for its policy\n"
-		"asks for its alias again. Where they are kept, and how to check them with openssl\n"
-		"alone: docs/attest.md.\n" },
+		"asks for its alias again. What stands in a statement, and how to check it with\n"
+		"openssl alone: docs/attest.md.\n" },
 	{ .name = "attest.verify", .command = "verify", .method = "GET", .path = "/attestations/verify",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_TRY_PROJECT | OP_LONG, .handler = op_verify,
 	  .params = PARAMS(ARG("names", OPP_REQUIRED | OPP_MANY, "NAME|FILE", COMPLETE_NAME,
@@ -37,7 +37,7 @@ static const struct op rows[] = {
 		"\n"
 		"Hashes the bytes, checks the signatures of what was stated about them, and, with\n"
 		"a policy, that who built it, from which repository and branch, with which gates\n"
-		"and data is what it asks for. Exit status 7: it is not; 8: nothing that is signed\n"
-		"is known of it; 9: its bytes are damaged. docs/attest.md has the policy's keys.\n" },
+		"and data is what it asks for. Exit status 7: it is not; 8: nothing is known that\n"
+		"is signed; 9: its bytes are damaged. docs/attest.md has the policy's keys.\n" },
 };
 OP_TABLE(ops_attest, rows);
