@@ -14,21 +14,22 @@ static const struct op rows[] = {
 		FILE_ARG,
 		FLAG("partial", 0, "leave out what is neither here nor on a remote, and say so in the bundle"),
 		FLAG("force", 'f', "replace the file")),
-	  .summary = "one file with all that a model, a run or the project is made of, and proofs",
+	  .summary = "all that made a model, a run or the project, in one file",
 	  .details =
 		"Examples:\n"
 		"  mlops bundle create churn@champion churn.bundle\n"
 		"  mlops bundle create 3f2a91bc run.bundle\n"
 		"  mlops bundle create . project.bundle\n"
 		"\n"
-		"It is a tar in zstd: files by their SHA-256, records of runs and models, signed\n"
-		"statements, lineage, and proofs that their events are in the audit log. README.md\n"
-		"in it says how to check it with tar, sha256sum and openssl alone. The same content\n"
-		"gives the same bytes. What was forgotten is a hole that bundle.json names.\n" },
+		"It is a tar in zstd: files by their SHA-256, records of runs and models,\n"
+		"signed statements, lineage, and proofs that their events are in the audit log.\n"
+		"README.md in it says how to check it with tar, sha256sum and openssl alone.\n"
+		"The same content gives the same bytes. What was forgotten is a hole that\n"
+		"bundle.json names.\n" },
 	{ .name = "bundle.verify", .command = "bundle verify", .method = "POST", .path = "/bundles/verify",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_LONG | OP_TRY_PROJECT, .handler = op_bundle_verify,
 	  .params = PARAMS(FILE_ARG, KEY_ARG),
-	  .summary = "check every name, size, digest, record, signature and proof of a bundle",
+	  .summary = "check all names, digests, records and proofs of a bundle",
 	  .details =
 		"Examples:\n"
 		"  mlops bundle verify churn.bundle\n"
@@ -46,9 +47,9 @@ static const struct op rows[] = {
 		"  mlops bundle import churn.bundle\n"
 		"  mlops bundle import churn.bundle --key owner.pem\n"
 		"\n"
-		"It is verified first. Runs, models, versions, results and statements that are not\n"
-		"known here are added, nothing that is here changes, and doing it again changes\n"
-		"nothing. Aliases come along with a model that was not here before; others are\n"
-		"moved by people. The other project's log is kept as evidence beside our own.\n" },
+		"It is verified first. Runs, models, versions, results and statements that are\n"
+		"not known here are added; nothing that is here changes, so doing it again\n"
+		"changes nothing. Aliases come along with a model that was not here before;\n"
+		"others are moved by people. The other log is kept as evidence beside ours.\n" },
 };
 OP_TABLE(ops_bundle, rows);

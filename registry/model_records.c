@@ -76,6 +76,24 @@ static int add_files(struct db *db, int64_t version, struct js *candidate, struc
 	return r;
 }
 
+/* The policy of trust that its [model.NAME] names. */
+static int add_policy(struct db *db, int64_t version, struct js *candidate, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT p.path, c.kind, c.digest, c.size, c.files FROM candidate_policies p"
+			     " JOIN contents c ON c.id = p.content WHERE p.version = ?1");
+	int r;
+
+	db_bind(q, 1, version);
+	r = db_step(q, err);
+	if (r <= 0)
+		return r;
+	if (add_content(q, 1, candidate, "policy", err) < 0)
+		return -1;
+	js_set_str(js_get(candidate, "policy"), "path", db_text(q, 0));
+	return 0;
+}
+
 static int add_candidate(struct db *db, int64_t version, struct js *to, struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q =
@@ -101,7 +119,7 @@ static int add_candidate(struct db *db, int64_t version, struct js *to, struct e
 	js_set_str(candidate, "author", db_text(q, 13));
 	js_set_str(candidate, "committer", db_text(q, 14));
 	js_set_int(candidate, "judged", db_int(q, 15));
-	return add_files(db, version, candidate, err);
+	return add_files(db, version, candidate, err) < 0 ? -1 : add_policy(db, version, candidate, err);
 }
 
 static int add_card(struct db *db, int64_t version, struct js *to, struct error *err)

@@ -79,19 +79,23 @@ static int check_lines(const struct js *lines, struct error *err)
 	return 0;
 }
 
-static int check_file(const char *role, const struct js *file, struct error *err)
+static bool is_role(const char *role)
 {
 	static const char *const roles[FILES] = { "example", "signature", "slices", "limitations" };
+
+	for (size_t i = 0; i < FILES; i++)
+		if (!strcmp(roles[i], role))
+			return true;
+	return false;
+}
+
+static int check_file(const struct js *file, struct error *err)
+{
 	static const struct record_member members[] = {
 		{ "path", JS_STR, false }, { "content", JS_STR, false }, { "size", JS_INT, false }, { "files", JS_INT, false },
 	};
 	struct content content;
-	bool known = false;
 
-	for (size_t i = 0; i < FILES; i++)
-		known |= !strcmp(roles[i], role);
-	if (!known)
-		return BAD("a version has files of an unknown role: %.40s", role);
 	if (record_members(file, "a file", members, ARRAY_LEN(members), err) < 0 || record_content(file, &content, err) < 0)
 		return -1;
 	return record_path_travels(js_get_str(file, "path")) ? 0 : BAD("'%.80s' is no path of a project", js_get_str(file, "path"));
@@ -103,7 +107,7 @@ static int check_candidate(const struct js *candidate, struct error *err)
 		{ "content", JS_OBJECT, false }, { "reference", JS_OBJECT, true }, { "spec", JS_OBJECT, false },
 		{ "lines", JS_ARRAY, false },	 { "metrics", JS_OBJECT, false },  { "champion", JS_INT, true },
 		{ "verdict", JS_STR, false },	 { "author", JS_STR, false },	   { "committer", JS_STR, true },
-		{ "judged", JS_INT, false },	 { "files", JS_OBJECT, false },
+		{ "judged", JS_INT, false },	 { "files", JS_OBJECT, false },	   { "policy", JS_OBJECT, true },
 	};
 	static const char *const contents[] = { "content", "reference" };
 	const struct js *files = js_get(candidate, "files");
@@ -120,9 +124,11 @@ static int check_candidate(const struct js *candidate, struct error *err)
 	if (!record_text_plain(js_get_str(candidate, "author")))
 		return BAD("a version has an impossible author");
 	for (void *it = js_iter(files); it; it = js_next(files, it))
-		if (check_file(js_iter_key(it), js_iter_value(it), err) < 0)
+		if (!is_role(js_iter_key(it)))
+			return BAD("a version has files of an unknown role: %.40s", js_iter_key(it));
+		else if (check_file(js_iter_value(it), err) < 0)
 			return -1;
-	return 0;
+	return js_get(candidate, "policy") ? check_file(js_get(candidate, "policy"), err) : 0;
 }
 
 static int check_card(const struct js *card, struct error *err)
@@ -245,6 +251,7 @@ static int name_version(const struct naming *n, const struct js *version)
 		if (name_content(n, js_iter_value(it)) < 0)
 			return -1;
 	return name_content(n, js_get(candidate, "content")) < 0 || name_content(n, js_get(candidate, "reference")) < 0 ||
+			       name_content(n, js_get(candidate, "policy")) < 0 ||
 			       name_content(n, js_get(card, "json")) < 0 || name_content(n, js_get(card, "markdown")) < 0
 		       ? -1
 		       : 0;
@@ -370,11 +377,18 @@ static int put_version(struct db *db, int64_t model, const char *name, const str
 			   js_get_int(version, "created", 0), ret, err);
 }
 
+static int read_file(const char *role, const struct js *json, struct candidate_file *ret, struct error *err)
+{
+	ret->role = role;
+	ret->path = js_get_str(json, "path");
+	return record_content(json, &ret->content, err);
+}
+
 static int put_candidate(struct db *db, int64_t row, const struct js *candidate, struct error *err)
 {
 	const struct js *files = js_get(candidate, "files");
 	struct content content = { 0 }, reference = { 0 };
-	struct candidate_file kept[FILES];
+	struct candidate_file kept[FILES], policy;
 	struct candidate_new new = {
 		.content = &content,
 		.files = kept,
@@ -397,12 +411,13 @@ static int put_candidate(struct db *db, int64_t row, const struct js *candidate,
 			return -1;
 		new.reference = &reference;
 	}
-	for (void *it = js_iter(files); it; it = js_next(files, it)) {
-		struct candidate_file *file = &kept[new.nfiles++];
-
-		*file = (struct candidate_file){ .role = js_iter_key(it), .path = js_get_str(js_iter_value(it), "path") };
-		if (record_content(js_iter_value(it), &file->content, err) < 0)
+	for (void *it = js_iter(files); it; it = js_next(files, it))
+		if (read_file(js_iter_key(it), js_iter_value(it), &kept[new.nfiles++], err) < 0)
 			return -1;
+	if (js_get(candidate, "policy")) {
+		if (read_file(NULL, js_get(candidate, "policy"), &policy, err) < 0)
+			return -1;
+		new.policy = &policy;
 	}
 	return candidate_put(db, row, &new, err);
 }
