@@ -127,26 +127,18 @@ static int tell_file(struct project *p, const struct strbuf *event, int64_t *aga
 
 int tell_openlineage(struct project *p, const struct letter *letter, int64_t *again_ms, struct error *err)
 {
-	static const struct {
-		const char *target;
-		enum setting setting;
-		int (*tell)(struct project *, const struct strbuf *, int64_t *, struct error *);
-	} ways[] = {
-		{ OPENLINEAGE_URL, SETTING_OPENLINEAGE_URL, tell_url },
-		{ OPENLINEAGE_FILE, SETTING_OPENLINEAGE_FILE, tell_file },
-	};
-	size_t way = !strcmp(letter->target, OPENLINEAGE_FILE);
 	CLEANUP_JS struct js *facts = NULL, *event = NULL;
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	struct db *db;
 
+	*again_ms = 0;
+	if (!openlineage_is_on(p, letter->target))
+		return error_set(err, ERR_USAGE, "openlineage.%s is not set here", letter->target);
 	*again_ms = -1;
-	if (!*settings_get(&p->settings, ways[way].setting))
-		return error_set(err, ERR_USAGE, "%s is not set any more", setting_defs[ways[way].setting].key);
 	if (project_db(p, &db, err) < 0 || openlineage_facts(db, js_get_str(letter->body, "run"), &facts, err) < 0)
 		return -1;
 	event = openlineage_event(js_get_str(letter->body, "type"), js_get_int(letter->body, "time", 0),
 				  settings_get(&p->settings, SETTING_OPENLINEAGE_NAMESPACE), facts);
 	js_dump(event, JS_COMPACT, &text);
-	return ways[way].tell(p, &text, again_ms, err);
+	return (!strcmp(letter->target, OPENLINEAGE_FILE) ? tell_file : tell_url)(p, &text, again_ms, err);
 }

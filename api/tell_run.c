@@ -78,10 +78,11 @@ static int tell_all(struct run_teller *t, bool last, int64_t deadline_ms, struct
 
 	if (lock < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(targets) && r >= 0; i++)
-		do
+	for (size_t i = 0; i < ARRAY_LEN(targets) && r >= 0; i++) {
+		r = openlineage_is_on(t->project, targets[i]);
+		while (r > 0 && clock_mono_ms() < deadline_ms)
 			r = tell_next(t, targets[i], last ? INT64_MAX : clock_wall_ms(), err);
-		while (r > 0 && clock_mono_ms() < deadline_ms);
+	}
 	return r;
 }
 
@@ -150,7 +151,7 @@ struct run_teller *run_teller_new(struct project *p)
 	struct run_teller *t;
 	pthread_condattr_t attr;
 
-	if (!openlineage_is_on(p))
+	if (!openlineage_is_on(p, NULL))
 		return NULL;
 	t = xcalloc(1, sizeof(*t));
 	t->of = p;

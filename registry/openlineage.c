@@ -18,10 +18,10 @@ static const struct {
 	{ OPENLINEAGE_FILE, SETTING_OPENLINEAGE_FILE },
 };
 
-bool openlineage_is_on(const struct project *p)
+bool openlineage_is_on(const struct project *p, const char *target)
 {
 	for (size_t i = 0; i < ARRAY_LEN(targets); i++)
-		if (*settings_get(&p->settings, targets[i].setting))
+		if ((!target || !strcmp(target, targets[i].target)) && *settings_get(&p->settings, targets[i].setting))
 			return true;
 	return false;
 }
@@ -29,7 +29,7 @@ bool openlineage_is_on(const struct project *p)
 int openlineage_agree(const struct project *p, struct db *db, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
-		bool on = *settings_get(&p->settings, targets[i].setting) != '\0';
+		bool on = openlineage_is_on(p, targets[i].target);
 		struct db_stmt *q = db_query(db, on ? "INSERT INTO openlineage (target) VALUES (?1) ON CONFLICT DO NOTHING" :
 						      "DELETE FROM openlineage WHERE target = ?1");
 

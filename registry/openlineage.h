@@ -13,7 +13,8 @@ struct project;
 #define OPENLINEAGE_URL	 "url" /* targets of letters */
 #define OPENLINEAGE_FILE "file"
 
-bool openlineage_is_on(const struct project *);
+/* `target` NULL: to any of them. */
+bool openlineage_is_on(const struct project *, const char *target);
 /* From now on what the settings say, for all runs of the project. Within the transaction that begins a run. */
 int openlineage_agree(const struct project *, struct db *, struct error *);
 /* What there is to tell of a run: {run: of run_load, parent: of run_load, root: of run_load, error, python}. `parent` and

@@ -13,7 +13,7 @@ static void agree(const char *url, const char *file)
 
 	p.settings.values[SETTING_OPENLINEAGE_URL] = (char *)url;
 	p.settings.values[SETTING_OPENLINEAGE_FILE] = (char *)file;
-	assert_int_equal(openlineage_is_on(&p), url || file);
+	assert_int_equal(openlineage_is_on(&p, NULL), url || file);
 	ok(db_begin(db, &err));
 	ok(openlineage_agree(&p, db, &err));
 	ok(db_commit(db, &err));
