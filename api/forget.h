@@ -12,11 +12,9 @@
  */
 struct content;
 struct error;
-struct forget_item;
 struct forget_request;
 struct js;
 struct op_context;
-struct strmap;
 
 /* Contents of NAME with a subject and an impact; `versions`: of all versions of it. ERR_USAGE for what has no bytes of its own. */
 int forget_what(struct op_context *, const char *name, bool versions, struct forget_request *ret, struct error *);
@@ -37,9 +35,7 @@ int forget_resume(struct op_context *, struct error *);
 int forget_tell_remotes(struct op_context *, int64_t id, struct error *);
 int forget_tell_left(struct op_context *, struct error *);
 
-/* forget_places.c: hex of the items -> forget_item, lent. */
-void forget_index(const struct forget_request *, struct strmap *ret);
-/* Removes every other copy below .mlops: failed and old outputs, what stood in the way, scratch trees, inflow. */
+/* forget_places.c: removes every other copy below .mlops: failed and old outputs, what stood in the way, scratch trees, inflow. */
 int forget_copies(struct op_context *, const struct forget_request *, uint64_t *ret_removed, struct error *);
 /* Paths of the work tree that still hold such bytes; pushed. */
 int forget_work_tree(struct op_context *, const struct forget_request *, struct js *paths, struct error *);

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@
 #include "store/store_internal.h"
 #include "store/tree.h"
 
-void forget_index(const struct forget_request *request, struct strmap *ret)
+static void index_items(const struct forget_request *request, struct strmap *ret)
 {
 	char hex[DIGEST_HEX + 1];
 
@@ -33,17 +34,38 @@ void forget_index(const struct forget_request *request, struct strmap *ret)
 }
 
 struct search {
-	const struct forget_request *request;
 	struct strmap index;
+	uint64_t *sizes; /* of the items, ascending: one that is not known stands last */
+	size_t len;
 	uint64_t removed;
 };
 
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void search_init(struct search *s, const struct forget_request *request)
+{
+	*s = (struct search){ .sizes = xcalloc(request->len + 1, sizeof(*s->sizes)), .len = request->len };
+	index_items(request, &s->index);
+	for (size_t i = 0; i < s->len; i++)
+		s->sizes[i] = request->items[i].size;
+	qsort(s->sizes, s->len, sizeof(*s->sizes), by_size);
+}
+
+static void search_release(struct search *s)
+{
+	strmap_release(&s->index);
+	free(s->sizes);
+}
+
 static bool may_be(const struct search *s, uint64_t size)
 {
-	for (size_t i = 0; i < s->request->len; i++)
-		if (s->request->items[i].size == size || s->request->items[i].size == FORGET_SIZE)
-			return true;
-	return false;
+	return (s->len && s->sizes[s->len - 1] == FORGET_SIZE) ||
+	       bsearch(&size, s->sizes, s->len, sizeof(size), by_size) != NULL;
 }
 
 /* ---- below .mlops ---- */
@@ -116,15 +138,13 @@ static int look_below(struct search *s, int parent, const char *name, bool top, 
 
 int forget_copies(struct op_context *ctx, const struct forget_request *request, uint64_t *ret_removed, struct error *err)
 {
-	struct search s = { .request = request };
-	int r;
+	CLEANUP(search_release) struct search s;
 
-	forget_index(request, &s.index);
-	r = look_below(&s, ctx->project->homefd, ".", true, err);
-	strmap_release(&s.index);
-	if (r == 0)
-		*ret_removed = s.removed;
-	return r;
+	search_init(&s, request);
+	if (look_below(&s, ctx->project->homefd, ".", true, err) < 0)
+		return -1;
+	*ret_removed = s.removed;
+	return 0;
 }
 
 /* ---- the work tree ---- */
@@ -164,19 +184,17 @@ static int look_at_path(const struct search *s, const struct scanner *scanner, c
 int forget_work_tree(struct op_context *ctx, const struct forget_request *request, struct js *paths, struct error *err)
 {
 	CLEANUP(strlist_release) struct strlist recorded = STRLIST_INIT;
-	struct search s = { .request = request };
+	CLEANUP(search_release) struct search s = { .len = 0 };
 	struct scanner scanner;
-	int r;
 
 	if (op_is_remote(ctx))
 		return 0;
 	if (data_scanner(ctx, NULL, &scanner, err) < 0)
 		return -1;
-	forget_index(request, &s.index);
+	search_init(&s, request);
 	data_recorded_paths(ctx, &recorded);
-	r = 0;
-	for (size_t i = 0; r == 0 && i < recorded.len; i++)
-		r = look_at_path(&s, &scanner, recorded.items[i], paths, err);
-	strmap_release(&s.index);
-	return r;
+	for (size_t i = 0; i < recorded.len; i++)
+		if (look_at_path(&s, &scanner, recorded.items[i], paths, err) < 0)
+			return -1;
+	return 0;
 }

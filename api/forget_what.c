@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/strmap.h"
 #include "registry/artifacts.h"
 #include "registry/forgotten.h"
@@ -28,16 +29,22 @@ struct gathering {
 	struct strmap known; /* hex of its items */
 	struct js *names;
 	int64_t nnames;
-	const char *inside;       /* a path in the tree whose names are taken */
-	struct content *holders;  /* what has an item in it, or is one */
+	struct holder {
+		struct content content;
+		char *path;  /* in the tree, of its first item; NULL: it is one */
+		size_t paths;
+	} *holders;
 	size_t len, cap;
-	struct error *err;
+	struct strmap held; /* hex of the holders, once all are known */
 };
 
 static void gathering_release(struct gathering *g)
 {
 	strmap_release(&g->known);
+	strmap_release(&g->held);
 	js_free(g->names);
+	for (size_t i = 0; i < g->len; i++)
+		free(g->holders[i].path);
 	free(g->holders);
 }
 
@@ -138,32 +145,11 @@ static int add_named(struct gathering *g, const char *name, struct error *err)
 
 /* ---- who names them ---- */
 
-static int take_name(void *ctx, const char *what)
-{
-	struct gathering *g = ctx;
-	CLEANUP(cleanup_free) char *text = g->inside ? xasprintf("%s: %s", what, g->inside) : xstrdup(what);
-
-	if (g->nnames++ < NAMES_MAX)
-		js_push_str(g->names, text);
-	return 0;
-}
-
-static void add_holder(struct gathering *g, const struct content *content)
+static struct holder *add_holder(struct gathering *g, const struct content *content)
 {
 	GROW(g->holders, g->len, g->cap);
-	g->holders[g->len++] = *content;
-}
-
-static int name_items(struct gathering *g, struct error *err)
-{
-	for (size_t i = 0; i < g->request->len; i++) {
-		const struct content content = { .kind = CONTENT_FILE, .id = g->request->items[i].id };
-
-		add_holder(g, &content);
-		if (content_names(g->db, &content, take_name, g, err) < 0)
-			return -1;
-	}
-	return 0;
+	g->holders[g->len] = (struct holder){ .content = *content };
+	return &g->holders[g->len++];
 }
 
 /* A tree that cannot be read any more has no names to show. */
@@ -171,8 +157,8 @@ static int look_into_tree(void *ctx, const struct content *content)
 {
 	CLEANUP(tree_release) struct tree tree = TREE_INIT;
 	struct gathering *g = ctx;
+	struct holder *holder = NULL;
 	char hex[DIGEST_HEX + 1];
-	bool held = false;
 
 	if (tree_read(g->store, &content->id, &tree, NULL) < 0)
 		return 0;
@@ -181,14 +167,47 @@ static int look_into_tree(void *ctx, const struct content *content)
 
 		if (e->kind == ENTRY_LINK || !strmap_has(&g->known, digest_format(&e->id, hex)))
 			continue;
-		held = true;
-		g->inside = e->path;
-		if (content_names(g->db, content, take_name, g, g->err) < 0)
-			return -1;
+		if (!holder)
+			holder = add_holder(g, content);
+		if (!holder->paths++)
+			holder->path = xstrdup(e->path);
 	}
-	if (held)
-		add_holder(g, content);
 	return 0;
+}
+
+static int find_holders(struct gathering *g, struct error *err)
+{
+	for (size_t i = 0; i < g->request->len; i++)
+		add_holder(g, &(struct content){ .kind = CONTENT_FILE, .id = g->request->items[i].id });
+	return content_each_tree(g->db, look_into_tree, g, err);
+}
+
+/* "data/raw@v1: anna.csv and 3 more" */
+static int take_name(void *ctx, const struct content *content, const char *what)
+{
+	struct gathering *g = ctx;
+	char hex[DIGEST_HEX + 1];
+	const struct holder *holder = strmap_get(&g->held, digest_format(&content->id, hex));
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+
+	if (!holder || (holder->content.kind == CONTENT_TREE) != (content->kind == CONTENT_TREE) || g->nnames++ >= NAMES_MAX)
+		return 0;
+	strbuf_puts(&text, what);
+	if (holder->path)
+		strbuf_printf(&text, ": %s", holder->path);
+	if (holder->paths > 1)
+		strbuf_printf(&text, " and %zu more", holder->paths - 1);
+	js_push_str(g->names, text.buf);
+	return 0;
+}
+
+static int name_holders(struct gathering *g, struct error *err)
+{
+	char hex[DIGEST_HEX + 1];
+
+	for (size_t i = 0; i < g->len; i++)
+		strmap_set(&g->held, digest_format(&g->holders[i].content.id, hex), &g->holders[i]);
+	return content_each_name(g->db, take_name, g, err);
 }
 
 static int take_profile(void *ctx, const struct content *profile)
@@ -205,7 +224,7 @@ static int add_profiles(struct gathering *g, int64_t *ret_count, struct error *e
 	size_t before = g->request->len;
 
 	for (size_t i = 0; i < g->len; i++)
-		if (content_profiles(g->db, &g->holders[i].id, take_profile, g, err) < 0)
+		if (content_profiles(g->db, &g->holders[i].content.id, take_profile, g, err) < 0)
 			return -1;
 	*ret_count = (int64_t)(g->request->len - before);
 	return 0;
@@ -214,11 +233,15 @@ static int add_profiles(struct gathering *g, int64_t *ret_count, struct error *e
 static int describe(struct gathering *g, struct error *err)
 {
 	struct forget_request *r = g->request;
+	CLEANUP(cleanup_free) struct content *roots = NULL;
 	int64_t profiles;
 
-	g->err = err;
-	if (name_items(g, err) < 0 || content_each_tree(g->db, look_into_tree, g, err) < 0 || add_profiles(g, &profiles, err) < 0 ||
-	    forget_impact(g->ctx, g->holders, g->len, g->names, &r->impact, err) < 0)
+	if (find_holders(g, err) < 0 || name_holders(g, err) < 0 || add_profiles(g, &profiles, err) < 0)
+		return -1;
+	roots = xcalloc(g->len + 1, sizeof(*roots));
+	for (size_t i = 0; i < g->len; i++)
+		roots[i] = g->holders[i].content;
+	if (forget_impact(g->ctx, roots, g->len, g->names, &r->impact, err) < 0)
 		return -1;
 	js_set_int(r->impact, "names_total", g->nnames);
 	js_set_int(r->impact, "profiles", profiles);

@@ -50,7 +50,6 @@ static int note(struct op_context *ctx, struct db *db, const char *operation, co
 
 /* ---- asking ---- */
 
-/* With the id of the request, the impact, and what the store has of it. */
 static struct js *request_json(const struct op_context *ctx, const struct forget_request *request)
 {
 	struct js *result = js_object();
@@ -59,14 +58,15 @@ static struct js *request_json(const struct op_context *ctx, const struct forget
 	for (size_t i = 0; i < request->len; i++)
 		if (request->items[i].size != FORGET_SIZE)
 			bytes += request->items[i].size;
-	if (request->id)
+	if (request->id) {
 		js_set_int(result, "id", request->id);
+		js_set_bool(result, "enforced", asker_of(ctx).enforced);
+	}
 	js_set_str(result, "subject", request->subject);
 	js_set_str(result, "reason", request->reason);
 	js_set_int(result, "contents", (int64_t)request->len);
 	js_set_int(result, "bytes", (int64_t)bytes);
 	js_set(result, "impact", js_ref(request->impact));
-	js_set_bool(result, "enforced", asker_of(ctx).enforced);
 	return result;
 }
 
@@ -79,7 +79,7 @@ static int ask(struct op_context *ctx, struct db *db, struct forget_request *req
 	return note(ctx, db, "forget.ask", row, false, err);
 }
 
-/* data.forget {name, reason, versions, dry} -> {id (not with dry), subject, reason, contents, bytes, impact, enforced} */
+/* data.forget {name, reason, versions, dry} -> {subject, reason, contents, bytes, impact}, and without dry {id, enforced} */
 int op_forget(struct op_context *ctx, const struct js *args, struct js **ret_result, struct error *err)
 {
 	CLEANUP(forget_request_release) struct forget_request request = { .id = 0 };

@@ -60,28 +60,27 @@ int forgotten_list(struct db *db, struct js **ret, struct error *err)
 
 /* ---- what facts say of contents ---- */
 
-int content_names(struct db *db, const struct content *content, int (*each)(void *ctx, const char *what), void *ctx,
-		  struct error *err)
+int content_each_name(struct db *db, int (*each)(void *ctx, const struct content *, const char *what), void *ctx,
+		      struct error *err)
 {
 	CLEANUP_STMT struct db_stmt *q = db_query(
 		db,
-		"WITH these AS (SELECT id FROM contents WHERE digest = ?1 AND (kind = 'tree') = ?2)"
-		" SELECT a.name || '@v' || v.number FROM artifact_versions v JOIN artifacts a ON a.id = v.artifact"
-		" WHERE v.content IN these"
-		" UNION SELECT m.name || '@v' || v.number FROM candidates k JOIN model_versions v ON v.id = k.version"
-		" JOIN registered_models m ON m.id = v.model WHERE k.content IN these"
-		" UNION SELECT f.role || ' of ' || m.name || '@v' || v.number FROM candidate_files f"
-		" JOIN model_versions v ON v.id = f.version JOIN registered_models m ON m.id = v.model WHERE f.content IN these"
-		" UNION SELECT 'file ' || iif(p.root = '', '', p.root || '/') || f.path FROM files f"
-		" JOIN file_places p ON p.id = f.place WHERE f.content IN these"
-		" UNION SELECT iif(i.direction = 'out', 'output ', 'input ') || i.path || ' of run ' || substr(r.run_id, 1, 8)"
-		" FROM run_contents i JOIN runs r ON r.id = i.run WHERE i.content IN these");
+		"SELECT c.kind, c.digest, c.size, c.files, n.what FROM ("
+		" SELECT v.content AS content, a.name || '@v' || v.number AS what FROM artifact_versions v"
+		" JOIN artifacts a ON a.id = v.artifact"
+		" UNION ALL SELECT k.content, m.name || '@v' || v.number FROM candidates k JOIN model_versions v ON v.id = k.version"
+		" JOIN registered_models m ON m.id = v.model"
+		" UNION ALL SELECT f.content, f.role || ' of ' || m.name || '@v' || v.number FROM candidate_files f"
+		" JOIN model_versions v ON v.id = f.version JOIN registered_models m ON m.id = v.model"
+		" UNION ALL SELECT f.content, 'file ' || iif(p.root = '', '', p.root || '/') || f.path FROM files f"
+		" JOIN file_places p ON p.id = f.place"
+		" UNION ALL SELECT i.content, iif(i.direction = 'out', 'output ', 'input ') || i.path || ' of run '"
+		" || substr(r.run_id, 1, 8) FROM run_contents i JOIN runs r ON r.id = i.run) n JOIN contents c ON c.id = n.content");
+	struct content content;
 	int r;
 
-	db_bind(q, 1, &content->id);
-	db_bind(q, 2, content->kind == CONTENT_TREE);
 	while ((r = db_step(q, err)) > 0)
-		if (each(ctx, db_text(q, 0)) < 0)
+		if (content_read(q, 0, &content, err) < 0 || each(ctx, &content, db_text(q, 4)) < 0)
 			return -1;
 	return r;
 }

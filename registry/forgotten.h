@@ -61,8 +61,9 @@ int forget_left(struct db *, int64_t after, int64_t *ret_id, struct error *);
 
 /* ---- what it is about ---- */
 
-/* Facts that name the content: "data/raw@v3", "output model.pkl of run 0123abcd". `each` returns 0, or -1 to stop. */
-int content_names(struct db *, const struct content *, int (*each)(void *ctx, const char *what), void *ctx, struct error *);
+/* Every fact with the content that it names: "data/raw@v3", "output model.pkl of run 0123abcd"; versions come first. There is
+ * no index by content, so one pass serves any number of them. `each` returns 0, or -1 to stop. */
+int content_each_name(struct db *, int (*each)(void *ctx, const struct content *, const char *what), void *ctx, struct error *);
 /* Every tree that some fact names. */
 int content_each_tree(struct db *, int (*each)(void *ctx, const struct content *), void *ctx, struct error *);
 /* Contents that were computed of the bytes and tell of them: profiles. */

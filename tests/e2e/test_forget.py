@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from agents import UnixConnection
 
-SECONDS = 9
+SECONDS = 8
 ANNA = b"anna,1984-05-06\n"
 DIGEST = hashlib.sha256(ANNA).hexdigest()
 PIPELINE = """[pipeline]
@@ -261,3 +261,16 @@ def test_at_an_agent_two_admins_are_two(project, types, mlops, start_agent, tmp_
     answer = json.loads(connection.getresponse().read())
     assert [(f["digest"], f["reason"]) for f in answer["forgotten"]] == [(ben, "ticket 8")]
     connection.close()
+
+
+def test_an_agent_goes_on_with_what_one_was_killed_over(people, types, start_agent):
+    types("add copy.csv")
+    types("forget copy.csv --reason", "ticket 7")
+    db = sqlite3.connect(people / ".mlops/registry.db", isolation_level=None)
+    db.execute("UPDATE forget_requests SET state = 'agreed', actor = 'max', decided = 1")
+    (people / ".mlops/forgetting").write_text("")
+    agent = start_agent(directory=people)
+    assert agent.get("/livez")[0] == 200
+    assert db.execute("SELECT state FROM forget_requests").fetchone()[0] == "done"
+    db.close()
+    assert not holding(people / ".mlops") and not (people / ".mlops/forgetting").exists()

@@ -62,6 +62,8 @@ static const struct {
 	{ "experiment.get", ROLE_VIEWER, true },  { "run.create", ROLE_ENGINEER, true },
 	{ "run.log", ROLE_ENGINEER, true },	  { "run.search", ROLE_VIEWER, true },
 	{ "object.get", ROLE_VIEWER, false },	  { "object.put", ROLE_ENGINEER, false },
+	{ "data.forget", ROLE_ADMIN, false },	  { "forget.agree", ROLE_ADMIN, false },
+	{ "forget.withdraw", ROLE_ADMIN, false }, { "object.forget", ROLE_ADMIN, false },
 	{ "ref.put", ROLE_ENGINEER, false },	  { "run.list", ROLE_VIEWER, false },
 };
 
