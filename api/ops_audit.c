@@ -45,8 +45,8 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops audit prove 120 > promotion.tlog-proof\n"
 		"\n"
-		"Whoever has the proof and the public key (key show) can check it without the log:\n"
-		"with audit check, with tools for C2SP tlog-proofs, or by hand (docs/audit.md).\n" },
+		"Whoever has the proof and the public key (key show) can check it without the\n"
+		"log: by audit check, by tools for C2SP tlog-proofs, or by hand (docs/audit.md).\n" },
 	{ .name = "audit.check", .command = "audit check", .method = "GET", .path = "/audit/check",
 	  .role = ROLE_VIEWER, .flags = OP_LOCAL | OP_TRY_PROJECT, .handler = op_audit_check,
 	  .params = PARAMS(
@@ -58,8 +58,8 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops audit check promotion.tlog-proof --key churn.pem\n"
 		"\n"
-		"Prints the event when it holds. Exit status 9: it does not; 8: it does, but no key\n"
-		"that is known has signed it.\n" },
+		"Prints the event when it holds. Exit status 9: it does not; 8: it does, but no\n"
+		"key that is known has signed it.\n" },
 	{ .name = "audit.checkpoint", .command = "audit checkpoint", .method = "POST", .path = "/audit/checkpoint",
 	  .role = ROLE_ENGINEER, .flags = OP_LONG, .handler = op_audit_checkpoint,
 	  .summary = "sign the log as it is now",
@@ -67,8 +67,8 @@ static const struct op rows[] = {
 		"Examples:\n"
 		"  mlops audit checkpoint > for-the-auditors.txt\n"
 		"\n"
-		"Prints the newest checkpoint, and makes it when something happened since the last.\n"
-		"They are also made by themselves: every audit.events events or audit.minutes\n"
-		"minutes. Whoever keeps one can later say: audit verify --against FILE.\n" },
+		"Prints the newest checkpoint, and makes it when something happened since the\n"
+		"last. They are also made by themselves: every audit.events events or\n"
+		"audit.minutes minutes. Whoever keeps one can later say: audit verify --against.\n" },
 };
 OP_TABLE(ops_audit, rows);
