@@ -15,6 +15,8 @@
 #include "pipeline/key.h"
 #include "pipeline/plan.h"
 #include "pipeline/tools.h"
+#include "registry/git.h"
+#include "registry/project.h"
 
 static void add_cause(struct js *causes, const char *cause, const char *text)
 {
@@ -115,6 +117,16 @@ static void add_network(const struct plan_node *node, struct js *causes)
 		add_cause(causes, "network", "the step may use the network, and what it finds there may have changed");
 }
 
+/* A step that asks git who it is had an answer then. */
+static void add_commit(const struct recipe *r, struct js *causes)
+{
+	const char *commit = recipe_tag(r, "mlflow.source.git.commit");
+	char found[65];
+
+	if (commit && git_resolve(r->ctx->project->root, commit, found, NULL) <= 0)
+		add_cause(causes, "commit", "the commit of the run is in no repository here, so git tells a step nothing of it");
+}
+
 static int explain_same(const struct recipe *r, const struct again *a, const struct plan_node *node, struct js *causes,
 			struct error *err)
 {
@@ -125,6 +137,7 @@ static int explain_same(const struct recipe *r, const struct again *a, const str
 	if (add_surroundings(r, a, node->name, causes, err) < 0)
 		return -1;
 	add_network(node, causes);
+	add_commit(r, causes);
 	if (js_len(causes) == 1)
 		add_cause(causes, "undeclared", "nothing that was recorded differs: it reads what its section does not name, such as a "
 						"file elsewhere, a device, or the network");

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
+from boxes import Box
 from steps import result_of
 
-SECONDS = 14
+SECONDS = 9
 
 PIPELINE = """\
 [pipeline]
@@ -166,6 +167,23 @@ def test_without_the_stored_code_it_comes_from_git_with_what_was_changed(mlops, 
     assert result["missing"][0]["what"] == "code" and "branch main" in result["missing"][0]["message"]
 
 
+def test_code_of_submodules_is_kept_and_git_tells_a_step_its_commit(mlops, work, git, tmp_path):
+    part = tmp_path / "part"
+    part.mkdir()
+    git("init", "-q", cwd=part)
+    (part / "unit.sh").write_text("UNIT=9\n")
+    git("add", "-A", cwd=part)
+    git("commit", "-qm", "part", cwd=part)
+    git("-c", "protocol.file.allow=always", "submodule", "-q", "add", str(part), "sub", cwd=work)
+    (work / "train.sh").write_text(". sub/unit.sh; mkdir model; echo $UNIT $(git rev-parse HEAD) > model/weights\n")
+    git("add", "-A", cwd=work)
+    git("commit", "-qm", "two", cwd=work)
+    assert mlops("run", cwd=work).status == 0
+    shutil.rmtree(work / "sub")
+    assert (work / "model/weights").read_text() == "9 " + git("rev-parse", "HEAD", cwd=work)
+    assert reproduce(mlops, work, "churn@v1")["verdict"] == "IDENTICAL"
+
+
 def test_what_no_step_made_cannot_be_made_again(mlops, work):
     assert mlops("add", "data/raw", cwd=work).status == 0
     result = reproduce(mlops, work, "data/raw@v1", status=8)
@@ -182,6 +200,19 @@ def test_a_run_of_one_step_only_reads_what_the_others_had_made(mlops, project):
     assert mlops("run").status == 0
     assert mlops("run", "b", "--only", "--force").status == 0
     assert reproduce(mlops, project, "last")["verdict"] == "IDENTICAL"
+
+
+def test_in_a_container_by_the_image_of_then(mlops, fake, project):
+    """One that neither the engine nor the registry has any more is what is missing."""
+    box = Box(project, fake.host)
+    box.write("in.txt", "in\n")
+    box.step("cat in.txt > out.txt", inputs=["in.txt"])
+    box.ok("run")
+    status, out, err = box.mlops("reproduce", "last")
+    assert status == 0 and "IDENTICAL" in out, (out, err)
+    fake.images.clear()
+    status, out, err = box.mlops("reproduce", "last")
+    assert status == 8 and "busybox" in out and "IMPOSSIBLE" in out, (out, err)
 
 
 def test_one_that_is_killed_leaves_nothing(mlops, project, program, environment):
