@@ -61,11 +61,11 @@ static const struct op rows[] = {
 		"  mlops forget data/users.csv --versions --reason 'ticket 4712'\n"
 		"\n"
 		"Shows who else names the same bytes, and which runs, models and aliases came of\n"
-		"them. Nothing is removed before somebody else agrees: mlops forget agree ID. Then\n"
-		"the bytes are gone and are not taken again: a directory keeps its list of files,\n"
-		"with a hole. Lineage, digests and records stay. Of what was made of the bytes,\n"
-		"profiles go, too, because they hold values; models and other outputs stay, and are\n"
-		"forgotten by name.\n" },
+		"them. Nothing is removed before somebody else agrees: mlops forget agree ID\n"
+		"Then the bytes are gone and are not taken again: a directory keeps its list of\n"
+		"files, with a hole. Lineage, digests and records stay. Of what was made of the\n"
+		"bytes, profiles go, too, because they hold values; models and other outputs\n"
+		"stay, and are forgotten by name.\n" },
 	{ .name = "object.forget", .method = "POST", .path = "/objects/forget", .role = ROLE_ADMIN,
 	  .flags = OP_OBJECTS | OP_LONG | OP_AUDIT, .handler = op_object_forget,
 	  .params = PARAMS(DIGESTS, FIELD("reason", OPP_REQUIRED, OP_TEXT, "as it was given where two persons agreed")),

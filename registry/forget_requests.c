@@ -103,8 +103,8 @@ static int drop_derived(struct db *db, const struct digest *id, struct error *er
 	static const char *const statements[] = {
 		"DELETE FROM table_profiles WHERE content = ?1",
 		"DELETE FROM table_profiles WHERE profile IN (SELECT id FROM contents WHERE digest = ?1)",
-		"DELETE FROM cache WHERE key IN (SELECT o.key FROM cache_outputs o JOIN contents c ON c.id = o.content"
-		" WHERE c.digest = ?1)",
+		("DELETE FROM cache WHERE key IN (SELECT o.key FROM cache_outputs o JOIN contents c ON c.id = o.content"
+		 " WHERE c.digest = ?1)"),
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(statements); i++)
