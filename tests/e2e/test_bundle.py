@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from bundles import compress, entry, forge, header, pack, unpack
 
-SECONDS = 15
+SECONDS = 8
 
 PIPELINE = """\
 [pipeline]
@@ -26,6 +26,7 @@ metrics = metrics.json
 [model.churn]
 from = model
 gate = auc >= 0.9
+policy = trust.ini
 """
 TRAIN = """mkdir model
 cat data/raw/* > model/weights
@@ -51,6 +52,7 @@ def made(tmp_path_factory):
     (top / "data/raw/a.csv").write_text("x\n1\n")
     (top / "data/raw/b.csv").write_text("x\n2\n" * 5000)
     (top / "train.sh").write_text(TRAIN)
+    (top / "trust.ini").write_text("[verify]\ngate = auc >= 0.9\n")
     (top / "pipeline.ini").write_text(PIPELINE)
     mlops("add", "data/raw")
     mlops("run")
@@ -98,9 +100,10 @@ def test_import_brings_the_model_and_its_alias(made, empty, mlops):
     assert mlops("cat", "churn@champion/weights", cwd=empty).out.startswith("x\n1\nx\n2\n")
     show = as_json(mlops("--json", "model", "show", "churn@champion", cwd=empty))
     assert show["candidate"]["verdict"] == "passed" and show["model_version"]["aliases"] == ["champion"]
-    for check in (("fsck",), ("audit", "verify")):
+    for check in (("fsck",), ("audit", "verify"), ("reproduce", "churn@v1")):
         done = mlops(*check, cwd=empty)
         assert done.status == 0, done
+    assert "IDENTICAL" in done.out
 
 
 def test_a_second_import_changes_nothing(made, empty, mlops):
@@ -125,7 +128,7 @@ def test_import_into_the_store_it_came_from(made, mlops, tmp_path):
 
 def test_a_project_runs_on_where_it_came_to(made, empty, mlops):
     as_json(mlops("--json", "bundle", "import", made / "project.bundle", cwd=empty))
-    for name in ("pipeline.ini", "train.sh", "mlops.lock"):
+    for name in ("pipeline.ini", "train.sh", "trust.ini", "mlops.lock"):
         shutil.copy(made / name, empty / name)
     assert mlops("checkout", cwd=empty).status == 0
     assert (empty / "model/weights").read_bytes() == (made / "model/weights").read_bytes()
@@ -142,7 +145,7 @@ def test_a_project_runs_on_where_it_came_to(made, empty, mlops):
 def test_another_version_of_that_name_is_a_conflict_and_nothing_is_written(made, mlops, tmp_path):
     top = tmp_path / "other"
     top.mkdir()
-    for name in ("pipeline.ini", "train.sh"):
+    for name in ("pipeline.ini", "train.sh", "trust.ini"):
         shutil.copy(made / name, top / name)
     (top / "data/raw").mkdir(parents=True)
     (top / "data/raw/z.csv").write_text("other\n")
