@@ -60,7 +60,7 @@ BANNED = """
 """.split()
 
 SPDX_C = "/* SPDX-License-Identifier: Apache-2.0 */"
-SECONDS_LIMIT = 1950
+SECONDS_LIMIT = 2150
 HELP_WIDTH = 80
 
 
