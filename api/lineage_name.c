@@ -190,7 +190,12 @@ static int try_path(struct search *s, struct error *err)
 		name = xasprintf("%s@v%lld", path, (long long)version.number);
 		return found(s, "version", name);
 	}
-	return mean_content(s, content, err);
+	if (mean_content(s, content, err) < 0)
+		return -1;
+	if (s->root->nalso || lineage_has(s->db, "object", s->root->name, err) > 0)
+		return 1;
+	error_set(err, ERR_NOT_FOUND, "%s: no run has read or made what it holds now", path);
+	return error_help(err, "of what it held before: mlops lineage %s@latest", path);
 }
 
 static int try_name(struct search *s, struct error *err)

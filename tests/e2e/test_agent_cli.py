@@ -52,7 +52,7 @@ SAME = [
     "trigger resume nothing x", "trigger history", "trigger history nothing", "trigger next", "trigger next -n 0",
     "trigger next --cron '0 3 31 2 *'", "trigger next --cron @daily --tz Asia/Tokyo --after 2026-01-31T00:00Z",
     "monitor history nothing", "monitor ack nothing", "monitor pause nothing -m x", "monitor resume nothing",
-    "audit list -n 3", "audit list --subject nothing", "audit list -n 0", "audit list --since yesterday", "audit prove 4711",
+    "lineage nothing", "lineage nothing --down --dot", "audit list -n 3", "audit list --subject nothing", "audit list -n 0", "audit list --since yesterday", "audit prove 4711",
     "key list", "key add --name others", "key revoke nothing --reason x", "key revoke nothing",
     "token list", "token rm nothing", "user list", "user rm nobody", "permission list",
 ]
