@@ -61,8 +61,9 @@ def test_events_come_as_they_are_committed(agent, project, mlops):
     feed.close()
 
 
+# The first event of a project is its key.
 def test_who_comes_back_misses_nothing(agent):
-    for i in range(5):
+    for i in range(4):
         secret(agent, f"A{i}")
     feed = Feed(agent, "?after=2")
     assert [feed.next()[0] for _ in range(3)] == [3, 4, 5]
@@ -82,7 +83,7 @@ def test_who_comes_back_misses_nothing(agent):
 
 
 def test_the_list_is_the_operation(agent, mlops):
-    for i in range(3):
+    for i in range(1, 3):
         secret(agent, f"A{i}")
     status, body = agent.owner("GET", "/api/v1/events", None, {"Accept": "application/json"}, limit=2)
     assert status == 200 and [e["seq"] for e in body["events"]] == [3, 2]
