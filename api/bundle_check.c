@@ -3,53 +3,21 @@
  * Whether a bundle is one: every name, size, digest, record, tree and signature, and that all that is named is there.
  * One pass, which writes nothing but the trees' objects into a file without a name: trees are read when all of them came.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "api/bundle_internal.h"
-#include "api/bundle_log.h"
+#include "api/bundle_check.h"
 #include "base/digest.h"
 #include "base/dsse.h"
 #include "base/error.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/strmap.h"
 #include "registry/cache.h"
 #include "registry/model_records.h"
 #include "registry/records.h"
-#include "store/tree.h"
 
 #define BAD(...) error_set(err, ERR_DAMAGED, __VA_ARGS__)
-
-struct tree_text {
-	struct digest id;
-	uint64_t at, size; /* in the scratch file */
-	bool used;
-};
-struct check {
-	struct bundle_reader *reader;
-	struct js *head;
-	struct strbuf sums;
-	size_t line;		/* where the next line of sums begins */
-	uint8_t signature[SIGN_SIGNATURE];
-	bool is_signed;
-	struct bundle_log log;	/* keys, checkpoint, leaves */
-	struct js *statements;	/* attestations.json, until their envelopes came */
-	size_t envelopes;
-	struct strmap trees;	/* hex of roots that records name */
-	struct strmap holes;	/* hex of what bundle.json says is missing */
-	struct bundle_objects wanted; /* files */
-	int scratch;		/* trees' objects, one after the other */
-	struct tree_text *texts;
-	size_t ntexts, cap;
-	uint64_t scratch_len;
-	uint64_t objects, bytes, records, events;
-	bool trees_read;
-	size_t at; /* in wanted */
-};
 
 static void check_release(struct check *c)
 {
@@ -63,27 +31,6 @@ static void check_release(struct check *c)
 	bundle_objects_release(&c->wanted);
 	cleanup_fd(&c->scratch);
 	free(c->texts);
-}
-
-/* ---- what is named ---- */
-
-static int want_content(void *ctx, const struct content *content)
-{
-	struct check *c = ctx;
-	char hex[DIGEST_HEX + 1];
-
-	if (content->kind == CONTENT_TREE)
-		strmap_set(&c->trees, digest_format(&content->id, hex), c);
-	else if (content->kind != CONTENT_ABSENT)
-		bundle_objects_add(&c->wanted, &content->id, content->files ? content->size : BUNDLE_SIZE_UNKNOWN);
-	return 0;
-}
-
-static bool is_hole(const struct check *c, const struct digest *id)
-{
-	char hex[DIGEST_HEX + 1];
-
-	return strmap_has(&c->holes, digest_format(id, hex));
 }
 
 /* ---- the facts ---- */
@@ -188,7 +135,7 @@ static int take_run(struct check *c, const struct bundle_entry *entry, const str
 	if (record_read(text->buf, text->len, entry->id, &record, err) < 0)
 		return -1;
 	c->records++;
-	return record_each_content(record, want_content, c, err);
+	return record_each_content(record, check_want, c, err);
 }
 
 static int take_result(struct check *c, const struct bundle_entry *entry, const struct strbuf *text, struct error *err)
@@ -200,7 +147,7 @@ static int take_result(struct check *c, const struct bundle_entry *entry, const 
 		return -1;
 	c->records++;
 	for (size_t i = 0; i < result.noutputs; i++)
-		want_content(c, &result.outputs[i].content);
+		check_want(c, &result.outputs[i].content);
 	return 0;
 }
 
@@ -222,7 +169,7 @@ static int take_model(struct check *c, const struct bundle_entry *entry, const s
 	if (model_record_read(text->buf, text->len, &record, err) < 0 || check_place(entry, record, err) < 0)
 		return -1;
 	c->records++;
-	return model_record_each_content(record, want_content, c);
+	return model_record_each_content(record, check_want, c);
 }
 
 static int take_data(struct check *c, const struct bundle_entry *entry, const struct strbuf *text, struct error *err)
@@ -232,7 +179,7 @@ static int take_data(struct check *c, const struct bundle_entry *entry, const st
 	if (artifact_record_read(text->buf, text->len, &record, err) < 0 || check_place(entry, record, err) < 0)
 		return -1;
 	c->records++;
-	return artifact_record_each_content(record, want_content, c);
+	return artifact_record_each_content(record, check_want, c);
 }
 
 static int take_statements(struct check *c, const struct bundle_entry *entry, const struct strbuf *text, struct error *err)
@@ -347,154 +294,6 @@ static int take_events(struct check *c, struct hasher *hasher, struct error *err
 	return n < 0 ? -1 : bundle_log_leaves_end(&c->log, &c->events, err);
 }
 
-/* ---- trees ---- */
-
-static int by_text(const void *a, const void *b)
-{
-	return digest_compare(&((const struct tree_text *)a)->id, &((const struct tree_text *)b)->id);
-}
-
-static int read_text(void *ctx, const struct digest *id, struct strbuf *ret, struct error *err)
-{
-	struct check *c = ctx;
-	const struct tree_text key = { .id = *id };
-	struct tree_text *text = c->ntexts ? bsearch(&key, c->texts, c->ntexts, sizeof(key), by_text) : NULL;
-	CLEANUP(cleanup_free) char *bytes = NULL;
-
-	if (!text)
-		return error_set(err, is_hole(c, id) ? ERR_NOT_FOUND : ERR_DAMAGED, "a part of it is missing");
-	text->used = true;
-	bytes = xmalloc((size_t)text->size + 1);
-	if (pread(c->scratch, bytes, (size_t)text->size, (off_t)text->at) != (ssize_t)text->size)
-		return error_sys(err, errno, "cannot read what was set aside of a bundle");
-	strbuf_add(ret, bytes, (size_t)text->size);
-	return 0;
-}
-
-/* A tree with a hole is not looked into: bundle.json names the hole. */
-static int read_tree(struct check *c, const char *hex, struct error *err)
-{
-	const struct tree_source source = { read_text, c };
-	CLEANUP(tree_release) struct tree tree = TREE_INIT;
-	struct error why = { 0 };
-	struct digest root;
-
-	digest_parse(hex, &root);
-	if (strmap_has(&c->holes, hex))
-		return 0;
-	if (tree_read_from(&source, &root, &tree, &why) < 0) {
-		if (why.code == ERR_NOT_FOUND)
-			return 0;
-		if (err)
-			*err = why;
-		if (err && why.code != ERR_ENV)
-			err->code = ERR_DAMAGED;
-		return -1;
-	}
-	for (size_t i = 0; i < tree.len; i++)
-		if (tree.entries[i].kind != ENTRY_LINK)
-			bundle_objects_add(&c->wanted, &tree.entries[i].id, tree.entries[i].size);
-	return 0;
-}
-
-static int read_trees(struct check *c, struct error *err)
-{
-	char hex[DIGEST_HEX + 1];
-
-	if (c->trees_read)
-		return 0;
-	c->trees_read = true;
-	for (size_t i = 0; i < c->trees.len; i++)
-		if (read_tree(c, c->trees.entries[i].key, err) < 0)
-			return -1;
-	for (size_t i = 0; i < c->ntexts; i++)
-		if (!c->texts[i].used && !c->holes.len)
-			return BAD("nothing in it names the tree %.12s", digest_format(&c->texts[i].id, hex));
-	return bundle_objects_sort(&c->wanted, err);
-}
-
-static int keep_text(struct check *c, const struct bundle_entry *entry, const struct strbuf *text, struct error *err)
-{
-	if (c->scratch < 0 && (c->scratch = io_scratch(err)) < 0)
-		return -1;
-	if (io_write_all(c->scratch, text->buf, text->len, "a file set aside", err) < 0)
-		return -1;
-	GROW(c->texts, c->ntexts, c->cap);
-	c->texts[c->ntexts++] = (struct tree_text){ entry->digest, c->scratch_len, text->len, false };
-	c->scratch_len += text->len;
-	return 0;
-}
-
-static int check_digest(const struct bundle_entry *entry, const struct digest *id, struct error *err)
-{
-	return digest_equal(id, &entry->digest) ? 0 : BAD("'%s' is not what its name says", entry->name);
-}
-
-static int take_tree(struct check *c, const struct bundle_entry *entry, struct error *err)
-{
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	struct digest id;
-
-	if (bundle_reader_all(c->reader, TREE_MAX_OBJECT, &text, err) < 0)
-		return -1;
-	digest_of(text.buf, text.len, &id);
-	return check_digest(entry, &id, err) < 0 ? -1 : keep_text(c, entry, &text, err);
-}
-
-/* ---- files ---- */
-
-/* Both sides are sorted: what stands in between is missing. */
-static int find_wanted(struct check *c, const struct bundle_entry *entry, struct error *err)
-{
-	char hex[DIGEST_HEX + 1];
-
-	for (; c->at < c->wanted.len; c->at++) {
-		const struct bundle_object *want = &c->wanted.v[c->at];
-		int order = entry ? digest_compare(&want->id, &entry->digest) : -1;
-
-		if (order > 0)
-			break;
-		if (order < 0 && !is_hole(c, &want->id))
-			return BAD("object %.12s is missing", digest_format(&want->id, hex));
-		if (order < 0)
-			continue;
-		c->at++;
-		if (want->size != BUNDLE_SIZE_UNKNOWN && want->size != entry->size)
-			return BAD("object %.12s has %llu bytes, and must have %llu", entry->id, (unsigned long long)entry->size,
-				   (unsigned long long)want->size);
-		return 0;
-	}
-	/* what a tree with a hole would name cannot be known */
-	return !entry || c->holes.len ? 0 : BAD("nothing in it names the object %.12s", entry->id);
-}
-
-static int take_object(struct check *c, const struct bundle_entry *entry, struct error *err)
-{
-	struct hasher hasher;
-	char piece[65536];
-	struct digest id;
-	ssize_t n;
-
-	if (read_trees(c, err) < 0 || find_wanted(c, entry, err) < 0)
-		return -1;
-	hasher_init(&hasher);
-	while ((n = bundle_reader_read(c->reader, piece, sizeof(piece), err)) > 0)
-		hasher_update(&hasher, piece, (size_t)n);
-	hasher_final(&hasher, &id);
-	return n < 0 ? -1 : check_digest(entry, &id, err);
-}
-
-/* Nobody is made to read, or to keep, more than was said first. */
-static int count_object(struct check *c, const struct bundle_entry *entry, struct error *err)
-{
-	c->objects++;
-	c->bytes += entry->size;
-	if (c->objects > (uint64_t)js_get_int(c->head, "objects", 0) || c->bytes > (uint64_t)js_get_int(c->head, "bytes", 0) ||
-	    entry->size > (uint64_t)INT64_MAX)
-		return BAD("it holds more than bundle.json says");
-	return 0;
-}
-
 /* ---- the whole ---- */
 
 static int take_fact(struct check *c, const struct bundle_entry *entry, struct digest *ret, struct error *err)
@@ -520,9 +319,7 @@ static int take_entry(struct check *c, const struct bundle_entry *entry, struct 
 	struct digest id;
 
 	if (entry->part >= PART_TREE)
-		return count_object(c, entry, err) < 0 ? -1
-		       : entry->part == PART_TREE      ? take_tree(c, entry, err)
-						       : take_object(c, entry, err);
+		return check_object(c, entry, err);
 	if (entry->part == PART_SUMS)
 		return take_sums(c, early, 2, err);
 	if (entry->part > PART_SUMS && !c->sums.len)
@@ -541,13 +338,9 @@ static int check_end(struct check *c, struct error *err)
 {
 	if (!c->sums.len || c->line != c->sums.len)
 		return BAD("SHA256SUMS names more than there is");
-	if (read_trees(c, err) < 0 || find_wanted(c, NULL, err) < 0)
-		return -1;
 	if (c->envelopes != js_len(c->statements))
 		return BAD("a signed statement is missing");
-	if (c->objects != (uint64_t)js_get_int(c->head, "objects", 0) || c->bytes != (uint64_t)js_get_int(c->head, "bytes", 0))
-		return BAD("it holds less than bundle.json says");
-	return 0;
+	return check_objects_end(c, err);
 }
 
 /* Keys that are in the bundle, or given, and signed SHA256SUMS. */
