@@ -1,4 +1,5 @@
 """The audit log: what its tree costs a change, at a million events, and what it takes to verify them."""
+import contextlib
 import json
 import pathlib
 import sqlite3
@@ -13,7 +14,7 @@ EVENTS = 1_000_000
 
 def fill(project):
     """Events as a version of before the tree left them."""
-    with sqlite3.connect(project / ".mlops/registry.db") as db:
+    with contextlib.closing(sqlite3.connect(project / ".mlops/registry.db", isolation_level=None)) as db:
         db.execute(f"""INSERT INTO events (time, actor, origin, operation, subject, after, body)
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {EVENTS})
             SELECT 1790000000000 + i, 'anna@host', 'cli', 'step.note', 'train-' || (i % 100), 'v' || i,
@@ -22,7 +23,7 @@ def fill(project):
 
 def promote(bench, project):
     """Median seconds of a promotion, as a person or a program asks for it."""
-    with sqlite3.connect(project / ".mlops/registry.db") as db:
+    with contextlib.closing(sqlite3.connect(project / ".mlops/registry.db", isolation_level=None)) as db:
         db.execute("INSERT INTO registered_models (id, name, creation_time, last_update_time, last_number)"
                    " VALUES (1, 'churn', 1, 1, 2)")
         for n in (1, 2):
