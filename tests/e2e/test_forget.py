@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from agents import UnixConnection
 
-SECONDS = 8
+SECONDS = 7
 ANNA = b"anna,1984-05-06\n"
 DIGEST = hashlib.sha256(ANNA).hexdigest()
 PIPELINE = """[pipeline]
