@@ -76,10 +76,19 @@ static struct js *descriptor_of(const struct js *item)
 
 /* ---- what it was made from ---- */
 
-static void add_commit(struct js *list, const struct js *tags)
+/* The checkout of a job is on no branch; a push says which one it was. */
+static const char *branch_of(const struct provenance_facts *f, const struct js *tags)
+{
+	static const char heads[] = "refs/heads/";
+	const char *branch = js_get_str(tags, "mlflow.source.git.branch"), *ref = js_get_str(js_get(f->job, "args"), "ref");
+
+	return branch ? branch : ref && !strncmp(ref, heads, strlen(heads)) ? ref + strlen(heads) : NULL;
+}
+
+static void add_commit(struct js *list, const struct provenance_facts *f, const struct js *tags)
 {
 	const char *commit = js_get_str(tags, "mlflow.source.git.commit");
-	const char *remote = js_get_str(tags, "mlflow.source.git.repoURL"), *branch = js_get_str(tags, "mlflow.source.git.branch");
+	const char *remote = js_get_str(tags, "mlflow.source.git.repoURL"), *branch = branch_of(f, tags);
 	CLEANUP(cleanup_free) char *uri = NULL;
 	struct js *code;
 
@@ -134,7 +143,7 @@ static struct js *dependencies_of(const struct provenance_facts *f, const struct
 {
 	struct js *list = js_array();
 
-	add_commit(list, tags);
+	add_commit(list, f, tags);
 	add_inputs(list, js_get(f->run, "inputs"));
 	if (f->above)
 		for (size_t i = 0; i < js_len(js_get(f->above, "inputs")); i++) {
@@ -155,12 +164,12 @@ static struct js *dependencies_of(const struct provenance_facts *f, const struct
 static struct js *asked_of(const struct provenance_facts *f, const struct js *tags)
 {
 	static const char *const keys[][2] = { { "pipeline", "mlflow.source.name" },
-					       { "repository", "mlflow.source.git.repoURL" },
-					       { "branch", "mlflow.source.git.branch" } };
+					       { "repository", "mlflow.source.git.repoURL" } };
 	struct js *asked = js_object();
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		copy(asked, keys[i][0], tags, keys[i][1]);
+	js_set_str(asked, "branch", branch_of(f, tags));
 	copy(asked, "experiment", f->run, "experiment");
 	copy(asked, "step", f->run, "step");
 	copy(asked, "params", f->run, "params");

@@ -9,9 +9,9 @@ import sqlite3
 import subprocess
 
 import pytest
-from steps import run_json
+from steps import run_json, wait_for
 
-SECONDS = 9
+SECONDS = 13
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs/attest.md"
 PIPELINE = """[pipeline]
@@ -250,3 +250,23 @@ def test_what_a_client_registered_is_attested_as_that(agent, project, mlops, ver
     agent.post(api + "runs/set-tag", run_id=run, key="mlflow.source.git.branch", value="release")
     status, out, _ = mlops("--json", "attest", "by hand@v1")
     assert status == 4 and "was edited after its end" in out
+
+
+def test_what_an_agent_ran_says_so(agent, project, mlops, git, verify, tmp_path_factory):
+    """And the end of the job, which adds to the run's record a moment later, changes nothing about that."""
+    top = tmp_path_factory.mktemp("churn")
+    (top / "pipeline.ini").write_text(PIPELINE + "policy = p.ini\n")
+    (top / "train.sh").write_text("cat data.csv > model.joblib; echo '{\"auc\": 0.9}' > m.json\n")
+    (top / "data.csv").write_text("a,b\n1,2\n")
+    (top / "p.ini").write_text("[verify]\nbuilder = mlops://*/agent\nclean = yes\n")
+    for line in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "one"]):
+        git(*line, cwd=top)
+    mlops("config", "agent.dirs", tmp_path_factory.getbasetemp())
+    assert mlops("project", "add", "churn", top, "--allow-local").status == 0
+    run = json.loads(mlops("--json", "run", "--project", "churn").out)["run_id"]
+    wait_for(lambda: "mlops.lock" in json.loads(mlops("--json", "show", run).out)["run"]["tags"])
+    status, thing = verify("churn@champion")
+    assert (status, thing["verdict"]) == (0, "verified")
+    again = json.loads(mlops("--json", "attest", "churn@v1").out)
+    assert [a["new"] for a in again["attestations"]] == [False, False]
+    assert mlops("audit", "verify").status == 0

@@ -65,7 +65,21 @@ static void the_same_facts_give_the_same_bytes(void **state)
 	assert_true(statement_covers(again, A, NULL) && statement_covers(again, A, "pkg:mlflow/churn@3"));
 	assert_false(statement_covers(again, A, "pkg:mlflow/churn@4") || statement_covers(again, B, NULL));
 	assert_non_null(strstr(a.buf, "\"id\":\"mlops://unknown/client\"")); /* nobody knows a step of it */
+	assert_non_null(strstr(a.buf, "\"branch\":\"main\""));
 	assert_non_null(strstr(a.buf, "\"finishedOn\":\"2026-11-23T00:00:00.000Z\""));
+}
+
+static void the_branch_of_a_job_is_that_of_its_push(void **state)
+{
+	CLEANUP_JS struct js *run = parse("{\"run_id\":\"r1\",\"tags\":{\"mlflow.source.git.commit\":\"c0ffee\"}}");
+	CLEANUP_JS struct js *job = parse("{\"actor\":\"ben\",\"args\":{\"ref\":\"refs/heads/release/1\"}}"), *subjects = js_array();
+	const struct provenance_facts facts = { .run = run, .job = job };
+	CLEANUP_JS struct js *said = provenance_slsa(&facts, subjects);
+	const struct js *made = js_get(js_get(said, "predicate"), "buildDefinition");
+
+	(void)state;
+	assert_string_equal(js_get_str(js_get(made, "externalParameters"), "branch"), "release/1");
+	assert_string_equal(js_get_str(js_get(made, "internalParameters"), "asked_by"), "ben");
 }
 
 static void what_is_no_statement_is_told(void **state)
@@ -191,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_facts_give_the_same_bytes),
+		cmocka_unit_test(the_branch_of_a_job_is_that_of_its_push),
 		cmocka_unit_test(what_is_no_statement_is_told),
 		cmocka_unit_test(each_rule_finds_what_it_wants),
 		cmocka_unit_test(what_nobody_trusted_says_does_not_count),
