@@ -343,11 +343,23 @@ static int note_import(struct import *i, struct error *err)
 	return op_event(i->ctx, i->db, &event, err);
 }
 
+static int note_holes(struct import *i, struct error *err)
+{
+	const struct js *missing = js_get(i->known.head, "missing");
+	struct digest id;
+
+	for (size_t k = 0; k < js_len(missing); k++)
+		if (digest_parse(js_get_str(js_at(missing, k), "sha256"), &id) && !store_has(i->store, &id) &&
+		    import_hole_add(i->db, &id, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int commit_facts(struct import *i, struct error *err)
 {
 	if (db_begin(i->db, err) < 0)
 		return -1;
-	if (import_facts(i, err) < 0 || note_import(i, err) < 0) {
+	if (import_facts(i, err) < 0 || note_import(i, err) < 0 || note_holes(i, err) < 0) {
 		db_rollback(i->db);
 		return -1;
 	}

@@ -18,6 +18,7 @@
 #include "base/strbuf.h"
 #include "base/strmap.h"
 #include "registry/artifacts.h"
+#include "registry/evidence.h"
 #include "registry/project.h"
 #include "store/store.h"
 #include "store/tombstone.h"
@@ -159,14 +160,19 @@ static void missing(struct fsck *f, const struct digest *id, const char *what, c
 	affects(problem(f, id, "missing"), text);
 }
 
-/* A hole that two persons wanted is no damage. */
+/* A hole that two persons wanted is no damage, nor is one that came so. */
 static bool is_there(struct fsck *f, const struct digest *id)
 {
+	struct db *db;
+
 	if (store_has(f->store, id))
 		return true;
-	if (!tombstone_find(f->store, id, NULL))
+	if (tombstone_find(f->store, id, NULL))
+		f->forgotten++;
+	else if (project_db(f->ctx->project, &db, NULL) == 0 && import_is_hole(db, id))
+		f->elsewhere++;
+	else
 		return false;
-	f->forgotten++;
 	return true;
 }
 
@@ -177,6 +183,8 @@ static void check_tree(struct fsck *f, const struct content *content, const char
 	struct error failed;
 
 	if (!store_has(f->store, &content->id)) {
+		if (is_there(f, &content->id))
+			return;
 		strmap_set(&f->trees, digest_format(&content->id, hex), f);
 		missing(f, &content->id, what, "");
 		return;

@@ -128,3 +128,19 @@ int imports_each(struct db *db, int (*each)(void *ctx, const struct content *evi
 			return -1;
 	return r;
 }
+
+int import_hole_add(struct db *db, const struct digest *id, struct error *err)
+{
+	struct db_stmt *q = db_query(db, "INSERT INTO import_holes (digest) VALUES (?1) ON CONFLICT DO NOTHING");
+
+	db_bind(q, 1, id);
+	return db_run(q, err);
+}
+
+bool import_is_hole(struct db *db, const struct digest *id)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT 1 FROM import_holes WHERE digest = ?1");
+
+	db_bind(q, 1, id);
+	return db_step(q, NULL) > 0;
+}

@@ -26,3 +26,6 @@ int import_add(struct db *, const struct digest *file, const struct content *evi
 	       int64_t now_ms, struct error *);
 /* The evidence of each import, the newest first. */
 int imports_each(struct db *, int (*each)(void *ctx, const struct content *evidence), void *ctx, struct error *);
+/* That a bundle came without this object, which is not here; inside a transaction. */
+int import_hole_add(struct db *, const struct digest *, struct error *);
+bool import_is_hole(struct db *, const struct digest *);

@@ -8,3 +8,8 @@ CREATE TABLE imports (
 	actor    TEXT NOT NULL,
 	time     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What bundles said is missing in them, and was not here either: no damage.
+CREATE TABLE import_holes (
+	digest BLOB PRIMARY KEY CHECK (length(digest) = 32)
+) STRICT, WITHOUT ROWID;

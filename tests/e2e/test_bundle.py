@@ -326,7 +326,7 @@ def test_events_that_were_changed(made, empty, mlops, tmp_path):
         assert done.status == 9 and "not the log of the checkpoint" in done.err, (name, done)
 
 
-def test_what_is_missing(made, mlops, tmp_path):
+def test_what_is_missing(made, empty, mlops, tmp_path):
     top = tmp_path / "holed"
     shutil.copytree(made, top, symlinks=True)
     hex_ = hashlib.sha256((made / "data/raw/b.csv").read_bytes()).hexdigest()
@@ -337,6 +337,25 @@ def test_what_is_missing(made, mlops, tmp_path):
     assert done.status == 0 and hex_ in done.out, done
     verified = as_json(mlops("--json", "bundle", "verify", "new.bundle", cwd=top))
     assert [hole["sha256"] for hole in verified["missing"]] == [hex_]
+    # where it comes to, the hole is known and no damage
+    as_json(mlops("--json", "bundle", "import", top / "new.bundle", cwd=empty))
+    assert mlops("fsck", cwd=empty).status == 0
+
+
+def test_what_was_forgotten_is_a_hole_that_no_bundle_fills(made, empty, mlops, tmp_path):
+    top = tmp_path / "forgetting"
+    shutil.copytree(made, top, symlinks=True)
+    hex_ = hashlib.sha256((made / "data/raw/b.csv").read_bytes()).hexdigest()
+    assert mlops("forget", f"sha256:{hex_}", "--reason", "ticket 1", cwd=top).status == 0
+    assert mlops("forget", "agree", "1", "--alone", cwd=top).status == 0
+    assert mlops("bundle", "create", "churn@v1", "new.bundle", cwd=top).status == 0
+    hole, = as_json(mlops("--json", "bundle", "verify", "new.bundle", cwd=top))["missing"]
+    assert hole["sha256"] == hex_ and hole["reason"] == "ticket 1"
+    done = mlops("bundle", "import", "model.bundle", cwd=top)  # of before
+    assert done.status == 0 and "forgotten here" in done.out
+    assert not (top / ".mlops/objects" / hex_[:2] / hex_[2:]).exists()
+    as_json(mlops("--json", "bundle", "import", top / "new.bundle", cwd=empty))
+    assert mlops("fsck", cwd=empty).status == 0
 
 
 def test_files_that_are_in_the_way(made, mlops):
