@@ -12,6 +12,7 @@
 #include "registry/project.h"
 
 #define NODES_SHOWN   1000    /* unless somebody asks for more */
+#define NODES_MAX     100000  /* in one answer: it takes 6 KB of memory for each, with its edges */
 #define NODES_COUNTED 1000000 /* beyond those of a picture */
 
 static const struct {
@@ -40,10 +41,12 @@ static int read_query(const struct js *args, bool drawn, struct lineage_query *r
 
 	ret->down = js_get_bool(args, "down");
 	ret->up = js_get_bool(args, "up") || !ret->down;
+	if (limit < 1 || limit > NODES_MAX)
+		return error_set(err, ERR_USAGE, "--limit must be from 1 to %d", NODES_MAX);
 	ret->depth = depth > INT_MAX ? INT_MAX : (int)depth;
-	ret->max_nodes = limit < 1 ? 1 : limit;
+	ret->max_nodes = limit;
 	if (drawn) {
-		ret->max_nodes = limit < LINEAGE_DRAWN ? ret->max_nodes : LINEAGE_DRAWN;
+		ret->max_nodes = limit < LINEAGE_DRAWN ? limit : LINEAGE_DRAWN;
 		ret->count_nodes = NODES_COUNTED;
 	}
 	return at ? parse_moment(at, clock_wall_ms(), &ret->at_ms, err) : 0;

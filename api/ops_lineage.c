@@ -11,7 +11,7 @@ static const struct op rows[] = {
 		FLAG("down", 0, "what it touched"),
 		INT("depth", 0, "N", "at most so many edges away"),
 		TEXT("at", 0, "TIME", COMPLETE_NONE, "as it was then: 10m, 2026-01-31T10:00"),
-		INT("limit", 'n', "N", "at most so many nodes; default: 1000, of a picture 500"),
+		INT("limit", 'n', "N", "at most so many nodes, up to 100000; default: 1000, of a picture 500"),
 		FLAG("dot", 0, "a graph for Graphviz"),
 		FLAG("mermaid", 0, "a flowchart for Markdown"),
 		FLAG("html", 0, "a page: one file for people")),

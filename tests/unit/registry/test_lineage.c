@@ -52,7 +52,7 @@ static void make_pipeline(void)
 	ok(run_log_content(db, run_id(3), RUN_OUTPUT, "model", "out", &model, &err));
 	a.run = run_id(3);
 	a.step = "train";
-	a.record = "{\"image\":\"python@sha256:abc\",\"inputs\":{}}";
+	a.record = "{\"image\":\"python@sha256:abc\",\"build\":{\"bases\":{\"debian:12\":\"debian@sha256:def\"}},\"inputs\":{}}";
 	ok(attempt_store(db, &a, &err));
 	change(artifact_record(db, "model", &model, run_id(3), "ann", 3000, &number, &made, &err));
 	/* What sums up its steps. */
@@ -138,6 +138,7 @@ static void a_version_comes_from_the_steps_that_made_it_and_from_no_other(void *
 	assert_string_equal(role(graph, "c0ffee", run_id(3)), "commit");
 	assert_string_equal(role(graph, "c0ffee", run_id(2)), "commit");
 	assert_string_equal(role(graph, "sha256:abc", run_id(3)), "image");
+	assert_string_equal(role(graph, "sha256:def", "sha256:abc"), "base");
 	assert_int_equal(depth(graph, "model@v1"), 0);
 	assert_int_equal(depth(graph, object_name("raw")), -4);
 	assert_false(has(graph, object_name("other")));
@@ -327,6 +328,42 @@ static void facts_of_before_are_taken_in(void **state)
 	}
 }
 
+/* The database of a program that knew no lineage. */
+static void an_older_database_is_converted(void **state)
+{
+	static const char *const rows[] = {
+		"INSERT INTO runs (id, run_id, name, experiment, user_id, start_time, parent, step) VALUES (1, 'top', 'a', 0, 'u', 1, NULL,"
+		" NULL), (2, 'nested', 'b', 0, 'u', 2, 1, 'train')",
+		"INSERT INTO tags (run, key, value) VALUES (1, 'mlflow.source.git.commit', 'c0ffee')",
+		"INSERT INTO contents (id, digest, kind, size, files) VALUES (1, zeroblob(32), 'file', 1, 1)",
+		"INSERT INTO run_contents (run, direction, path, use, content) VALUES (2, 'in', 'raw', 'data', 1)",
+		"INSERT INTO attempts (parent, step, number, run, state, start_time, user_us, system_us, max_rss, record)"
+		" VALUES (1, 'train', 1, 2, 'ok', 2, 0, 0, 0, '{\"image\":\"sha256:abc\"}'),"
+		" (1, 'other', 1, NULL, 'failed', 2, 0, 0, 0, 'no json')",
+	};
+	struct db_migration before[19] = { 0 };
+	CLEANUP_JS struct js *graph = NULL;
+	char path[96], lock[96];
+
+	(void)state;
+	db_close(db);
+	snprintf(path, sizeof(path), "%s/old.db", dir);
+	snprintf(lock, sizeof(lock), "%s/db", dir);
+	memcpy(before, registry_schema, 18 * sizeof(before[0]));
+	ok(db_open(path, lock, before, DB_READ_WRITE, &db, &err));
+	ok(db_begin(db, &err));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		ok(db_exec(db, rows[i], &err));
+	ok(db_commit(db, &err));
+	db_close(db);
+	ok(db_open(path, lock, registry_schema, DB_READ_WRITE, &db, &err));
+	graph = walk((struct lineage_query){ .kind = "run", .name = "nested", .up = true });
+	assert_string_equal(role(graph, "c0ffee", "nested"), "commit");
+	assert_string_equal(role(graph, "sha256:abc", "nested"), "image");
+	assert_string_equal(role(graph, "file:0000000000000000000000000000000000000000000000000000000000000000", "nested"), "data");
+	assert_int_equal(lineage_has(db, "run", "top", &err), 1);
+}
+
 static void a_statement_that_replaces_its_row_replaces_no_node(void **state)
 {
 	CLEANUP_STMT struct db_stmt *q = NULL;
@@ -362,6 +399,7 @@ int main(void)
 		TEST(a_cached_step_leads_to_the_run_that_made_it),
 		TEST(nodes_follow_a_model_to_its_new_name_and_leave_the_old_one),
 		TEST(facts_of_before_are_taken_in),
+		TEST(an_older_database_is_converted),
 		TEST(a_statement_that_replaces_its_row_replaces_no_node),
 	};
 
