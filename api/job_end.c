@@ -11,6 +11,7 @@
 #include "registry/events.h"
 #include "registry/firings.h"
 #include "registry/jobs.h"
+#include "registry/runs.h"
 
 const char *job_outcome(const struct js *result)
 {
@@ -27,6 +28,25 @@ const char *job_outcome(const struct js *result)
 				return outcomes[o][1];
 		}
 	return js_get_str(result, "run_id") || js_len(models) ? "finished" : JOB_NOTHING_NEW;
+}
+
+/* What is known of the run since the event of its own end, such as its mlops.lock, is in its record, too. */
+static int note_record(struct db *db, const char *run, struct js *body, struct error *err)
+{
+	CLEANUP_JS struct js *record = NULL;
+	struct error why = { 0 };
+	char hex[65];
+
+	if (run_load(db, run, &record, &why) == 0) {
+		run_digest(record, hex);
+		js_set_str(body, "record", hex);
+		return 0;
+	}
+	if (why.code == ERR_NOT_FOUND)
+		return 0;
+	if (err)
+		*err = why;
+	return -1;
 }
 
 /* Of who asked for it, as it came to be. */
@@ -51,6 +71,8 @@ static int write_event(struct db *db, const struct js *job, int64_t firing, cons
 	js_set(body, "firing", firing ? js_int(firing) : js_null());
 	js_set_str(body, "commit", commit ? commit : js_get_str(args, "commit"));
 	js_set_str(body, "outcome", outcome);
+	if (note_record(db, event.subject, body, err) < 0)
+		return -1;
 	return event_append(db, &event, clock_wall_ms(), NULL, err);
 }
 

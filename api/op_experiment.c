@@ -84,12 +84,15 @@ int op_experiment_rename(struct op_context *ctx, const struct js *args, struct j
 {
 	const char *id = js_get_str(args, "experiment_id");
 	struct op_event event = { "experiment.rename", id, NULL, js_get_str(args, "new_name"), NULL };
+	CLEANUP_JS struct js *before = NULL;
 	struct db *db;
 
 	(void)ret_result;
-	return project_db(ctx->project, &db, err) < 0 || experiment_rename(db, id, event.after, err) < 0
-		       ? -1
-		       : op_event(ctx, db, &event, err);
+	if (project_db(ctx->project, &db, err) < 0 || experiment_load(db, id, &before, err) < 0 ||
+	    experiment_rename(db, id, event.after, err) < 0)
+		return -1;
+	event.before = js_get_str(before, "name");
+	return op_event(ctx, db, &event, err);
 }
 
 static int change(struct op_context *ctx, const struct js *args, const char *operation,

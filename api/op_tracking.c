@@ -54,18 +54,15 @@ int op_run_get(struct op_context *ctx, const struct js *args, struct js **ret_re
 /* With the digest of all that is recorded of the run now. */
 static int note_end(struct op_context *ctx, struct db *db, const char *run_id, const char *status, struct error *err)
 {
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	CLEANUP_JS struct js *record = NULL;
 	CLEANUP_JS struct js *body = js_object();
 	struct op_event event = { "run.end", run_id, NULL, status, body };
 	char hex[DIGEST_HEX + 1];
-	struct digest digest;
 
 	if (run_load(db, run_id, &record, err) < 0)
 		return -1;
-	js_dump(record, JS_CANONICAL, &text);
-	digest_of(text.buf, text.len, &digest);
-	js_set_str(body, "record", digest_format(&digest, hex));
+	run_digest(record, hex);
+	js_set_str(body, "record", hex);
 	return op_event(ctx, db, &event, err);
 }
 

@@ -502,11 +502,9 @@ static int record_run_contents(struct engine *e, struct error *err)
 
 static int record_event(struct engine *e, enum run_status status, int64_t now, struct error *err)
 {
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	CLEANUP_JS struct js *record = NULL;
 	CLEANUP_JS struct js *body = js_object();
 	char hex[DIGEST_HEX + 1];
-	struct digest digest;
 	struct event event = {
 		.actor = e->project->actor,
 		.origin = e->opt->job ? "agent" : "cli",
@@ -518,9 +516,8 @@ static int record_event(struct engine *e, enum run_status status, int64_t now, s
 
 	if (run_load(e->db, e->run, &record, err) < 0)
 		return -1;
-	js_dump(record, JS_CANONICAL, &text);
-	digest_of(text.buf, text.len, &digest);
-	js_set_str(body, "record", digest_format(&digest, hex));
+	run_digest(record, hex);
+	js_set_str(body, "record", hex);
 	js_set_str(body, "pipeline", e->plan->pipeline->name);
 	return event_append(e->db, &event, now, NULL, err);
 }

@@ -135,6 +135,16 @@ int run_load(struct db *db, const char *id, struct js **ret, struct error *err)
 	return 0;
 }
 
+void run_digest(const struct js *run, char ret_hex[DIGEST_HEX + 1])
+{
+	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
+	struct digest digest;
+
+	js_dump(run, JS_CANONICAL, &text);
+	digest_of(text.buf, text.len, &digest);
+	digest_format(&digest, ret_hex);
+}
+
 int run_metric_history(struct db *db, const char *id, const char *key, struct js **ret,
 		       struct error *err)
 {

@@ -100,6 +100,8 @@ int attempt_last_record(struct db *, const char *experiment, const char *step, s
 /* One run as JSON: {run_id, name, experiment, status, start_time, end_time, user, parent, step, params{},
  * metrics{}, tags{}, inputs[], outputs[]}. ERR_NOT_FOUND. */
 int run_load(struct db *, const char *id, struct js **ret, struct error *);
+/* SHA-256 of its canonical text: the event of the run's end holds it. */
+void run_digest(const struct js *run, char ret_hex[65]);
 /* {key: [{step, timestamp, value}...]} */
 int run_metric_history(struct db *, const char *id, const char *key, struct js **ret, struct error *);
 

@@ -86,6 +86,8 @@ assert call("runs/update", {"run_id": RUN, "status": "FINISHED", "end_time": 1})
     # it is no part of the key
     (project / "pipeline.ini").write_text(STEP.replace("tracking = yes\n", "") + "metrics = m.json\n")
     assert "up to date" in mlops("run").out
+    # what the pipeline adds after the client has ended the run is no forgery
+    assert mlops("audit", "verify").status == 0
 
 
 def test_its_token_is_for_that_run_and_that_time(client, mlops, project):

@@ -228,6 +228,8 @@ def test_a_persons_tree_takes_the_lock_of_an_automatic_run(churn, mlops, project
     (project / "mlops.lock").unlink()
     assert mlops("checkout", "count.txt", "--from", "m@champion").status == 0
     assert not (project / "mlops.lock").exists()
+    # Nor is the lock that the end of a job adds to its run a forgery.
+    assert mlops("audit", "verify").status == 0
 
 
 def test_superseded_runs_end(churn, mlops):
