@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from sweep import run, run_json, sweep
 
-SECONDS = 7
+SECONDS = 5
 
 PIPELINE = """\
 [pipeline]

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from bundles import compress, entry, forge, header, pack, unpack
 
-SECONDS = 8
+SECONDS = 6
 
 PIPELINE = """\
 [pipeline]
