@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/strbuf.h"
+#include "registry/audit_records.h"
 #include "registry/events.h"
 #include "registry/rows.h"
 
@@ -143,7 +143,7 @@ static int find_end(struct db *db, const char *run_id, char ret_record[DIGEST_HE
 {
 	CLEANUP_STMT struct db_stmt *q =
 		db_query(db, "SELECT json_extract(body, '$.record'), seq FROM events WHERE subject = ?1"
-			     " AND operation IN ('run.start', 'run.end') AND json_extract(body, '$.record') IS NOT NULL"
+			     " AND operation IN ('run.start', 'run.end', 'job.end') AND json_extract(body, '$.record') IS NOT NULL"
 			     " ORDER BY seq DESC LIMIT 1");
 	int r;
 
@@ -197,9 +197,7 @@ static int check_edits(struct db *db, const char *run_id, int64_t since, struct 
 int run_is_as_it_ended(struct db *db, const struct js *run, struct error *err)
 {
 	const char *id = js_get_str(run, "run_id"), *status = js_get_str(run, "status");
-	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
-	char then[DIGEST_HEX + 1], now[DIGEST_HEX + 1];
-	struct digest digest;
+	char then[DIGEST_HEX + 1];
 	int64_t seq;
 	int r = find_end(db, id, then, &seq, err);
 
@@ -209,7 +207,6 @@ int run_is_as_it_ended(struct db *db, const struct js *run, struct error *err)
 		return error_set(err, ERR_CONFLICT, "run %s goes on", id);
 	if (r == 0)
 		return error_set(err, ERR_CONFLICT, "run %s has no end in the events: it was killed, or made somewhere else", id);
-	js_dump(run, JS_CANONICAL, &text);
-	digest_of(text.buf, text.len, &digest);
-	return !strcmp(digest_format(&digest, now), then) ? 0 : check_edits(db, id, seq, err);
+	r = audit_record_is(db, id, then, err);
+	return r > 0 ? 0 : r < 0 ? -1 : check_edits(db, id, seq, err);
 }

@@ -26,4 +26,4 @@ CREATE TABLE candidate_policies (
 	content INTEGER NOT NULL REFERENCES contents (id)
 ) STRICT;
 
-CREATE INDEX events_of_ends ON events (subject) WHERE operation IN ('run.start', 'run.end');
+CREATE INDEX events_of_ends ON events (subject) WHERE operation IN ('run.start', 'run.end', 'job.end');
