@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from steps import run_json, wait_for
 
-SECONDS = 13
+SECONDS = 10
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs/attest.md"
 PIPELINE = """[pipeline]
