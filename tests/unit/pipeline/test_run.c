@@ -301,7 +301,7 @@ static void metrics_params_and_contents_are_recorded(void **state)
 	assert_int_equal(run_load(db, js_get_str(f->result, "run_id"), &record, NULL), 0);
 	assert_string_equal(js_get_str(js_get(record, "params"), "lr"), "0.1");
 	assert_true(js_number(js_get(js_get(record, "metrics"), "auc")) == 0.75);
-	assert_int_equal(js_len(js_get(record, "inputs")), 1);
+	assert_int_equal(js_len(js_get(record, "inputs")), 2); /* and its code */
 	assert_int_equal(js_len(js_get(record, "outputs")), 2);
 	assert_string_equal(js_get_str(record, "status"), "FINISHED");
 	js_free(record);
