@@ -18,6 +18,7 @@ struct strbuf;
 struct lineage_root {
 	const char *kind;
 	char *name;
+	char *object; /* of a version: its bytes, which are a node of their own; else NULL */
 	struct lineage_also *also; /* their texts are in `texts` */
 	size_t nalso, also_cap;
 	struct strlist texts;

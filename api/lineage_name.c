@@ -20,6 +20,7 @@
 void lineage_root_release(struct lineage_root *root)
 {
 	free(root->name);
+	free(root->object);
 	free(root->also);
 	strlist_release(&root->texts);
 	*root = (struct lineage_root)LINEAGE_ROOT_INIT;
@@ -139,7 +140,7 @@ static void add_tree(void *ctx, const char *tree, const char *path)
 
 /* Whatever git has is part of the code of each run, and most of them never looked at it: where a file was read as data, that
  * is what it touched. */
-static int add_trees(struct search *s, const struct digest *file, const char *name, struct error *err)
+static int add_trees(struct search *s, const struct digest *file, const char *name, bool up, struct error *err)
 {
 	struct trees t CLEANUP(trees_release) = { .s = s, .data = STRLIST_INIT, .code = STRLIST_INIT };
 	const struct strlist *list = &t.data;
@@ -150,7 +151,8 @@ static int add_trees(struct search *s, const struct digest *file, const char *na
 	if (!known && !t.data.len)
 		list = &t.code;
 	for (size_t i = 0; i + 1 < list->len; i += 2) {
-		lineage_root_add(s->root, true, "object", list->items[i], "in", list->items[i + 1], 0);
+		if (up)
+			lineage_root_add(s->root, true, "object", list->items[i], "in", list->items[i + 1], 0);
 		lineage_root_add(s->root, false, "object", list->items[i], "in", list->items[i + 1], 0);
 	}
 	return 0;
@@ -164,7 +166,7 @@ static int mean_content(struct search *s, struct content content, struct error *
 	if (content.kind == CONTENT_EXEC)
 		content.kind = CONTENT_FILE;
 	content_format(&content, text);
-	if (content.kind == CONTENT_FILE && add_trees(s, &content.id, text, err) < 0)
+	if (content.kind == CONTENT_FILE && add_trees(s, &content.id, text, true, err) < 0)
 		return -1;
 	return found(s, "object", text);
 }
@@ -174,7 +176,7 @@ static int try_path(struct search *s, struct error *err)
 {
 	CLEANUP(cleanup_free) char *path = NULL;
 	CLEANUP(cleanup_free) char *name = NULL;
-	struct artifact_version version;
+	struct artifact_version version = { 0 };
 	struct content content;
 	struct scanner scanner;
 	struct stat st;
@@ -195,7 +197,9 @@ static int try_path(struct search *s, struct error *err)
 	if (s->root->nalso || lineage_has(s->db, "object", s->root->name, err) > 0)
 		return 1;
 	error_set(err, ERR_NOT_FOUND, "%s: no run has read or made what it holds now", path);
-	return error_help(err, "of what it held before: mlops lineage %s@latest", path);
+	if (version.number)
+		return error_help(err, "of what it held before: mlops lineage %s@latest", path);
+	return error_help(err, "of a run, and so of its code: mlops lineage RUN; runs are listed by: mlops runs");
 }
 
 static int try_name(struct search *s, struct error *err)
@@ -282,6 +286,23 @@ static int try_prediction(struct search *s, struct error *err)
 	return r ? r : find_prediction(s, NULL, s->text, err);
 }
 
+/* What read a version did so by its bytes, alone or in a directory. */
+static int add_bytes(struct search *s, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(s->db, "SELECT o.name FROM lineage_nodes v JOIN lineage_edges e ON e.result = v.id"
+							 " JOIN lineage_nodes o ON o.id = e.origin"
+							 " WHERE v.kind = 'version' AND v.name = ?1 AND e.role = 'content'");
+	struct content content;
+	int r;
+
+	db_bind(q, 1, s->root->name);
+	r = db_step(q, err);
+	if (r <= 0 || !content_parse(db_text(q, 0), &content))
+		return r < 0 ? -1 : 0;
+	s->root->object = xstrdup(db_text(q, 0));
+	return content.kind == CONTENT_FILE ? add_trees(s, &content.id, s->root->object, false, err) : 0;
+}
+
 int lineage_root_find(struct op_context *ctx, struct db *db, const char *text, int64_t at_ms, struct lineage_root *ret,
 		      struct error *err)
 {
@@ -293,6 +314,8 @@ int lineage_root_find(struct op_context *ctx, struct db *db, const char *text, i
 
 	for (size_t i = 0; i < ARRAY_LEN(ways) && r == 0; i++)
 		r = ways[i](&s, err);
+	if (r > 0 && !strcmp(root.kind, "version") && add_bytes(&s, err) < 0)
+		return -1;
 	if (r > 0) {
 		*ret = root;
 		root = (struct lineage_root)LINEAGE_ROOT_INIT;

@@ -70,6 +70,7 @@ int op_lineage(struct op_context *ctx, const struct js *args, struct js **ret_re
 	query.name = root.name;
 	query.also = root.also;
 	query.nalso = root.nalso;
+	query.object = root.object;
 	if (lineage_walk(db, &query, &graph, err) < 0 || lineage_describe(ctx, db, graph, err) < 0)
 		return -1;
 	if (!draw) {

@@ -157,13 +157,15 @@ static void follow(struct walk *w, size_t here, size_t there, const char *role)
 		w->more = true;
 }
 
-static int edge_row(struct walk *w, size_t here, struct db_stmt *q, struct error *err)
+static int edge_row(struct walk *w, size_t here, bool own, struct db_stmt *q, struct error *err)
 {
 	int64_t row = db_int(q, 0);
 	const struct place *known = place_slot(&w->places, row);
 	int depth = w->nodes[here].depth + (w->down ? 1 : -1);
 	size_t there = known->node;
 
+	if (!own && known->row && there == here)
+		return 0;
 	if (!known->row) {
 		there = add(w, row, depth);
 		if (there < w->limit && show_row(w, row, depth, err) < 0)
@@ -174,18 +176,20 @@ static int edge_row(struct walk *w, size_t here, struct db_stmt *q, struct error
 	return 0;
 }
 
-static int read_edges(struct walk *w, size_t here, struct error *err)
+/* Of a row: that of the node itself, or of its bytes. */
+static int read_edges(struct walk *w, size_t here, int64_t row, struct error *err)
 {
+	bool own = row == w->nodes[here].row;
 	CLEANUP_STMT struct db_stmt *q = db_query(
 		w->db, w->down ? "SELECT result, role, path, time FROM lineage_edges WHERE origin = ?1 AND (?2 = 0 OR time <= ?2)" :
 				 "SELECT origin, role, path, time FROM lineage_edges WHERE result = ?1 AND (?2 = 0 OR time <= ?2)");
 	int r = 0;
 
-	db_bind(q, 1, w->nodes[here].row);
+	db_bind(q, 1, row);
 	db_bind(q, 2, w->query->at_ms);
 	while (w->edges_left > 0 && (r = db_step(q, err)) > 0) {
 		w->edges_left--;
-		if (edge_row(w, here, q, err) < 0)
+		if (edge_row(w, here, own, q, err) < 0)
 			return -1;
 	}
 	w->more |= r > 0;
@@ -256,6 +260,18 @@ static int follow_also(struct walk *w, const struct lineage_also *also, struct e
 	return 0;
 }
 
+/* Runs read bytes, and not the version that they are. */
+static int read_bytes(struct walk *w, struct error *err)
+{
+	int64_t row, time;
+
+	if (!w->down || !w->query->object)
+		return 0;
+	if (find(w->db, "object", w->query->object, &row, &time, err) < 0)
+		return -1;
+	return row ? read_edges(w, 0, row, err) : 0;
+}
+
 /* ---- walking ---- */
 
 static int walk_one_way(struct walk *w, struct error *err)
@@ -270,6 +286,8 @@ static int walk_one_way(struct walk *w, struct error *err)
 	for (size_t i = 0; i < w->query->nalso; i++)
 		if (follow_also(w, &w->query->also[i], err) < 0)
 			return -1;
+	if (read_bytes(w, err) < 0)
+		return -1;
 	for (size_t at = 0; at < w->queued; at++) {
 		size_t here = w->queue[at];
 		int away = w->nodes[here].depth;
@@ -278,7 +296,7 @@ static int walk_one_way(struct walk *w, struct error *err)
 			continue;
 		if (w->edges_left <= 0)
 			w->more = true;
-		else if (read_edges(w, here, err) < 0)
+		else if (read_edges(w, here, w->nodes[here].row, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -46,6 +46,7 @@ struct lineage_query {
 	int64_t count_nodes; /* so many of those that are left out are walked, too, to count them */
 	const struct lineage_also *also;
 	size_t nalso;
+	const char *object;  /* the root's own bytes: what read them came of the root, too; NULL: it has none */
 };
 /*
  * Breadth first, what made it before what it touched, each node once, also where somebody made a cycle. {nodes: [{kind,

@@ -99,6 +99,25 @@ def test_a_poisoned_file_leads_to_models_and_aliases(mlops, project, champion):
     assert result.status == 3 and "new" in result.err
 
 
+def test_a_version_leads_to_what_read_its_bytes(mlops, project, champion):
+    (project / "alone").write_text("1,2\n")  # what data/x.csv holds
+    assert mlops("add", "data", "alone").status == 0
+    for name in "data", "data@v1", "alone", "alone@v1":
+        found = graph(mlops, name, "--down")
+        assert found["nodes"][0]["kind"] == "version" and found["nodes"][0]["name"] == name.removesuffix("@v1") + "@v1"
+        assert names(found, "model") == {"churn@v1"} and steps(found) == {"prepare", "train"}, name
+        assert {n["depth"] >= 0 for n in found["nodes"]} == {True}
+    found = graph(mlops, "data", "--up", "--down")
+    assert names(found, "model") == {"churn@v1"} and {n["depth"] for n in found["nodes"]} >= {-1, 0, 1}
+    assert graph(mlops, "clean.csv@v1", "--down", "--depth", "1")["more"] is False
+    assert "prepare" in mlops("lineage", "data", "--down").out
+    (project / "data/x.csv").write_text("changed\n")
+    result = mlops("lineage", "data", "--down")
+    assert result.status == 3 and "mlops lineage data@latest" in result.err
+    (project / "side").write_text("never seen\n")
+    assert "@latest" not in mlops("lineage", "side").err
+
+
 def test_a_prediction_leads_back_to_the_bytes(mlops, project, champion):
     (project / "logs/1.jsonl").write_text("".join(json.dumps({"a": i % 97, "id": f"req-{i}"}) + "\n" for i in range(600)))
     mlops("monitor", "check", "m")
