@@ -57,18 +57,31 @@ static int open_loop(struct recipe *r, struct error *err)
 	return 0;
 }
 
-/* What a trigger said stands in the words of the run that it started. */
+/* Of runs that older versions recorded it stands in their command alone. */
+static char *said_in_command(const char *command, const char *option)
+{
+	const char *at = command ? strstr(command, option) : NULL;
+	size_t len = strlen(option);
+
+	if (!at || (at[len] != '=' && at[len] != ' '))
+		return NULL;
+	return xstrndup(at + len + 1, strcspn(at + len + 1, " '\""));
+}
+
+/* What a trigger said is part of what its run was. */
 static void add_occasion(const struct recipe *r, struct strlist *words)
 {
-	static const char *const options[] = { "--trigger-time", "--trigger-window" };
-	const char *command = recipe_tag(r, "mlops.command");
+	static const struct {
+		const char *option, *tag;
+	} said[] = { { "--trigger-time", "mlops.trigger.time" }, { "--trigger-window", "mlops.trigger.window" } };
 
-	for (size_t i = 0; command && i < ARRAY_LEN(options); i++) {
-		const char *at = strstr(command, options[i]);
-		size_t len = strlen(options[i]);
+	for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+		const char *tag = recipe_tag(r, said[i].tag);
+		CLEANUP(cleanup_free) char *value =
+			tag ? xstrdup(tag) : said_in_command(recipe_tag(r, "mlops.command"), said[i].option);
 
-		if (at && (at[len] == '=' || at[len] == ' '))
-			strlist_push_owned(words, xasprintf("%s=%.*s", options[i], (int)strcspn(at + len + 1, " '\""), at + len + 1));
+		if (value)
+			strlist_push_owned(words, xasprintf("%s=%s", said[i].option, value));
 	}
 }
 

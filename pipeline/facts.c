@@ -85,6 +85,8 @@ static int record_code(struct engine *e, struct error *err)
 		{ "mlflow.source.type", "PROJECT" },
 		{ "mlflow.user", e->opt->job ? NULL : e->project->actor }, /* a job has who asked for it */
 		{ "mlops.command", e->opt->job ? NULL : e->project->scratch ? js_get_str(e->project->scratch, "command") : e->opt->command },
+		{ "mlops.trigger.time", e->plan->pipeline->trigger_time },
+		{ "mlops.trigger.window", e->plan->pipeline->trigger_window },
 		{ "mlops.host", e->host },
 		{ "mlops.steps", steps }, /* that were not up to date when it began */
 		{ "mlops.code.dirty", code->commit[0] ? (code->dirty ? "true" : "false") : NULL },

@@ -151,6 +151,20 @@ def asked(team, mlops, project):
 SIMPLE = "[step.a]\ncmd = cp in.txt out.txt\nin = in.txt\nout = out.txt\n"
 
 
+def test_a_run_with_the_time_of_its_trigger_can_be_made_again(churn, mlops):
+    with open(churn.clone / "pipeline.ini", "a") as file:
+        file.write("[step.stamp]\ncmd = sh -c 'echo $0 > when.txt' ${trigger.time}\nout = when.txt\n")
+    churn.commit("a step that takes the time")
+    churn.fire("nightly")
+    fired = churn.settled()
+    assert fired["outcome"] == "finished", fired
+    run = json.loads(mlops("--json", "show", fired["run_id"]).out)["run"]
+    when = mlops("cat", f"{run['run_id']}/when.txt").out.strip()
+    assert run["tags"]["mlops.trigger.time"] == when
+    made = mlops("--json", "reproduce", run["run_id"])
+    assert made.status == 0 and json.loads(made.out.splitlines()[-1])["verdict"] == "IDENTICAL", made.out + made.err
+
+
 def test_a_run_is_of_the_commit_and_ref_that_were_pushed(team, asked, mlops, git):
     (team.clone / "pipeline.ini").write_text(SIMPLE)
     (team.clone / "in.txt").write_text("one\n")
