@@ -96,7 +96,7 @@ static struct js *show(struct op_context *ctx, const struct signing_public *key,
 {
 	CLEANUP_STRBUF struct strbuf line = STRBUF_INIT;
 	struct js *json = signing_public_json(key, NULL);
-	bool own = key->state != SIGNING_TRUSTED;
+	bool own = !key->foreign;
 
 	checkpoint_key_line(own ? origin : key->name, &key->key, &line);
 	js_set_str(json, "verifier", line.buf);

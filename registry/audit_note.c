@@ -214,13 +214,13 @@ struct search {
 	char key[SIGN_ID + 1];
 };
 
-/* A key that has ended is believed as far as the log reached then. */
+/* A key that has ended is believed as far as the log reached then; one of somebody else never of this log. */
 static bool may_sign(const struct search *s, const struct signing_public *key)
 {
 	if (key->state == SIGNING_ACTIVE)
 		return s->own;
-	if (key->state == SIGNING_TRUSTED)
-		return !s->own;
+	if (key->foreign)
+		return !s->own && key->state == SIGNING_TRUSTED;
 	return s->own && s->cp->size <= (uint64_t)key->last;
 }
 

@@ -14,7 +14,11 @@
 #include "registry/rows.h"
 
 #define NAME_BYTES 100
-#define COLUMNS	   "id, name, public, state, created, coalesce(ended, 0), coalesce(last, 0), reason"
+/* The last tells a key that was added from those that were made here: a state alone does not, once it is revoked. */
+#define COLUMNS                                                                                           \
+	"id, name, public, state, created, coalesce(ended, 0), coalesce(last, 0), reason, state = 'trusted' OR" \
+	" EXISTS (SELECT 1 FROM events e WHERE e.operation = 'key.add' AND e.subject = signing_keys.id"          \
+	" AND json_extract(e.body, '$.state') = 'trusted')"
 
 const char *const signing_states[] = { "active", "retired", "revoked", "trusted" };
 
@@ -42,6 +46,7 @@ static int read_row(struct db_stmt *q, struct signing_public *ret, struct error 
 	if (strcmp(key.id, db_text(q, 0)) != 0)
 		return error_set(err, ERR_DAMAGED, "signing key %.12s was replaced by key %.12s", db_text(q, 0), key.id);
 	key.state = (enum signing_state)i;
+	key.foreign = db_int(q, 8);
 	key.name = xstrdup(db_text(q, 1));
 	*ret = key;
 	return 0;
@@ -309,6 +314,20 @@ int signing_key_load(struct project *p, struct sign_key **ret, struct signing_pu
 	return 0;
 }
 
+/* Policies tell keys by their names: what others sign must not become ours, nor ours theirs. */
+static int check_own_name(struct db *db, const char *name, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT 1 FROM signing_keys WHERE name = ?1 AND state = 'trusted'");
+	int r;
+
+	db_bind(q, 1, name);
+	r = db_step(q, err);
+	if (r <= 0)
+		return r;
+	error_set(err, ERR_CONFLICT, "%s is the name of somebody else's key", name);
+	return REFUSED;
+}
+
 /* Within a transaction; `state` is what becomes of the old key. */
 static int replace(struct project *p, struct db *db, const struct signing_public *old, const char *name,
 		   enum signing_state state, const struct signing_change *change, struct signing_public *ret, struct error *err)
@@ -341,7 +360,9 @@ int signing_key_rotate(struct project *p, const char *name, const struct signing
 		return -1;
 	r = find_active(db, &old, err) > 0 ? 0 : -1;
 	if (r == 0) {
-		r = replace(p, db, &old, name ? name : old.name, SIGNING_RETIRED, change, ret, err);
+		r = name ? check_own_name(db, name, err) : 0;
+		if (r == 0)
+			r = replace(p, db, &old, name ? name : old.name, SIGNING_RETIRED, change, ret, err);
 		signing_public_release(&old);
 	}
 	if (write_end(db, r, err) < 0)
@@ -418,7 +439,7 @@ static int trust(struct db *db, struct signing_public *key, const struct signing
 int signing_key_trust(struct db *db, const char *name, const struct sign_public *public, const struct signing_change *change,
 		      struct signing_public *ret, struct error *err)
 {
-	struct signing_public key = { .key = *public, .state = SIGNING_TRUSTED, .created_ms = change->now_ms };
+	struct signing_public key = { .key = *public, .state = SIGNING_TRUSTED, .foreign = true, .created_ms = change->now_ms };
 
 	if (check_name(name, err) < 0 || db_begin(db, err) < 0)
 		return -1;

@@ -22,6 +22,7 @@ struct signing_public {
 	char *name;             /* of people: "churn", "auditors" */
 	struct sign_public key;
 	enum signing_state state;
+	bool foreign;           /* somebody else's, whatever became of it: it never signed for this project */
 	int64_t created_ms, ended_ms; /* 0: it has not */
 	int64_t last;           /* of one that has: the size of the log then. It cannot have signed a larger one. */
 };
@@ -39,7 +40,8 @@ int signing_keys_begin(struct project *, struct error *);
 /* The active key; begins when there is none yet. ERR_NOT_FOUND: lost, with what to do; ERR_AUTH: others may read the file, or
  * it is another key. */
 int signing_key_load(struct project *, struct sign_key **ret, struct signing_public *ret_public, struct error *);
-/* A new active key by the old one's name, or by `name`; the old one is retired and its private half removed. */
+/* A new active key by the old one's name, or by `name`; the old one is retired and its private half removed.
+ * ERR_CONFLICT: the name is that of somebody else's key. */
 int signing_key_rotate(struct project *, const char *name, const struct signing_change *, struct signing_public *ret,
 		       struct error *);
 /* Somebody else's, to verify with. ERR_USAGE: the name cannot be one; ERR_EXISTS: the key is there; ERR_CONFLICT: the name is

@@ -533,8 +533,13 @@ static void trusted_keys_verify_other_logs_and_not_this_one(void **state)
 	assert_int_equal(signed_as("example.com/log", theirs), 1);
 	ok(audit_origin(db, origin, &err));
 	assert_int_equal(signed_as(origin, theirs), 0);
+	assert_int_equal(signing_key_rotate(project, "auditors", &change, &added, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	append_many(3);
 	ok(signing_key_revoke(project, added.id, &change, &err));
 	assert_int_equal(signed_as("example.com/log", theirs), 0);
+	/* nor was it ever a key of this log, whatever had been logged when it was revoked */
+	assert_int_equal(signed_as(origin, theirs), 0);
 	signing_public_release(&added);
 	signing_public_release(&key);
 	assert_int_equal(signing_public_find(db, "nobody", &key, &err), -1);
