@@ -17,6 +17,7 @@
 #include "registry/attestations.h"
 #include "registry/candidates.h"
 #include "registry/jobs.h"
+#include "registry/model_records.h"
 #include "registry/project.h"
 #include "registry/rows.h"
 #include "registry/runs.h"
@@ -194,13 +195,24 @@ static int record(const struct signing *s, struct js *list, struct error *err)
 	return 0;
 }
 
+/* Its gate was judged elsewhere. */
+static int refuse_imported(struct db *db, const struct attest_thing *thing, struct error *err)
+{
+	int imported = thing->model ? model_version_imported(db, thing->model, thing->number, err) : 0;
+
+	if (imported <= 0)
+		return imported;
+	error_set(err, ERR_CONFLICT, "%s came with a bundle, so nobody here can vouch for it", thing->node);
+	return error_help(err, "what its maker signed came along: mlops verify %s", thing->node);
+}
+
 int attest_make(struct op_context *ctx, struct db *db, const struct attest_thing *thing, struct js **ret, struct error *err)
 {
 	struct signing s CLEANUP(signing_release) = { .ctx = ctx, .db = db, .thing = thing };
 	CLEANUP(data_unlock) struct data_locks locks = DATA_LOCKS_INIT;
 	CLEANUP_JS struct js *list = js_array();
 
-	if (state_making(&s, err) < 0 || state_gate(&s, err) < 0 ||
+	if (refuse_imported(db, thing, err) < 0 || state_making(&s, err) < 0 || state_gate(&s, err) < 0 ||
 	    signing_key_load(ctx->project, &s.key, &s.public, err) < 0 || data_lock_store(ctx, &locks, err) < 0 ||
 	    seal_all(&s, err) < 0)
 		return -1;

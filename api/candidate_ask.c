@@ -12,6 +12,7 @@
 #include "base/strbuf.h"
 #include "policy/trust.h"
 #include "registry/candidates.h"
+#include "registry/model_records.h"
 #include "registry/project.h"
 #include "registry/promotions.h"
 #include "registry/reproductions.h"
@@ -158,14 +159,18 @@ int candidate_ask(struct op_context *ctx, struct db *db, const struct js *candid
 	return promotion_ask(db, candidate, actor, origin, clock_wall_ms(), ret, err);
 }
 
-/* Who has the alias, or about whom people were asked already, asks for nothing. */
+/* Who has the alias, or about whom people were asked already, asks for nothing; nor does what came with a bundle: whose gate
+ * that was, and against what, nobody here knows, so people move it. */
 static int is_settled(struct db *db, const struct js *candidate, struct error *err)
 {
 	const char *model = js_get_str(candidate, "model"), *alias = js_get_str(js_get(candidate, "spec"), "alias");
 	int64_t number = js_get_int(candidate, "number", 0);
 	CLEANUP(alias_rules_release) struct alias_rules rules = { 0 };
 	CLEANUP_JS struct js *row = NULL;
+	int imported = model_version_imported(db, model, number, err);
 
+	if (imported)
+		return imported;
 	if (!alias || strcmp(js_get_str(candidate, "verdict"), "passed") != 0)
 		return 1;
 	if (alias_rules_load(db, model, alias, number, &rules, err) < 0)

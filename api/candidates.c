@@ -28,6 +28,7 @@
 #include "registry/events.h"
 #include "registry/git.h"
 #include "registry/jobs.h"
+#include "registry/model_records.h"
 #include "registry/project.h"
 #include "registry/promotions.h"
 #include "store/store.h"
@@ -485,7 +486,10 @@ static int settle_same(struct making *m, int64_t number, struct error *err)
 	CLEANUP(cleanup_free) char *node = xasprintf("%s@v%lld", m->gate.model->name, (long long)number);
 	CLEANUP_JS struct js *list = NULL;
 	const char *outcome = "waiting";
+	int imported = model_version_imported(m->gate.db, m->gate.model->name, number, err);
 
+	if (imported)
+		return imported < 0 ? -1 : 0;
 	if (attestations_list(m->gate.db, node, &list, err) < 0)
 		return -1;
 	return js_len(list) ? 0 : settle(m, number, &outcome, err);

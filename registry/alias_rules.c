@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "registry/model_records.h"
 #include "registry/models.h"
 #include "registry/models_internal.h"
 #include "registry/promotions.h"
@@ -80,9 +81,10 @@ static bool same_rules(const struct js *a, const struct js *b)
 	return true;
 }
 
-static void choose(const struct js *own, const struct js *holder, const struct js *newest, struct alias_rules *ret)
+/* `ours`: the version was made here. What came with a bundle does not say who has to agree here, unless nobody else does. */
+static void choose(const struct js *own, bool ours, const struct js *holder, const struct js *newest, struct alias_rules *ret)
 {
-	const struct js *spec = own ? own : holder ? holder : newest;
+	const struct js *spec = own && (ours || !holder) ? own : holder ? holder : newest;
 	struct js *approve = js_get(spec, "approve");
 
 	ret->protect = js_get_bool(holder, "protect") || js_get_bool(newest, "protect");
@@ -111,9 +113,9 @@ int alias_rules_load(struct db *db, const char *model, const char *alias, int64_
 	CLEANUP_JS struct js *holder = NULL;
 	CLEANUP_JS struct js *newest = NULL;
 	int64_t row, holds, rules;
-	int held;
+	int held, imported = number ? model_version_imported(db, model, number, err) : 0;
 
-	if (model_row(db, model, &row, err) < 0 || alias_holder(db, row, alias, &holds, err) < 0 ||
+	if (imported < 0 || model_row(db, model, &row, err) < 0 || alias_holder(db, row, alias, &holds, err) < 0 ||
 	    find_ruling(db, row, alias, holds, &rules, err) < 0 ||
 	    (number && load_spec(db, row, alias, number, &own, err) < 0) ||
 	    (rules && load_spec(db, row, alias, rules, &holder, err) < 0) ||
@@ -123,7 +125,7 @@ int alias_rules_load(struct db *db, const char *model, const char *alias, int64_
 	if (held < 0)
 		return -1;
 	*ret = (struct alias_rules){ .holder = holds, .held = held > 0 };
-	choose(own, holder, newest, ret);
+	choose(own, !imported, holder, newest, ret);
 	return 0;
 }
 

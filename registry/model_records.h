@@ -32,6 +32,8 @@ struct model_import {
 /* Inside a transaction, when the runs are there. Writes events of what is new. ERR_CONFLICT: a version of this name is
  * another here; ERR_DAMAGED: its files are not where it says. The caller undoes what was written before an error. */
 int model_record_import(struct db *, const struct js *record, struct model_import *, struct error *);
+/* 1: the version came that way, also when the model was renamed since; 0, -1. */
+int model_version_imported(struct db *, const char *model, int64_t number, struct error *);
 
 /* Versions of data, by path: {"name", "versions": [{number, content, size, files, created, run, actor}]}. `number` 0: all. */
 int artifact_record_export(struct db *, const char *name, int64_t number, struct js **ret, struct error *);

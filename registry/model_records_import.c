@@ -47,6 +47,54 @@ static int write_event(struct db *db, const struct model_import *import, const c
 	return event_append(db, &event, import->now_ms, NULL, err);
 }
 
+/* 1: *ret tells whether the event that made it, before `until`, was an import's; 0: no event of this name did. */
+static int made_by_import(struct db *db, const char *model, int64_t number, int64_t until, bool *ret, struct error *err)
+{
+	CLEANUP(cleanup_free) char *subject = xasprintf("%s@v%lld", model, (long long)number);
+	CLEANUP_STMT struct db_stmt *q =
+		db_query(db, "SELECT json_extract(body, '$.bundle') IS NOT NULL FROM events WHERE subject = ?1"
+			     " AND operation = 'version.create' AND seq < ?2 ORDER BY seq DESC LIMIT 1");
+	int r;
+
+	db_bind(q, 1, subject);
+	db_bind(q, 2, until);
+	r = db_step(q, err);
+	if (r > 0)
+		*ret = db_int(q, 0);
+	return r;
+}
+
+/* 1: what it was called before its newest renaming ahead of `until`, which becomes that one's event. */
+static int find_old_name(struct db *db, char **name, int64_t *until, struct error *err)
+{
+	CLEANUP_STMT struct db_stmt *q = db_query(db, "SELECT before, seq FROM events WHERE operation = 'model.rename'"
+						      " AND after = ?1 AND seq < ?2 AND before IS NOT NULL ORDER BY seq DESC LIMIT 1");
+	int r;
+
+	db_bind(q, 1, *name);
+	db_bind(q, 2, *until);
+	r = db_step(q, err);
+	if (r > 0) {
+		free(*name);
+		*name = xstrdup(db_text(q, 0));
+		*until = db_int(q, 1);
+	}
+	return r;
+}
+
+int model_version_imported(struct db *db, const char *model, int64_t number, struct error *err)
+{
+	CLEANUP(cleanup_free) char *name = xstrdup(model);
+	int64_t until = INT64_MAX;
+	bool imported = false;
+	int r;
+
+	while ((r = made_by_import(db, name, number, until, &imported, err)) == 0)
+		if ((r = find_old_name(db, &name, &until, err)) <= 0)
+			return r;
+	return r < 0 ? -1 : imported;
+}
+
 static struct js *body_of(const struct js *from, const char *const *keys, size_t n)
 {
 	struct js *body = js_object();
@@ -261,7 +309,7 @@ static int take_aliases(struct db *db, const struct js *record, bool is_new, str
 			import->aliases++;
 		} else if (alias_find(db, name, move.alias, &here, &why) < 0 || here != move.number) {
 			CLEANUP(cleanup_free) char *note =
-				xasprintf("%s@%s is not moved: the model was here before; by hand: mlops model promote %s@v%lld %s", name,
+				xasprintf("%s@%s is not moved: the model was here before; by hand: mlops model promote %s@v%lld --alias %s", name,
 					  move.alias, name, (long long)move.number, move.alias);
 
 			js_push_str(import->notes, note);

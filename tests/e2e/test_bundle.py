@@ -156,6 +156,30 @@ def test_another_version_of_that_name_is_a_conflict_and_nothing_is_written(made,
     assert (counts(top), objects(top)) == before
 
 
+def test_an_imported_version_asks_for_no_alias(made, mlops, tmp_path):
+    """A stranger may say that a gate was passed here: neither our key nor our champion follow."""
+    top = tmp_path / "full"
+    shutil.copytree(made, top, symlinks=True)
+
+    def newer(record):
+        record["versions"][0]["number"] = 7
+        record["versions"][0]["candidate"].update(champion=1, lines=[])
+        record["versions"][0]["candidate"]["spec"].pop("approve", None)
+        record.update(aliases={}, moves=[])
+
+    forge(changed(unpack(made / "model.bundle"), "models/", edit_json(newer)), tmp_path / "forged")
+    assert as_json(mlops("--json", "bundle", "import", tmp_path / "forged", cwd=top))["new"]["versions"] == 1
+    assert mlops("reproduce", "churn@v7", cwd=top).status == 0
+    done = mlops("attest", "churn@v7", cwd=top)
+    assert done.status == 4 and "came with a bundle" in done.err
+    assert mlops("run", "--force", cwd=top).status == 0
+    assert as_json(mlops("--json", "model", "show", "churn@champion", cwd=top))["model_version"]["version"] in (1, "1")
+    assert mlops("verify", "churn@v7", cwd=top).status == 8
+    assert mlops("audit", "verify", cwd=top).status == 0
+    # a person moves it
+    assert mlops("model", "promote", "churn@v7", "--reason", "seen", cwd=top).status == 0
+
+
 def test_the_readme_is_enough(made, tmp_path):
     """Its commands, typed by somebody who has only tar, sha256sum and openssl."""
     for file in ("model.bundle", "project.bundle"):
