@@ -259,7 +259,10 @@ static int add_data(struct gather *g, const char *name, int64_t number, struct e
 	versions = js_get(record, "versions");
 	for (size_t i = 0; i < js_len(versions); i++) {
 		const char *run = js_get_str(js_at(versions, i), "run");
+		CLEANUP(cleanup_free) char *subject =
+			xasprintf("%s@v%lld", name, (long long)js_get_int(js_at(versions, i), "number", 0));
 
+		add_subject(g, subject);
 		if (run && want_run(g, run, err) < 0)
 			return -1;
 	}

@@ -16,6 +16,7 @@
 #include "policy/provenance.h"
 #include "policy/trust.h"
 #include "registry/candidates.h"
+#include "registry/name.h"
 #include "registry/project.h"
 #include "store/store.h"
 
@@ -47,6 +48,19 @@ static char *full_path(const struct checking *c, const char *path)
 
 /* ---- what was asked ---- */
 
+/* Whoever gives the file of a key that was revoked here may not know of it. */
+static int note_revoked(void *ctx, const struct signing_public *known)
+{
+	struct checking *c = ctx;
+
+	for (size_t i = 0; known->state == SIGNING_REVOKED && i < c->keys.len; i++)
+		if (!strcmp(c->keys.items[i].id, known->id)) {
+			c->keys.items[i].state = SIGNING_REVOKED;
+			c->keys.items[i].last = known->last;
+		}
+	return 0;
+}
+
 static int read_keys(struct checking *c, struct error *err)
 {
 	const struct js *files = js_get(c->args, "key");
@@ -54,6 +68,8 @@ static int read_keys(struct checking *c, struct error *err)
 	for (size_t i = 0; i < js_len(files); i++)
 		if (verify_keys_add_file(&c->keys, c->ctx->dir, js_text(js_at(files, i)), err) < 0)
 			return -1;
+	if (js_len(files) && c->db && signing_publics_each(c->db, note_revoked, c, err) < 0)
+		return -1;
 	if (js_len(files))
 		return 0;
 	if (c->db)
@@ -131,6 +147,18 @@ static bool is_file(const struct checking *c, const char *name)
 	return *name && stat(full, &st) == 0;
 }
 
+/* Who asks for a model must not get an answer about a file that somebody has called so. */
+static int check_meaning(const struct checking *c, const char *text, struct error *err)
+{
+	struct name name;
+
+	if (!c->db || name_resolve(c->ctx->project, text, ACCEPT_ANY, &name, NULL) < 0 ||
+	    (name.kind != NAME_VERSION && name.kind != NAME_RUN))
+		return 0;
+	error_set(err, ERR_USAGE, "%s is a %s, and a file is called so, too", text, name.kind == NAME_RUN ? "run" : "model's version");
+	return error_help(err, "of the file, say: mlops verify ./%s", text);
+}
+
 /* Objects of what is kept are what their names say; what is not here is told of, and cannot be. NULL: all is well. */
 static char *damage_of(struct checking *c, const struct attest_thing *thing)
 {
@@ -155,14 +183,22 @@ static int own_policy(struct checking *c, const struct attest_thing *thing, stru
 	CLEANUP_JS struct js *candidate = NULL;
 	CLEANUP_STRBUF struct strbuf text = STRBUF_INIT;
 	const struct js *policy;
+	struct error why = { 0 };
 	struct content content;
 	struct store *store;
 
-	if (!thing->model || c->policy || candidate_load(c->db, thing->model, thing->number, &candidate, NULL) < 0)
+	if (!thing->model || c->policy)
 		return 0;
+	if (candidate_load(c->db, thing->model, thing->number, &candidate, &why) < 0) {
+		if (why.code != ERR_NOT_FOUND && err)
+			*err = why;
+		return why.code == ERR_NOT_FOUND ? 0 : -1;
+	}
 	policy = js_get(js_get(candidate, "spec"), "policy");
-	if (!policy || !content_parse(js_get_str(policy, "content"), &content))
+	if (!policy)
 		return 0;
+	if (!js_get_str(policy, "content") || !content_parse(js_get_str(policy, "content"), &content))
+		return error_set(err, ERR_DAMAGED, "the registry names a policy of %s that is none", thing->node);
 	return project_store(c->ctx->project, &store, err) < 0 || store_read(store, &content.id, TRUST_MAX, &text, err) < 0
 		       ? -1
 		       : trust_parse(text.buf, text.len, js_get_str(policy, "path"), ret, err);
@@ -211,6 +247,8 @@ static int check_one(struct checking *c, const char *name, struct error *err)
 
 	if (!file && !c->db)
 		return error_set(err, ERR_NOT_FOUND, "there is no file %s, and no project in which it could be a name", name);
+	if (file && check_meaning(c, name, err) < 0)
+		return -1;
 	if ((file ? attest_thing_of_file(c->ctx->dir, name, &thing, err) : attest_thing_of(c->ctx, c->db, name, &thing, err)) < 0 ||
 	    gather(c, &v, &thing, file ? name : NULL, err) < 0 || own_policy(c, &thing, &own, err) < 0)
 		return -1;
@@ -234,7 +272,7 @@ static int conclude(const struct checking *c, struct error *err)
 	if (!c->unsigned_)
 		return 0;
 	error_set(err, ERR_UNDECIDED, "of %d of %zu nothing is known that a trusted key has signed", c->unsigned_, n);
-	return error_help(err, "%s", c->db ? "sign what the record knows: mlops attest NAME" :
+	return error_help(err, "%s", c->db ? "sign what the record knows: mlops attest NAME; or trust who did: mlops key add --name NAME --public FILE" :
 					     "get the statements from who made it, and name them: --attestation FILE");
 }
 

@@ -48,6 +48,17 @@ def commit(git):
     git("commit", "-qm", "x")
 
 
+def test_a_bundle_of_the_project_has_statements_about_data(churn, mlops, tmp_path):
+    assert mlops("run").status == 0 and mlops("attest", "m.json").status == 0
+    assert statements(churn, "m.json@v1") and mlops("bundle", "create", ".", tmp_path / "all.bundle").status == 0
+    (tmp_path / "there").mkdir()
+    assert mlops("init", cwd=tmp_path / "there").status == 0
+    assert mlops("bundle", "import", tmp_path / "all.bundle", cwd=tmp_path / "there").status == 0
+    assert statements(tmp_path / "there", "m.json@v1") == statements(churn, "m.json@v1")
+    missing = mlops("verify", "m.json@v1", cwd=tmp_path / "there")
+    assert missing.status == 8 and "mlops key add" in missing.err
+
+
 @pytest.fixture
 def verify(mlops):
     """verify(NAME, ...) -> (status, the thing or the error's text)"""
