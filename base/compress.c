@@ -141,6 +141,8 @@ static int fill(struct decompressor *d, struct error *err)
 
 static int fail(const struct decompressor *d, size_t code, struct error *err)
 {
+	if (ZSTD_getErrorCode(code) == ZSTD_error_prefix_unknown)
+		return error_set(err, ERR_DAMAGED, "%s is damaged, or something else: no zstd frame begins where one has to", d->name);
 	if (ZSTD_getErrorCode(code) != ZSTD_error_frameParameter_windowTooLarge)
 		return error_set(err, ERR_DAMAGED, "%s is damaged: %s", d->name, ZSTD_getErrorName(code));
 	error_set(err, ERR_UNSUPPORTED, "%s takes more than %u MiB of memory to read", d->name, 1u << (WINDOW_LOG - 20));

@@ -8,6 +8,8 @@
 #include "cli/print.h"
 
 #define SHORT 12 /* digits of an id */
+#define SUMMED 40 /* nodes from which on models and aliases are listed at the end, too */
+#define NAMED  20 /* of each */
 
 struct lineage_tree {
 	const struct js *nodes;
@@ -141,6 +143,36 @@ static void put_end(struct print *p, const struct js *result)
 			  (long long)cut);
 }
 
+/* Of many nodes below, what people ask for. */
+static void put_touched(struct print *p, const struct js *nodes)
+{
+	static const struct {
+		const char *kind, *head;
+	} kinds[] = { { "model", "models" }, { "alias", "aliases" } };
+
+	if (js_len(nodes) < SUMMED)
+		return;
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		size_t n = 0;
+
+		for (size_t i = 1; i < js_len(nodes); i++) {
+			const struct js *node = js_at(nodes, i);
+
+			if (js_get_int(node, "depth", 0) <= 0 || strcmp(kind_of(node), kinds[k].kind) != 0 || n++ >= NAMED)
+				continue;
+			if (n == 1)
+				print_put(p, STYLE_BOLD, "%s it touched: ", kinds[k].head);
+			else
+				print_put(p, STYLE_PLAIN, ", ");
+			print_word(p, STYLE_NAME, js_get_str(node, "name"));
+		}
+		if (n > NAMED)
+			print_put(p, STYLE_PLAIN, " and %zu more", n - NAMED);
+		if (n)
+			print_put(p, STYLE_PLAIN, "\n");
+	}
+}
+
 void print_lineage(struct print *p, const struct js *result)
 {
 	const char *page = js_get_str(result, "page");
@@ -157,6 +189,7 @@ void print_lineage(struct print *p, const struct js *result)
 	if (has_side(t.nodes, -1) && has_side(t.nodes, 1))
 		print_put(p, STYLE_BOLD, "what it touched\n");
 	put_side(p, &t, 1);
+	put_touched(p, t.nodes);
 	if (js_len(t.nodes) == 1)
 		print_put(p, STYLE_DIM, "nothing else is known of it this way; --up shows what made it, --down what it touched\n");
 	put_end(p, result);

@@ -191,3 +191,14 @@ def test_a_huge_graph_with_cycles_and_odd_names_is_cut_with_counts(mlops, projec
     xml.dom.minidom.parseString(result.out.replace("<!DOCTYPE html>", ""))
     assert "<b>" not in result.out
     assert mlops("lineage", "hub#1", "--down").status == 0
+
+
+def test_of_many_nodes_models_and_aliases_are_listed_at_the_end(mlops, project, champion):
+    assert "models it touched" not in mlops("lineage", "data", "--down").out
+    with sqlite3.connect(project / ".mlops/registry.db") as db:
+        db.executemany("INSERT INTO lineage (from_kind, from_name, to_kind, to_name, role, path, time)"
+                       " VALUES ('model', 'churn@v1', 'model', ?, 'data', '', 1)", [(f"other@v{i}",) for i in range(60)])
+    lines = mlops("lineage", "data", "--down").out.splitlines()
+    models, = [line for line in lines if line.startswith("models it touched: ")]
+    assert models.startswith("models it touched: churn@v1, other@v0, ") and models.endswith(" and 41 more")
+    assert "aliases it touched: churn@champion#1" in lines
