@@ -202,6 +202,17 @@ def test_a_policy_is_asked_for_before_the_alias_moves(churn, git, mlops, verify)
     assert status == 2 and "asks for nothing" in out
 
 
+def test_a_file_is_not_taken_for_the_model_of_its_name(churn, mlops, verify):
+    run_json(mlops, churn)
+    mlops("attest", "churn@v1", "-o", churn / "churn@champion.intoto.jsonl")
+    shutil.copy(churn / "model.joblib", churn / "churn@champion")
+    status, why = verify("churn@champion")
+    assert status == 2 and "a file is called so" in why
+    assert verify("./churn@champion")[0] == 0
+    (churn / "churn@champion").unlink()
+    assert verify("churn@champion")[0] == 0
+
+
 def test_a_lost_key_stops_no_run_and_a_revoked_one_proves_what_it_did_before(churn, mlops, verify, tmp_path_factory):
     run_json(mlops, churn)
     before = json.loads(mlops("--json", "key", "show").out)["id"]
@@ -212,6 +223,9 @@ def test_a_lost_key_stops_no_run_and_a_revoked_one_proves_what_it_did_before(chu
     assert verify("churn@v1")[0] == 0, "the log tells that it was signed before"
     status, thing = verify("model.joblib", "-a", away / "m.intoto.jsonl")
     assert status == 8 and "revoked" in thing["statements"][0]["why"], "a file tells no time"
+    status, thing = verify("model.joblib", "-a", away / "m.intoto.jsonl", "-k", away / "old.pem")
+    assert status == 8 and "revoked" in thing["statements"][0]["why"], "nor does who gives the key"
+    assert verify("churn@v1", "-k", away / "old.pem")[0] == 0
     private, = (churn / ".mlops/keys").glob("*.pem")
     hidden = private.rename(away / "private")
     (churn / "data.csv").write_text("a,b\n1,3\n")
