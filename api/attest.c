@@ -22,7 +22,10 @@
 #include "registry/rows.h"
 #include "registry/runs.h"
 #include "store/store.h"
+#include "store/tree.h"
 
+#define FILES_ROOM (1u << 20) /* bytes of a statement for the files of directories, and of one beside its name */
+#define FILE_ROOM  160
 #define STATEMENTS 2 /* of one thing: how it was made, and what its gate said */
 
 struct signing {
@@ -98,17 +101,59 @@ static int gather(struct db *db, const char *run_id, struct facts *f, struct err
 	return -1;
 }
 
+/* What a directory that was read held, for policies that ask for bytes: {path, content} of its files go into its item, of as
+ * many directories as a statement has room for. */
+static void name_files(struct store *store, struct js *run)
+{
+	const struct js *inputs = js_get(run, "inputs");
+	size_t room = FILES_ROOM;
+
+	for (size_t i = 0; i < js_len(inputs); i++) {
+		struct js *input = js_at(inputs, i), *files;
+		struct tree tree CLEANUP(tree_release) = TREE_INIT;
+		const char *path = js_get_str(input, "path"), *text = js_get_str(input, "content");
+		struct content content;
+
+		if (!path || *path == '/' || !text || !content_parse(text, &content) || content.kind != CONTENT_TREE ||
+		    tree_read(store, &content.id, &tree, NULL) < 0 || tree.len > room / FILE_ROOM)
+			continue;
+		files = js_array();
+		for (size_t k = 0; k < tree.len; k++) {
+			const struct tree_entry *e = &tree.entries[k];
+			CLEANUP(cleanup_free) char *name = xasprintf("%s/%s", path, e->path);
+			const struct content file = { CONTENT_FILE, e->id, e->size, 1 };
+			char formatted[CONTENT_TEXT];
+			struct js *item;
+
+			if (e->kind == ENTRY_LINK)
+				continue;
+			item = js_object();
+			js_set_str(item, "path", name);
+			js_set_str(item, "content", content_format(&file, formatted));
+			js_push(files, item);
+			room -= strlen(name) + FILE_ROOM < room ? strlen(name) + FILE_ROOM : room;
+		}
+		if (room)
+			js_set(input, "files", files);
+		else
+			js_free(files);
+	}
+}
+
 static int state_making(struct signing *s, struct error *err)
 {
 	struct facts f CLEANUP(facts_release) = { 0 };
 	struct provenance_facts facts = { 0 };
+	struct store *store;
 
 	if (!*s->thing->run && !s->thing->model) {
 		error_set(err, ERR_CONFLICT, "no run made %s, so nothing can be stated of its making", s->thing->node);
 		return error_help(err, "name a run, a model version, or what a step made");
 	}
-	if (*s->thing->run && gather(s->db, s->thing->run, &f, err) < 0)
+	if (project_store(s->ctx->project, &store, err) < 0 ||
+	    (*s->thing->run && gather(s->db, s->thing->run, &f, err) < 0))
 		return -1;
+	name_files(store, f.run);
 	facts = (struct provenance_facts){ .run = f.run, .above = f.above, .attempts = f.attempts, .job = f.job };
 	s->statements[s->n++] = provenance_slsa(&facts, s->thing->subjects);
 	return 0;

@@ -13,7 +13,6 @@
 
 #define BUILD_PIPELINE "mlops:pipeline/v1" /* docs/attest.md */
 #define BUILD_CLIENT   "mlops:client/v1"
-#define TREE_MEDIA     "application/vnd.mlops.tree"
 #define JSON_MEDIA     "application/json"
 
 static void copy(struct js *to, const char *key, const struct js *from, const char *from_key)
@@ -61,7 +60,7 @@ struct js *statement_subject(const char *name, const char *uri, const struct con
 	js_set_str(subject, "uri", uri);
 	set_digest(subject, "sha256", digest_format(&content->id, hex));
 	if (content->kind == CONTENT_TREE)
-		js_set_str(subject, "mediaType", TREE_MEDIA);
+		js_set_str(subject, "mediaType", PROVENANCE_TREE);
 	return subject;
 }
 
@@ -105,6 +104,22 @@ static void add_commit(struct js *list, const struct provenance_facts *f, const 
 	js_push(list, code);
 }
 
+/* Files of a directory that was read: it says that all of them follow. */
+static void add_files(struct js *list, struct js *directory, const struct js *files)
+{
+	if (!files)
+		return;
+	js_set_int(js_get(directory, "annotations"), "files", (int64_t)js_len(files));
+	for (size_t i = 0; i < js_len(files); i++) {
+		struct js *file = descriptor_of(js_at(files, i));
+
+		if (!file)
+			continue;
+		set_use(file, PROVENANCE_PART);
+		js_push(list, file);
+	}
+}
+
 /* Inputs at paths that no project path can be are the code's. */
 static void add_inputs(struct js *list, const struct js *inputs)
 {
@@ -115,6 +130,7 @@ static void add_inputs(struct js *list, const struct js *inputs)
 			continue;
 		set_use(input, *js_get_str(input, "name") == '/' ? "code" : "data");
 		js_push(list, input);
+		add_files(list, input, js_get(js_at(inputs, i), "files"));
 	}
 }
 

@@ -15,12 +15,15 @@ struct js;
 #define STATEMENT_TYPE	"https://in-toto.io/Statement/v1"
 #define PROVENANCE_SLSA "https://slsa.dev/provenance/v1"
 #define PROVENANCE_TEST "https://in-toto.io/attestation/test-result/v0.1"
+#define PROVENANCE_TREE "application/vnd.mlops.tree" /* media type of a directory, and the use of a file of one that was read */
+#define PROVENANCE_PART "part"
 /* Bytes of one, and steps that are told of a run. */
 #define STATEMENT_MAX	(4u << 20)
 #define PROVENANCE_STEPS 1000
 
 struct provenance_facts {
-	const struct js *run;	   /* of run_load; NULL: it is not known here */
+	/* of run_load; NULL: it is not known here. A directory among its inputs may have files[{path, content}]. */
+	const struct js *run;
 	const struct js *above;	   /* of a step's run: the pipeline's; else NULL */
 	const struct js *attempts; /* of attempts_list; of a step's run, its own alone; or NULL */
 	const struct js *job;	   /* of job_load, when an agent executed it; else NULL */

@@ -367,13 +367,32 @@ static bool check_with(const struct saying *s, const struct trust_policy *p, str
 	return tell(found, true, "it read them");
 }
 
+/* A directory of which nothing tells what it held: it may be anything. NULL: there is none. */
+static const char *unknown_directory(const struct saying *s)
+{
+	for (size_t i = 0; i < js_len(s->made_from); i++) {
+		const struct js *item = js_at(s->made_from, i);
+		const char *media = js_get_str(item, "mediaType"), *name = js_get_str(item, "name");
+
+		if (media && !strcmp(media, PROVENANCE_TREE) && is_data(item) && !js_get(js_get(item, "annotations"), "files"))
+			return name ? name : "a directory";
+	}
+	return NULL;
+}
+
 static bool check_without(const struct saying *s, const struct trust_policy *p, struct strbuf *found)
 {
+	const char *unknown = unknown_directory(s);
+
 	for (size_t i = 0; i < p->list[WITHOUT].len; i++)
 		if (has_read(s, hex_of(p->list[WITHOUT].items[i]))) {
 			strbuf_printf(found, "it read %s", p->list[WITHOUT].items[i]);
 			return false;
 		}
+	if (unknown) {
+		strbuf_printf(found, "it read %s, whose files are not named", unknown);
+		return false;
+	}
 	return tell(found, s->made_from != NULL, s->made_from ? "it did not read them" : NULL);
 }
 

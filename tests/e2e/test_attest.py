@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signed statements: made of the record, verified by us and by openssl alone, asked for by policies."""
 import base64
+import hashlib
 import json
 import pathlib
 import re
@@ -200,6 +201,21 @@ def test_a_policy_is_asked_for_before_the_alias_moves(churn, git, mlops, verify)
     (churn / "data.csv").write_text("a,b\n1,4\n")
     status, out, _ = mlops("--json", "run")
     assert status == 2 and "asks for nothing" in out
+
+
+def test_bad_data_is_found_inside_of_directories(churn, mlops, verify):
+    (churn / "raw/deep").mkdir(parents=True)
+    (churn / "raw/deep/good.csv").write_text("fine\n")
+    (churn / "raw/bad.csv").write_text("poisoned\n")
+    (churn / "pipeline.ini").write_text(PIPELINE.replace("     data.csv\n", "     data.csv\n     raw\n"))
+    run_json(mlops, churn)
+
+    def judge(rule, text):
+        (churn / "policy.ini").write_text(f"[verify]\n{rule} = sha256:{hashlib.sha256(text).hexdigest()}\ndata = *.csv, raw, train.sh\n")
+        return verify("churn@v1", "--policy", "policy.ini")[0]
+
+    assert judge("without", b"poisoned\n") == 7 and judge("without", b"another\n") == 0
+    assert judge("with", b"fine\n") == 0 and judge("with", b"another\n") == 7
 
 
 def test_a_file_is_not_taken_for_the_model_of_its_name(churn, mlops, verify):

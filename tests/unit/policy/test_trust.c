@@ -159,6 +159,23 @@ static void each_rule_finds_what_it_wants(void **state)
 	assert_string_equal(failing("max_age = 1d", list, 2, NOON - DAY), "max_age");
 }
 
+static void a_directory_of_which_nothing_is_told_may_hold_anything(void **state)
+{
+	CLEANUP_JS struct js *run = parse("{\"run_id\":\"r\",\"tags\":{},\"inputs\":[{\"path\":\"raw\",\"content\":\"tree:" A "\"}]}");
+	CLEANUP_JS struct js *files = parse("[{\"path\":\"raw/x.csv\",\"content\":\"file:" B "\"}]"), *subjects = js_array();
+	const struct provenance_facts facts = { .run = run };
+	CLEANUP_JS struct js *bare = provenance_slsa(&facts, subjects), *named = NULL;
+	struct trust_statement list[] = { { KEY, "team", bare } };
+
+	(void)state;
+	assert_string_equal(failing("without = " KEY, list, 1, NOON), "without");
+	js_set(js_at(js_get(run, "inputs"), 0), "files", js_ref(files));
+	list[0].statement = named = provenance_slsa(&facts, subjects);
+	assert_string_equal(failing("without = " KEY, list, 1, NOON), "");
+	assert_string_equal(failing("without = " B, list, 1, NOON), "without");
+	assert_string_equal(failing("with = " B "\ndata = raw", list, 1, NOON), "");
+}
+
 static void what_nobody_trusted_says_does_not_count(void **state)
 {
 	CLEANUP_JS struct js *made = make_statement("{\"actor\":\"ben\"}"), *other = make_statement(NULL), *gate = parse(gate_text);
@@ -208,6 +225,7 @@ int main(void)
 		cmocka_unit_test(the_branch_of_a_job_is_that_of_its_push),
 		cmocka_unit_test(what_is_no_statement_is_told),
 		cmocka_unit_test(each_rule_finds_what_it_wants),
+		cmocka_unit_test(a_directory_of_which_nothing_is_told_may_hold_anything),
 		cmocka_unit_test(what_nobody_trusted_says_does_not_count),
 		cmocka_unit_test(wrong_policies_are_told_with_their_place),
 	};
