@@ -227,9 +227,11 @@ static int need_space(struct import *i, struct error *err)
 	if (fstatvfs(i->ctx->project->homefd, &fs) < 0)
 		return error_sys(err, errno, "cannot look how much room there is");
 	have = (uint64_t)fs.f_bavail * fs.f_frsize;
-	return want <= have ? 0
-			    : error_set(err, ERR_ENV, "the bundle needs %llu bytes, and the disk has %llu",
-					(unsigned long long)want, (unsigned long long)have);
+	if (want <= have)
+		return 0;
+	error_set(err, ERR_ENV, "the bundle takes up to %llu MiB, and the disk of %s has room for %llu",
+		  (unsigned long long)((want >> 20) + 1), i->ctx->project->root, (unsigned long long)(have >> 20));
+	return error_help(err, "free some disk space, then run the command again; nothing was changed");
 }
 
 static int report(struct import *i, size_t n, struct error *err)

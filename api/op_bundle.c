@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "api/bundle_internal.h"
 #include "api/ops.h"
 #include "base/error.h"
@@ -23,6 +24,11 @@ static char *path_of(const struct op_context *ctx, const char *file)
 	return *file == '/' ? xstrdup(file) : xasprintf("%s/%s", ctx->dir, file);
 }
 
+static char *dir_of(const char *path)
+{
+	return xstrndup(path, (size_t)(strrchr(path, '/') - path) + 1);
+}
+
 /* ---- create ---- */
 
 static int check_free(const char *path, bool force, struct error *err)
@@ -37,13 +43,36 @@ static int check_free(const char *path, bool force, struct error *err)
 	return error_help(err, S_ISREG(st.st_mode) ? "choose another name, or replace it: --force" : "choose another name");
 }
 
-/* The file has its name only when it is whole and on the disk. */
-static int publish(int fd, const char *temporary, const char *path, bool force, struct error *err)
+/* Without a name, so that nothing is left of it however the program ends; where a file system cannot do that, as `temporary`. */
+static int open_new(const char *dir, const char *temporary, bool *ret_named, struct error *err)
 {
-	CLEANUP(cleanup_free) char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path) + 1);
+	int fd = access("/proc/self/fd", X_OK) == 0 ? open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0644) : -1;
+
+	*ret_named = fd < 0;
+	if (fd < 0)
+		fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return fd < 0 ? error_sys(err, errno, "cannot write %s", temporary) : fd;
+}
+
+static int give_name(int fd, const char *temporary, struct error *err)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (unlink(temporary) < 0 && errno != ENOENT)
+		return error_sys(err, errno, "cannot replace %s", temporary);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) < 0)
+		return error_sys(err, errno, "cannot write %s", temporary);
+	return 0;
+}
+
+/* The file has its name only when it is whole and on the disk. */
+static int publish(int fd, bool named, const char *temporary, const char *path, bool force, struct error *err)
+{
+	CLEANUP(cleanup_free) char *dir = dir_of(path);
 	int r;
 
-	if (io_sync_file(fd, temporary, err) < 0)
+	if (io_sync_file(fd, temporary, err) < 0 || (!named && give_name(fd, temporary, err) < 0))
 		return -1;
 	r = force ? io_rename(AT_FDCWD, temporary, AT_FDCWD, path, err) : io_publish(AT_FDCWD, temporary, AT_FDCWD, path, err);
 	if (r < 0)
@@ -56,16 +85,16 @@ static int publish(int fd, const char *temporary, const char *path, bool force, 
 static int create(struct op_context *ctx, const struct js *args, const char *path, const char *temporary, struct js **ret,
 		  struct error *err)
 {
-	bool force = js_get_bool(args, "force");
-	CLEANUP(cleanup_fd) int fd = -1;
+	bool force = js_get_bool(args, "force"), named;
+	CLEANUP(cleanup_free) char *dir = dir_of(path);
+	CLEANUP(cleanup_fd) int fd = open_new(dir, temporary, &named, err);
 	struct stat st;
 
-	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return error_sys(err, errno, "cannot write %s", temporary);
+		return -1;
 	if (bundle_write(ctx, js_get_str(args, "name"), js_get_bool(args, "partial"), fd, path, ret, err) < 0)
 		return -1;
-	if (publish(fd, temporary, path, force, err) < 0 || fstat(fd, &st) < 0) {
+	if (publish(fd, named, temporary, path, force, err) < 0 || fstat(fd, &st) < 0) {
 		js_free(steal(ret));
 		return -1;
 	}

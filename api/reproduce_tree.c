@@ -63,6 +63,7 @@ static int place(struct recipe *r, const struct again_tree *t, const char *path,
 			return 1;
 	}
 	if (why.code == ERR_ENV || why.code == ERR_INTERRUPTED) {
+		error_wrap(&why, "%s", what);
 		if (err)
 			*err = why;
 		return -1;

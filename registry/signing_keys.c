@@ -365,8 +365,11 @@ int signing_key_rotate(struct project *p, const char *name, const struct signing
 			r = replace(p, db, &old, name ? name : old.name, SIGNING_RETIRED, change, ret, err);
 		signing_public_release(&old);
 	}
-	if (write_end(db, r, err) < 0)
+	if (write_end(db, r, err) < 0) {
+		if (r == 0)
+			signing_public_release(ret);
 		return -1;
+	}
 	signing_files_sweep(p, has_ended, db);
 	return 0;
 }

@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
+import time
 
 import pytest
 from bundles import compress, entry, forge, header, pack, unpack
@@ -388,3 +390,15 @@ def test_files_that_are_in_the_way(made, mlops):
     assert mlops("bundle", "create", "nothing", "x.bundle", cwd=made).status == 3
     assert mlops("bundle", "verify", "data", cwd=made).status == 2
     assert not list(made.glob("*.part"))
+
+
+def test_one_that_is_stopped_leaves_nothing(made, program, environment):
+    had = sorted(p.name for p in made.iterdir())
+    for wait in 0.1, 0.15, 0.2, 0.25:
+        child = subprocess.Popen([program, "bundle", "create", ".", "stopped.bundle"], cwd=made, env=environment,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        child.send_signal(signal.SIGINT)
+        child.wait()
+        (made / "stopped.bundle").unlink(missing_ok=True)
+        assert sorted(p.name for p in made.iterdir()) == had
