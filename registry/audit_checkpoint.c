@@ -136,35 +136,27 @@ static int sign_now(struct project *p, struct db *db, uint64_t size, struct chec
 	return 0;
 }
 
-/* The newest row, or, when the log grew since, a new one. 1: it is new. */
+/* The newest row, or, when the log grew since, a new one. 1: it is new. What is known is read before the size of the log,
+ * because others make checkpoints meanwhile. */
 static int make(struct project *p, struct db *db, struct checkpoint *ret, struct error *err)
 {
-	struct checkpoint cp;
+	CLEANUP(checkpoint_release) struct checkpoint kept = { 0 };
+	CLEANUP(checkpoint_release) struct checkpoint row = { 0 };
+	int in_file = places_last(p, &kept, err);
+	int in_row = in_file < 0 ? -1 : newest(db, &row, err);
 	uint64_t size;
-	int r, same;
 
-	if (audit_size(db, &size, err) < 0 || (r = places_last(p, &cp, err)) < 0)
+	if (in_row < 0 || audit_size(db, &size, err) < 0)
 		return -1;
-	if (r > 0) {
-		r = check_known(db, &cp, settings_get(&p->settings, SETTING_AUDIT_FILE), size, err);
-		checkpoint_release(&cp);
-		if (r < 0)
-			return -1;
-	}
-	r = newest(db, &cp, err);
-	if (r < 0)
+	if (in_file && check_known(db, &kept, settings_get(&p->settings, SETTING_AUDIT_FILE), size, err) < 0)
 		return -1;
-	if (r > 0) {
-		same = cp.size == size;
-		r = check_known(db, &cp, "the database", size, err);
-		if (r == 0 && same)
-			*ret = cp;
-		else
-			checkpoint_release(&cp);
-		if (r < 0 || same)
-			return r;
-	}
-	return sign_now(p, db, size, ret, err) < 0 ? -1 : 1;
+	if (in_row && check_known(db, &row, "the database", size, err) < 0)
+		return -1;
+	if (!in_row || row.size != size)
+		return sign_now(p, db, size, ret, err) < 0 ? -1 : 1;
+	*ret = row;
+	row = (struct checkpoint){ 0 };
+	return 0;
 }
 
 int checkpoint_make(struct project *p, struct checkpoint *ret, struct js **ret_notes, struct error *err)

@@ -2,15 +2,16 @@
 """SIGKILL while the audit log is signed and its keys change: events and their tree agree, and no checkpoint is forgotten."""
 import pathlib
 import sqlite3
+import subprocess
 import sys
 
 import pytest
-from sweep import ENV, run, sweep
+from sweep import ENV, MLOPS, run, sweep
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "e2e"))
 from log_reader import leaves, notes_in, read_note, root  # noqa: E402
 
-SECONDS = 18
+SECONDS = 20
 
 
 @pytest.fixture
@@ -59,3 +60,21 @@ def test_a_killed_change_leaves_events_and_tree_as_one(template, tmp_path):
 
 def test_a_killed_rotation_leaves_one_key_that_signs(template, tmp_path):
     assert sweep_through(template, tmp_path, ["key", "rotate"], 4) > 15
+
+
+def test_two_that_sign_at_once_see_no_log_that_was_rolled_back(template):
+    """One is held up where it looks for what is known, while the other goes on."""
+    slow = subprocess.Popen(["strace", "-f", "-qqq", "-o", "/dev/null", "-P", template / ".mlops/audit/checkpoints",
+                             "-e", "inject=openat:delay_enter=1500000:when=1", "--", MLOPS, "audit", "checkpoint"],
+                            cwd=template, env=ENV | {"MLOPS_AUDIT_EVENTS": "0"}, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    n = 3
+    while slow.poll() is None:
+        (template / "a.csv").write_text(f"a\n{n}\n")
+        run(template, "add", "a.csv")
+        n += 1
+    out, err = slow.communicate(timeout=120)
+    assert slow.returncode == 0, err
+    assert n > 3 and read_note(out).root == root(leaves(template / ".mlops/registry.db")[:read_note(out).size])
+    check_log(template)
+    run(template, "audit", "verify")
