@@ -97,6 +97,20 @@ int places_last(struct project *p, struct checkpoint *ret, struct error *err)
 	return 1;
 }
 
+/* What comes after the last note is the beginning of one, or what a disk leaves of it; and not the text of somebody whose file
+ * the setting names. */
+static bool is_torn(const struct strbuf *text, size_t end, const char *origin)
+{
+	const char *at = text->buf + end, *stop = text->buf + text->len;
+	size_t len = strlen(origin);
+
+	while (at < stop && (*at == '\n' || !*at))
+		at++;
+	if ((size_t)(stop - at) < len)
+		len = (size_t)(stop - at);
+	return !len || !memcmp(at, origin, len);
+}
+
 /* Under a lock of the file. What a kill left half written is cut off; what is there already is not written twice. */
 static int append_file(int fd, const char *path, const struct checkpoint *cp, struct error *err)
 {
@@ -113,6 +127,8 @@ static int append_file(int fd, const char *path, const struct checkpoint *cp, st
 	last = last_note(&text, &end);
 	if (last && end - (size_t)(last - text.buf) == strlen(cp->note) && !memcmp(last, cp->note, strlen(cp->note)))
 		return 0;
+	if (!is_torn(&text, end, cp->origin))
+		return error_set(err, ERR_CONFLICT, "%s holds something else than checkpoints, and is left as it is", path);
 	if ((size_t)st.st_size > end && ftruncate(fd, (off_t)end) < 0)
 		return error_sys(err, errno, "cannot mend %s", path);
 	strbuf_printf(&add, "%s%s", end ? "\n" : "", cp->note);

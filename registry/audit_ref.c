@@ -71,13 +71,29 @@ static int read_tip(struct project *p, const char *ref, struct strbuf *ret, stru
 	return status < 0 ? -1 : 0;
 }
 
+/* A branch on which people work must not get a commit of an empty tree. */
+static int check_tip(struct project *p, const char *ref, const char *tip, const char *tree, struct error *err)
+{
+	CLEANUP(cleanup_free) char *name = xasprintf("%s^{tree}", tip);
+	CLEANUP_STRBUF struct strbuf found = STRBUF_INIT;
+
+	if (!*tip)
+		return 0;
+	if (git_line(p, GIT("rev-parse", "-q", "--verify", name), NULL, &found, err) < 0)
+		return -1;
+	if (!strcmp(found.buf, tree))
+		return 0;
+	error_set(err, ERR_CONFLICT, "%s holds something else than checkpoints, and is left as it is", ref);
+	return error_help(err, "run: mlops config audit.ref refs/mlops/audit");
+}
+
 static int commit_note(struct project *p, const char *ref, const char *tip, const struct strbuf *note, struct error *err)
 {
 	CLEANUP_STRBUF struct strbuf tree = STRBUF_INIT;
 	CLEANUP_STRBUF struct strbuf commit = STRBUF_INIT;
 	CLEANUP_STRBUF struct strbuf out = STRBUF_INIT;
 
-	if (git_line(p, GIT("mktree"), NULL, &tree, err) < 0 ||
+	if (git_line(p, GIT("mktree"), NULL, &tree, err) < 0 || check_tip(p, ref, tip, tree.buf, err) < 0 ||
 	    git_line(p, *tip ? GIT("commit-tree", tree.buf, "-F", "-", "-p", tip) : GIT("commit-tree", tree.buf, "-F", "-"), note,
 		     &commit, err) < 0)
 		return -1;

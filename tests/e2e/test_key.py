@@ -141,6 +141,21 @@ def test_checkpoints_become_commits_that_are_pushed(project, mlops, git, tmp_pat
     assert git("log", "-1", "--format=%B", "refs/mlops/audit", cwd=project).splitlines()[1] == "4"
 
 
+def test_what_is_somebody_elses_gets_no_checkpoints(project, mlops, git):
+    git("init", "-q", "-b", "main", ".")
+    (project / "notes.md").write_text("do not lose this\n")
+    git("add", "notes.md")
+    git("commit", "-qm", "work")
+    tip = git("rev-parse", "main")
+    for name, value in (("audit.file", "notes.md"), ("audit.ref", "refs/heads/main")):
+        assert mlops("config", name, value).status == 0
+    add(mlops, project, "a\n1\n")
+    add(mlops, project, "a\n2\n")
+    notes = json.loads(mlops("--json", "audit", "checkpoint").out)["notes"]
+    assert len(notes) == 2 and all("something else than checkpoints" in note for note in notes), notes
+    assert (project / "notes.md").read_text() == "do not lose this\n" and git("rev-parse", "main") == tip
+
+
 def test_a_log_that_was_rolled_back_is_not_signed(project, mlops):
     add(mlops, project, "a\n1\n")
     before = {path.name: path.read_bytes() for path in (project / ".mlops").glob("registry.db*")}
