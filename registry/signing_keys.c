@@ -14,6 +14,7 @@
 #include "registry/rows.h"
 
 #define NAME_BYTES 100
+#define ID_LEAST   8 /* digits by which a key may be named */
 /* The last tells a key that was added from those that were made here: a state alone does not, once it is revoked. */
 #define COLUMNS                                                                                           \
 	"id, name, public, state, created, coalesce(ended, 0), coalesce(last, 0), reason, state = 'trusted' OR" \
@@ -113,7 +114,7 @@ int signing_public_find(struct db *db, const char *text, struct signing_public *
 	size_t len = strlen(text);
 	int r = find_name(db, text, ret, err);
 
-	if (r == 0 && len >= 8 && len <= SIGN_ID && strspn(text, "0123456789abcdef") == len)
+	if (r == 0 && len >= ID_LEAST && len <= SIGN_ID && strspn(text, "0123456789abcdef") == len)
 		r = find_id(db, text, ret, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
@@ -186,6 +187,9 @@ static const char *name_fault(const char *name)
 	for (const char *c = name; *c; c++)
 		if ((unsigned char)*c <= ' ' || *c == '+' || *c == 0x7f)
 			return "has a blank or a '+'";
+	/* policies and commands tell keys by either */
+	if (strlen(name) >= ID_LEAST && strspn(name, "0123456789abcdef") == strlen(name))
+		return "could be taken for a key's id";
 	return NULL;
 }
 

@@ -524,6 +524,8 @@ static void trusted_keys_verify_other_logs_and_not_this_one(void **state)
 	assert_int_equal(err.code, ERR_CONFLICT);
 	assert_int_equal(signing_key_trust(db, "two words", &public, &change, &added, &err), -1);
 	assert_int_equal(err.code, ERR_USAGE);
+	assert_int_equal(signing_key_trust(db, "3f2a91bc", &public, &change, &added, &err), -1);
+	assert_int_equal(err.code, ERR_USAGE);
 	ok(signing_key_trust(db, "auditors", &public, &change, &added, &err));
 	signing_public_release(&added);
 	assert_int_equal(signing_key_trust(db, "others", &public, &change, &added, &err), -1);
