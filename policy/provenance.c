@@ -75,6 +75,21 @@ static struct js *descriptor_of(const struct js *item)
 
 /* ---- what it was made from ---- */
 
+/* A client says what its git says, and some people's git says a token there: http needs no user to name a repository, and
+ * ssh no password. Caller frees; NULL when there is none. */
+static char *remote_of(const struct js *tags)
+{
+	const char *url = js_get_str(tags, "mlflow.source.git.repoURL"), *scheme = url ? strstr(url, "://") : NULL;
+	const char *host = scheme ? scheme + 3 : NULL, *at = host ? memrchr(host, '@', strcspn(host, "/?#")) : NULL;
+	const char *colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
+
+	if (!at)
+		return url ? xstrdup(url) : NULL;
+	if (!strncmp(url, "ssh:", strlen("ssh:")))
+		return xasprintf("%.*s%s", (int)((colon ? colon : at) - url), url, at);
+	return xasprintf("%.*s%s", (int)(host - url), url, at + 1);
+}
+
 /* The checkout of a job is on no branch; a push says which one it was. */
 static const char *branch_of(const struct provenance_facts *f, const struct js *tags)
 {
@@ -87,8 +102,8 @@ static const char *branch_of(const struct provenance_facts *f, const struct js *
 static void add_commit(struct js *list, const struct provenance_facts *f, const struct js *tags)
 {
 	const char *commit = js_get_str(tags, "mlflow.source.git.commit");
-	const char *remote = js_get_str(tags, "mlflow.source.git.repoURL"), *branch = branch_of(f, tags);
-	CLEANUP(cleanup_free) char *uri = NULL;
+	const char *branch = branch_of(f, tags);
+	CLEANUP(cleanup_free) char *remote = remote_of(tags), *uri = NULL;
 	struct js *code;
 
 	if (!commit || !*commit)
@@ -179,12 +194,11 @@ static struct js *dependencies_of(const struct provenance_facts *f, const struct
 
 static struct js *asked_of(const struct provenance_facts *f, const struct js *tags)
 {
-	static const char *const keys[][2] = { { "pipeline", "mlflow.source.name" },
-					       { "repository", "mlflow.source.git.repoURL" } };
+	CLEANUP(cleanup_free) char *remote = remote_of(tags);
 	struct js *asked = js_object();
 
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		copy(asked, keys[i][0], tags, keys[i][1]);
+	copy(asked, "pipeline", tags, "mlflow.source.name");
+	js_set_str(asked, "repository", remote);
 	js_set_str(asked, "branch", branch_of(f, tags));
 	copy(asked, "experiment", f->run, "experiment");
 	copy(asked, "step", f->run, "step");

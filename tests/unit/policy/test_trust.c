@@ -176,6 +176,31 @@ static void a_directory_of_which_nothing_is_told_may_hold_anything(void **state)
 	assert_string_equal(failing("with = " B "\ndata = raw", list, 1, NOON), "");
 }
 
+static void a_token_in_the_address_of_a_repository_is_not_stated(void **state)
+{
+	static const char *const urls[][2] = {
+		{ "https://anna:s3cret@git.example.org/x.git", "https://git.example.org/x.git" },
+		{ "https://s3cret@git.example.org/a@b", "https://git.example.org/a@b" },
+		{ "ssh://git:s3cret@git.example.org:22/x", "ssh://git@git.example.org:22/x" },
+		{ "git@git.example.org:x.git", "git@git.example.org:x.git" }, { "https://git.example.org/a@b", "https://git.example.org/a@b" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		CLEANUP(cleanup_free) char *text = xasprintf("{\"run_id\":\"r\",\"tags\":{\"mlflow.source.git.commit\":\"c0ffee\","
+							     "\"mlflow.source.git.repoURL\":\"%s\"}}", urls[i][0]);
+		CLEANUP_JS struct js *run = parse(text), *subjects = js_array();
+		const struct provenance_facts facts = { .run = run };
+		CLEANUP_JS struct js *made = provenance_slsa(&facts, subjects);
+		CLEANUP_STRBUF struct strbuf said = STRBUF_INIT;
+		const struct js *asked = js_get(js_get(js_get(made, "predicate"), "buildDefinition"), "externalParameters");
+
+		js_dump(made, JS_CANONICAL, &said);
+		assert_null(strstr(said.buf, "s3cret"));
+		assert_string_equal(js_get_str(asked, "repository"), urls[i][1]);
+	}
+}
+
 static void what_nobody_trusted_says_does_not_count(void **state)
 {
 	CLEANUP_JS struct js *made = make_statement("{\"actor\":\"ben\"}"), *other = make_statement(NULL), *gate = parse(gate_text);
@@ -226,6 +251,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_statement_is_told),
 		cmocka_unit_test(each_rule_finds_what_it_wants),
 		cmocka_unit_test(a_directory_of_which_nothing_is_told_may_hold_anything),
+		cmocka_unit_test(a_token_in_the_address_of_a_repository_is_not_stated),
 		cmocka_unit_test(what_nobody_trusted_says_does_not_count),
 		cmocka_unit_test(wrong_policies_are_told_with_their_place),
 	};
