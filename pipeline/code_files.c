@@ -19,7 +19,7 @@
 #define DEPTH_MAX 32 /* of directories, and of submodules in each other */
 
 struct code_files {
-	const struct scanner *scanner;
+	const struct scanner *scanner;    /* near: paths of one directory follow each other */
 	struct strlist paths;             /* sorted at the end */
 	struct strlist outputs, folders;  /* sorted: what steps make; inputs that are directories */
 	const char *prefix;               /* of the submodule that is gone through, with its slash, or "" */
@@ -191,7 +191,7 @@ static void store_file(struct code_files *c, const char *path)
 	struct content content;
 	struct stat st;
 
-	if (!tree_path_valid(path) || fs_stat_beneath(c->scanner->rootfd, path, &st, NULL) <= 0)
+	if (!tree_path_valid(path) || fs_stat_near(c->scanner->near, path, &st, NULL) <= 0)
 		return;
 	if (S_ISLNK(st.st_mode)) {
 		store_link(c, path);
@@ -211,8 +211,11 @@ static void store_file(struct code_files *c, const char *path)
 int code_files_store(const struct scanner *scanner, const struct project *project, const struct plan *plan,
 		     struct content *ret, bool *ret_whole, struct error *err)
 {
-	CLEANUP(code_files_release) struct code_files c = { .scanner = scanner, .prefix = "", .tree = TREE_INIT };
+	CLEANUP(fs_near_release) struct fs_near near = FS_NEAR_INIT(scanner->rootfd);
+	struct scanner walk = *scanner;
+	CLEANUP(code_files_release) struct code_files c = { .scanner = &walk, .prefix = "", .tree = TREE_INIT };
 
+	walk.near = &near;
 	*ret = (struct content){ .kind = CONTENT_ABSENT };
 	know_plan(&c, plan);
 	want_pipeline(&c, plan->pipeline);
