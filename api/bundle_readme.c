@@ -41,6 +41,48 @@ static const char signature[] =
 	"```sh\n"
 	"openssl pkeyutl -verify -rawin -pubin -inkey keys/%s.pem -in SHA256SUMS -sigfile SHA256SUMS.sig\n"
 	"```\n";
+static const char evidence[] =
+	"\n"
+	"So was each statement about what was made, by the key that it names:\n"
+	"\n"
+	"```sh\n"
+	"for f in attestations/*; do\n"
+	"  test -f \"$f\" || continue\n"
+	"  member() { sed \"s/.*\\\"$1\\\":\\\"\\([^\\\"]*\\)\\\".*/\\1/\" \"$f\"; }\n"
+	"  member payload | openssl base64 -d -A > statement\n"
+	"  member sig | openssl base64 -d -A > signature\n"
+	"  { printf 'DSSEv1 28 application/vnd.in-toto+json %s ' $(wc -c < statement); cat statement; } > signed\n"
+	"  openssl pkeyutl -verify -rawin -pubin -inkey keys/$(member keyid).pem -in signed -sigfile signature\n"
+	"done\n"
+	"```\n"
+	"\n"
+	"And the checkpoint of the audit log, by one of the keys:\n"
+	"\n"
+	"```sh\n"
+	"sed '/^$/,$d' log/checkpoint > signed\n"
+	"sed -n 's/^— [^ ]* //p' log/checkpoint | head -n 1 | openssl base64 -d -A | tail -c 64 > signature\n"
+	"for k in keys/*; do openssl pkeyutl -verify -rawin -pubin -inkey $k -in signed -sigfile signature && break; done\n"
+	"```\n"
+	"\n"
+	"Each event leads to the root in that checkpoint:\n"
+	"\n"
+	"```sh\n"
+	"for proof in log/proofs/*; do\n"
+	"  test -f \"$proof\" || continue\n"
+	"  sed '1,/^$/d' \"$proof\" | cmp - log/checkpoint\n"
+	"  leaf=$(sed -n 's/^index //p' \"$proof\") last=$(($(sed -n 2p log/checkpoint) - 1))\n"
+	"  { printf '\\0'; sed -n 's/^extra //p' \"$proof\" | openssl base64 -d -A; } | openssl dgst -sha256 -binary > node\n"
+	"  for hash in $(sed '1,/^index /d;/^$/,$d' \"$proof\"); do\n"
+	"    echo $hash | openssl base64 -d -A > sibling\n"
+	"    if [ $((leaf % 2)) = 1 ] || [ $leaf = $last ]; then set -- sibling node; else set -- node sibling; fi\n"
+	"    { printf '\\1'; cat $1 $2; } | openssl dgst -sha256 -binary > parent\n"
+	"    while [ $1 = sibling ] && [ $((leaf % 2)) = 0 ] && [ $leaf != 0 ]; do leaf=$((leaf / 2)) last=$((last / 2)); done\n"
+	"    leaf=$((leaf / 2)) last=$((last / 2))\n"
+	"    mv parent node\n"
+	"  done\n"
+	"  test \"$(openssl base64 -in node)\" = \"$(sed -n 3p log/checkpoint)\" || { echo \"$proof does not hold\"; false; }\n"
+	"done\n"
+	"```\n";
 static const char rest[] =
 	"\n"
 	"# What stands where\n"
@@ -68,5 +110,6 @@ void bundle_readme(const struct gather *g, const char *key_id, struct strbuf *re
 	strbuf_puts(ret, unpack);
 	if (key_id)
 		strbuf_printf(ret, signature, key_id);
+	strbuf_puts(ret, evidence);
 	strbuf_puts(ret, rest);
 }
