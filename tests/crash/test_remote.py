@@ -130,10 +130,12 @@ def test_each_damaged_object_is_found_and_mended(pushed, tmp_path, how):
         bob = clone(pushed, tmp_path / "bob")
         done = run(bob, "pull", check=False)
         assert done.returncode in (0, 3, 9), done.stderr
+        # the code of the run comes with the run only
+        said = done.stderr + done.stdout + (run(bob, "pull", "last", check=False).stderr if done.returncode == 0 else "")
         wrong = bob / ".mlops" / "objects" / path.parent.name / path.name
         assert not wrong.exists() or wrong.read_bytes() == whole
         # What is in no remote is told by the path that needs it; all else by the object.
-        assert digest[:8] in done.stderr + done.stdout or how == "removed" and done.returncode == 3, (path, done)
+        assert digest[:8] in said or how == "removed" and done.returncode == 3, (path, done)
         if done.returncode == 0:  # only a record: what the lock file names is all there
             assert_all_there(bob)
         run(pushed, "push", "--verify")
