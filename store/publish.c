@@ -189,20 +189,51 @@ static int use_fan(struct store_batch *batch, struct publishing *p, unsigned fan
 	return p->fan.fd;
 }
 
+/* Without no-replace another writer may put his own objects/ab in place of ours while that is still empty. */
+static bool fan_was_replaced(struct publishing *p)
+{
+	struct stat st;
+
+	if (fstat(p->fan.fd, &st) < 0 || st.st_nlink > 0)
+		return false;
+	close(p->fan.fd);
+	p->fan.fd = -1;
+	p->fan_there[p->fan.index] = false;
+	return true;
+}
+
+/* 1 published, 0 it was there, -1. */
+static int publish_in_fan(struct store_batch *batch, struct publishing *p, const struct object *object, const char *from,
+			  struct error *err)
+{
+	char to[OBJECT_PATH];
+	struct error why;
+	int r;
+
+	object_path(&object->id, to);
+	do {
+		int fd = use_fan(batch, p, object->id.b[0], err);
+
+		if (fd < 0)
+			return -1;
+		why = (struct error){ 0 };
+		r = publish_name(batch, object, from, fd, to + 3, &why);
+	} while (r < 0 && why.sys == ENOENT && fan_was_replaced(p));
+	if (r < 0 && err)
+		*err = why;
+	return r;
+}
+
 static int publish_object(struct store_batch *batch, struct publishing *p,
 			  const struct object *object, struct error *err)
 {
 	unsigned fan = object->id.b[0];
-	char from[OBJECT_PATH], to[OBJECT_PATH];
-	int fd, r;
+	char from[OBJECT_PATH];
+	int r;
 
 	if (object->in_fan && p->fan_whole[fan])
 		return 0;
-	fd = use_fan(batch, p, fan, err);
-	if (fd < 0)
-		return -1;
-	staged_name(object, from);
-	r = publish_name(batch, object, from, fd, object_path(&object->id, to) + 3, err);
+	r = publish_in_fan(batch, p, object, staged_name(object, from), err);
 	if (r < 0)
 		return -1;
 	p->fan_dirty[fan] = true;

@@ -31,10 +31,15 @@ int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsign
 	return -1;
 }
 
+/* Called before a link is refused; what another process does just then. */
+static void (*meanwhile)(int to_dir) __attribute__((unused));
+
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
 	if (!poor_disk)
 		return (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+	if (meanwhile)
+		meanwhile(to_dir);
 	errno = EPERM;
 	return -1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "remote_fixture.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 #include "base/progress.h"
@@ -743,6 +744,39 @@ static void threads_push_the_same(void **state)
 	assert_true(is_sound("a"));
 }
 
+/* Puts an empty directory in the place of an empty objects/ab, as a second writer does. */
+static int replaced;
+static void replace_fan(int to_dir)
+{
+	char fd[64], path[PATH_MAX], empty[PATH_MAX + 8];
+	ssize_t len;
+
+	snprintf(fd, sizeof(fd), "/proc/self/fd/%d", to_dir);
+	len = readlink(fd, path, sizeof(path) - 1);
+	if (replaced == 3 || len < 3 || path[len - 3] != '/')
+		return;
+	path[len] = '\0';
+	snprintf(empty, sizeof(empty), "%s.new", path);
+	if (mkdir(empty, 0755) < 0)
+		return;
+	if (rename(empty, path) == 0)
+		replaced++;
+	else
+		rmdir(empty);
+}
+
+static void a_directory_that_another_writer_replaced_is_looked_for_again(void **state)
+{
+	(void)state;
+	poor_disk = true;
+	replaced = 0;
+	meanwhile = replace_fan;
+	assert_string_equal(push_to("a") < 0 ? err.msg : "", "");
+	meanwhile = NULL;
+	assert_true(replaced > 0);
+	assert_true(is_sound("a"));
+}
+
 static void trouble_of_the_remote_names_it_and_of_this_store_does_not(void **state)
 {
 	static const enum io_op ops[] = { IO_MKDIR, IO_CREATE, IO_WRITE, IO_RENAME };
@@ -822,6 +856,7 @@ int main(void)
 		TRANSFER(a_killed_transfer_goes_on_with_the_group_it_was_in),
 		TRANSFER(processes_push_the_same),
 		TRANSFER(threads_push_the_same),
+		TRANSFER(a_directory_that_another_writer_replaced_is_looked_for_again),
 		TRANSFER(trouble_of_the_remote_names_it_and_of_this_store_does_not),
 		TRANSFER(a_remote_that_vanishes_is_an_error),
 		TRANSFER(a_vanished_staging_of_ours_is_not_the_remotes_fault),
