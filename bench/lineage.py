@@ -1,22 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Lineage among a million runs: python3 bench/lineage.py MLOPS [RUNS]
-
-Makes a graph of RUNS runs (default: 1,000,000) with ten edges each, by SQL, and times queries of 1,000 nodes; then what the
-edges cost a run of 1,000 steps, against the same run in a database without their triggers. Prints one JSON object.
-"""
-import json
-import pathlib
+"""Lineage: 1,000 nodes of a graph of a million runs and ten million edges, and what the edges cost a run of 1,000 steps."""
+import contextlib
 import sqlite3
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
 
-QUERIES = 15
+from common import Bench, mlops_project
+
 STEPS = 1000
 
+# Each run reads nine outputs of runs before it and makes one.
 FILL = """
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :runs)
 INSERT INTO lineage_nodes (id, kind, name, time) SELECT i, 'run', printf('%032x', i), i FROM n;
@@ -30,71 +23,53 @@ SELECT :runs + max(1, i - 1 - abs((i * 7919 + k * 104729) % 5000)), i, 'data', '
 """
 
 
-def mlops(binary, where, *args):
-    return subprocess.run([binary, *args], cwd=where, check=True, capture_output=True, text=True).stdout
-
-
 def fill(project, runs):
-    with sqlite3.connect(project / ".mlops/registry.db") as db:
+    with contextlib.closing(sqlite3.connect(project / ".mlops/registry.db", isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA cache_size = -400000")
+        db.execute("BEGIN")
         for statement in FILL.format(spread=", ".join(f"({k})" for k in range(9))).split(";")[:-1]:
             db.execute(statement, {"runs": runs})
+        db.execute("COMMIT")
 
 
-def timed(binary, project, *args):
-    times = []
-    for _ in range(QUERIES):
-        begun = time.perf_counter()
-        mlops(binary, project, *args)
-        times.append(1000 * (time.perf_counter() - begun))
-    return round(statistics.median(times), 1)
+def queries(bench, runs):
+    project = mlops_project(bench, bench.dir / "graph", "[step.a]\ncmd = true\n")
+    fill(project, runs)
+    up = [bench.mlops, "--json", "lineage", f"{runs:032x}"]
+    down = [bench.mlops, "--json", "lineage", f"{runs // 2:032x}", "--down"]
+    for what, (seconds, kib) in zip(("up", "down"), bench.several(up, down, cwd=project)):
+        bench.show(f"1,000 nodes {what}, of {runs:,} runs", seconds, kib)
+        bench.target(f"1,000 nodes {what}", seconds * 1000, 50, "ms")
 
 
-def queries(binary, project, runs):
-    top, middle = f"{runs:032x}", f"{runs // 2:032x}"
-    shown = json.loads(mlops(binary, project, "--json", "lineage", top))
-    return {
-        "up, 1,000 nodes": timed(binary, project, "--json", "lineage", top),
-        "down, 1,000 nodes": timed(binary, project, "--json", "lineage", middle, "--down"),
-        "as text": timed(binary, project, "lineage", top),
-        "start of the program": timed(binary, project, "--version"),
-        "nodes": len(shown["nodes"]), "edges": len(shown["edges"]),
-    }
+def wide(bench, name, bare):
+    """A project of STEPS steps that nothing has run; `bare`: facts write no edges."""
+    steps = "".join(f"[step.s{i}]\ncmd = cp seed out/{i}\nin = seed\nout = out/{i}\n" for i in range(STEPS))
+    project = mlops_project(bench, bench.dir / name, steps)
+    (project / "seed").write_text("seed")
+    with contextlib.closing(sqlite3.connect(project / ".mlops/registry.db", isolation_level=None)) as db:
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'lineage_%'"
+                                     " AND tbl_name <> 'lineage'").fetchall() if bare else ():
+            db.execute(f"DROP TRIGGER {trigger}")
+    return project
 
 
-def steps(binary, where, bare):
-    """Seconds of a run of STEPS steps."""
-    where.mkdir()
-    mlops(binary, where, "init")
-    lines = ["[pipeline]", "name = wide"]
-    for i in range(STEPS):
-        lines += [f"[step.s{i}]", f"cmd = cp seed out/{i}", "in = seed", f"out = out/{i}"]
-    (where / "pipeline.ini").write_text("\n".join(lines) + "\n")
-    (where / "seed").write_text("seed")
-    if bare:
-        with sqlite3.connect(where / ".mlops/registry.db") as db:
-            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'lineage_%'"
-                                      " AND tbl_name <> 'lineage'").fetchall():
-                db.execute(f"DROP TRIGGER {name}")
-    begun = time.perf_counter()
-    mlops(binary, where, "run", "-j", "2")
-    return time.perf_counter() - begun
+def cost(bench):
+    run = [bench.mlops, "run", "-j", "2", "--force"]
+    places = [wide(bench, "with", False), wide(bench, "without", True)]
+    (seconds, _), (bare, _) = bench.several(run, run, cwd=places)
+    bench.show(f"{STEPS} steps, with edges", seconds)
+    bench.show(f"{STEPS} steps, without", bare)
+    bench.target("the part of edges", 100 * (seconds / bare - 1), 10, "%")
 
 
 def main():
-    binary = str(pathlib.Path(sys.argv[1]).resolve())
-    runs = int(sys.argv[2]) if len(sys.argv) > 2 else 1000000
-    with tempfile.TemporaryDirectory() as base:
-        project = pathlib.Path(base, "graph")
-        project.mkdir()
-        mlops(binary, project, "init")
-        fill(project, runs)
-        result = {"runs": runs, "ms": queries(binary, project, runs)}
-        pairs = [(steps(binary, pathlib.Path(base, f"with{i}"), False), steps(binary, pathlib.Path(base, f"bare{i}"), True))
-                 for i in range(3)]
-    result["steps"] = {"with": round(min(a for a, _ in pairs), 2), "without": round(min(b for _, b in pairs), 2)}
-    print(json.dumps(result, indent=1))
+    with Bench(__doc__, runs={"type": int, "default": 1_000_000, "help": "of the graph"}) as bench:
+        queries(bench, bench.args.runs)
+        cost(bench)
+        return bench.finish()
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())
